@@ -1,0 +1,38 @@
+# make run    install, run the pipeline on the packaged sample, say where everything is
+# make test   install, run the whole test suite
+VENV   ?= .venv
+PYTHON ?= python3.11
+BIN    := $(VENV)/bin
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.PHONY: install run test check lock clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev]'
+	@touch $@
+
+run: install
+	@$(BIN)/python -m flows.distillation
+
+test: check
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# After changing a bound in pyproject.toml: resolve anew and keep what was found.
+lock:
+	rm -rf .stillhouse/lock && $(PYTHON) -m venv .stillhouse/lock
+	.stillhouse/lock/bin/pip install --quiet 'torch==2.13.0'
+	.stillhouse/lock/bin/pip install --quiet -e '.[sample,dev]'
+	.stillhouse/lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+	rm -rf .stillhouse/lock
+
+# What runs made here; the data, params.yaml and dvc.lock stay.
+clean:
+	rm -rf outputs .stillhouse mlflow.db mlartifacts .dvc/cache

@@ -1,0 +1,1 @@
+"""When: one Prefect flow a file."""

@@ -1,0 +1,77 @@
+"""Parameters of a flow run: any of ``params.yaml``, each optional, shown as a form in Prefect's UI."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from ruamel.yaml import YAML
+
+from stillhouse.params import Params, Section, check_params
+
+
+def _optional(model: type[BaseModel]) -> Any:
+    """``model`` with every field optional and empty by default, its types, limits and descriptions kept."""
+    fields: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        inner = kind if isinstance(kind, type) and issubclass(kind, Section) else None
+        annotation: Any = _optional(inner) if inner else kind
+        for limit in field.metadata:
+            annotation = _annotated(annotation, limit)
+        fields[field.alias or name] = (annotation | None, Field(None, description=field.description))
+    return create_model(f"{model.__name__}Changes", __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _annotated(kind: Any, limit: Any) -> Any:
+    from typing import Annotated
+
+    return Annotated[kind, limit]
+
+
+if TYPE_CHECKING:
+    Changes = Params
+else:
+    Changes = _optional(Params)
+
+
+def write_changes(changes: BaseModel, path: Path = Path("params.yaml")) -> dict[str, Any]:
+    """Write what was filled in into ``params.yaml``, keeping its comments.
+
+    The file stays the one home of every parameter, so that DVC sees what a run really used.
+
+    Returns:
+        The changed keys, dotted, with their new values.
+
+    Raises:
+        BadInput: the changed parameters are not valid together; the file is then left as it was.
+    """
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    content = yaml.load(path.read_text(encoding="utf-8"))
+    written = dict(_apply(content, changes.model_dump(exclude_none=True, by_alias=True), ""))
+    if written:
+        check_params(_plain(content), f"{path} with this run's changes")
+        partial = path.with_suffix(".yaml.partial")
+        with partial.open("w", encoding="utf-8") as file:
+            yaml.dump(content, file)
+        partial.replace(path)
+    return written
+
+
+def _apply(content: Any, changes: dict[str, Any], prefix: str) -> Any:
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            yield from _apply(content[key], value, f"{prefix}{key}.")
+        elif content.get(key) != value:
+            content[key] = value
+            yield prefix + key, value
+
+
+def _plain(value: Any) -> Any:
+    """Without ruamel's own types."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, float):
+        return float(value)
+    return value

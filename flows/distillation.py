@@ -1,0 +1,182 @@
+"""The flow ``distillation``: prepare -> control -> teacher -> soften -> student -> compress -> evaluate -> register.
+
+``python -m flows.distillation`` runs it here and now, with Prefect's own ephemeral server unless
+``PREFECT_API_URL`` names another.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from flows.environment import ensure_gpu_limit, own_prefect_home
+
+own_prefect_home()  # before Prefect is imported: it reads its settings then
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run as runtime
+
+from flows.changes import Changes, write_changes
+from stillhouse.errors import StillhouseError
+from stillhouse.params import STAGES, Params, load_params
+from tasks import compress, control, evaluate, prepare, register, soften, student, teacher
+from tasks.runner import Outcome, prefect_task
+from tasks.stage import OUTPUTS, Stage
+
+CHAIN: list[Stage] = [
+    module.STAGE for module in (prepare, control, teacher, soften, student, compress, evaluate, register)
+]
+assert tuple(stage.name for stage in CHAIN) == STAGES
+
+
+def _run_name() -> str:
+    params = load_params()
+    return f"{params.register_.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+@flow(name="distillation", flow_run_name=_run_name, validate_parameters=True)
+def distillation(changes: Changes | None = None, refresh: bool = False) -> dict[str, Any]:
+    """Distil the teacher named in `params.yaml` into a registered student.
+
+    Stages whose inputs did not change are not run again.
+
+    Args:
+        changes: Parameters to change. They are written to params.yaml; leave empty what shall stay.
+        refresh: Fetch the data again even if nothing changed here, for a hub dataset that moves on.
+    """
+    log = get_run_logger()
+    if changes is not None and (written := write_changes(changes)):
+        log.info("params.yaml changed: %s", ", ".join(f"{key} = {value}" for key, value in written.items()))
+    params = load_params()
+    from stillhouse.tracking.runs import flow_run
+
+    ensure_gpu_limit(params.flow.gpu_slots)
+    # Opening the parent run also finds out now, not after the training, that tracking does not answer.
+    with flow_run(params.tracking.experiment, runtime.name or "distillation", runtime.id or "") as parent:
+        parent.params(params.model_dump(by_alias=True, exclude={"flow", "schedule"}))
+        outcomes: dict[str, Outcome] = {}
+        seconds: dict[str, float] = {}
+        for stage in CHAIN:
+            start = time.perf_counter()
+            force = (stage.name == "prepare" and refresh) or _is_lost(stage.name)
+            outcomes[stage.name] = prefect_task(stage, params.flow)(force)
+            seconds[stage.name] = time.perf_counter() - start
+        summary = _summary(params, outcomes, seconds)
+        parent.metrics({"seconds": seconds})
+        parent.metrics({"test": {name: _numbers(model) for name, model in summary["models"].items()}})
+        for file in _report_files():
+            parent.artifact(file)
+        parent.tags(
+            {
+                "stages.run": ", ".join(name for name, outcome in outcomes.items() if outcome == "ran")
+                or "none"
+            }
+        )
+    create_markdown_artifact(
+        _markdown(summary), key="distillation-results", description="Models on the test set"
+    )
+    return summary
+
+
+def _is_lost(stage: str) -> bool:
+    """Whether something that DVC cannot see is gone: the registered version, or this machine's report."""
+    if stage == "evaluate":
+        return (OUTPUTS / "evaluate" / "metrics.json").exists() and not all(
+            file.exists() for file in _report_files()
+        )
+    if stage == "register" and (OUTPUTS / "register" / "receipt.json").exists():
+        from stillhouse.tracking.registry import get_version
+
+        receipt = _read("register", "receipt.json")
+        return get_version(receipt["name"], receipt["version"]) is None
+    return False
+
+
+def _report_files() -> list[Path]:
+    return [OUTPUTS / "evaluate" / name for name in ("report.html", "speed.json", "frontier.png")]
+
+
+def _summary(params: Params, outcomes: dict[str, Outcome], seconds: dict[str, float]) -> dict[str, Any]:
+    from stillhouse.tracking.registry import get_version
+
+    speed = _read("evaluate", "speed.json")
+    models = {
+        name: model | speed[name] for name, model in _read("evaluate", "metrics.json")["models"].items()
+    }
+    receipt = _read("register", "receipt.json")
+    version = get_version(receipt["name"], receipt["version"])
+    return {
+        "report": str((OUTPUTS / "evaluate" / "report.html").resolve()),
+        "name": receipt["name"],
+        "version": receipt["version"],
+        "aliases": list(version.aliases) if version else [],
+        "models": models,
+        "outcomes": outcomes,
+        "seconds": seconds,
+    }
+
+
+def _numbers(model: dict[str, float]) -> dict[str, float]:
+    return {key: model[key] for key in ("accuracy", "macro_f1", "megabytes", "docs_per_s")}
+
+
+def _markdown(summary: dict[str, Any]) -> str:
+    from stillhouse.evaluation.report import as_markdown, table
+
+    alias = ", ".join(f"@{name}" for name in summary["aliases"]) or "no alias"
+    stages = [["stage", "outcome", "seconds"]]
+    stages += [
+        [name, outcome, f"{summary['seconds'][name]:.1f}"] for name, outcome in summary["outcomes"].items()
+    ]
+    return "\n\n".join(
+        [
+            f"## {summary['name']} version {summary['version']} ({alias})",
+            as_markdown(table(summary["models"])),
+            "### Stages",
+            as_markdown(stages),
+            f"Report: `{summary['report']}`",
+        ]
+    )
+
+
+def _read(stage: str, name: str) -> Any:
+    return json.loads((OUTPUTS / stage / name).read_text(encoding="utf-8"))
+
+
+def show(summary: dict[str, Any], seconds: float) -> None:
+    """Print what a user wants to know at the end."""
+    from stillhouse.evaluation.report import as_text, table
+    from stillhouse.tracking.runs import tracking_uri
+
+    ran = [name for name, outcome in summary["outcomes"].items() if outcome != "unchanged"]
+    total = sum(summary["seconds"].values())
+    alias = ", ".join(f"@{name}" for name in summary["aliases"]) or "no alias"
+    print("\n" + as_text(table(summary["models"])) + "\n")
+    if ran:
+        shares = ", ".join(f"{name} {summary['seconds'][name]:.0f} s" for name in ran)
+        print(f"Took     {seconds:.0f} s ({shares}; the rest {seconds - total:.0f} s)")
+    else:
+        print(f"Took     {seconds:.0f} s: nothing had changed, so no stage ran")
+    print(f"Report   {summary['report']}")
+    print(f"Model    {summary['name']} version {summary['version']} ({alias})")
+    program = os.path.relpath(Path(sys.executable).parent / "mlflow")
+    print(f"MLflow   {program} server --backend-store-uri {tracking_uri()} --port 5000")
+    print("         then open http://localhost:5000")
+
+
+def main() -> None:
+    """Run the flow once; a user's mistake ends with its message and status 1."""
+    start = time.perf_counter()
+    try:
+        load_params()
+        summary = distillation()
+    except StillhouseError as error:
+        sys.exit(f"\n{error}")
+    show(summary, time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main()

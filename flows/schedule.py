@@ -1,0 +1,49 @@
+"""``python -m flows.schedule``: serve the flow on the cron of ``params.yaml``, until stopped.
+
+Needs a Prefect server (``prefect server start``) that ``PREFECT_API_URL`` names, so that the schedule and its
+runs can be seen and started in the UI.
+"""
+
+import os
+import sys
+
+from flows.environment import own_prefect_home
+
+own_prefect_home()
+
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.schedules import Cron
+
+from flows.distillation import distillation
+from stillhouse.errors import BadInput, StillhouseError
+from stillhouse.params import load_params
+from stillhouse.tracking.runs import connect
+
+
+def main() -> None:
+    """Check that everything a scheduled run needs answers, then serve."""
+    try:
+        params = load_params()
+        connect(params.tracking.experiment)
+        if not os.environ.get("PREFECT_API_URL"):
+            raise BadInput(
+                "Scheduling needs a Prefect server: start one with `prefect server start`, and set "
+                "PREFECT_API_URL=http://127.0.0.1:4200/api."
+            )
+        schedule = Cron(params.schedule.cron, timezone=params.schedule.timezone)
+    except StillhouseError as error:
+        sys.exit(f"\n{error}")
+    except ValueError as error:
+        sys.exit(f"\nschedule.cron or schedule.timezone cannot be used: {error}")
+    distillation.serve(
+        name="scheduled",
+        schedules=[schedule],
+        description="Distils again when data, code or parameters changed; otherwise ends within seconds.",
+        # Two runs would write the same outputs: one at a time, and a new one does not queue up behind it.
+        global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+        pause_on_shutdown=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The compressed student: text in, label and probability out.
+
+Needs NumPy, tokenizers and onnxruntime alone. The registered model carries a copy of this file.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+BATCH = 32
+CHUNK = 4096  # texts that are tokenized and sorted by length together
+
+
+class Classifier:
+    """A text classifier with scikit-learn's manners: ``predict``, ``predict_proba``, ``classes_``."""
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer, classes: list[str], max_length: int
+    ):
+        self.session = session
+        self.tokenizer = tokenizer
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(max_length)
+        self.classes_ = np.array(classes, dtype=object)
+
+    @classmethod
+    def load(cls, folder: str | Path, threads: int | None = None) -> "Classifier":
+        """Load ``model.onnx``, ``tokenizer.json`` and ``config.json`` from ``folder``.
+
+        Args:
+            folder: what the compress stage wrote, or the ``model`` artifact of a registered version.
+            threads: for the network; all cores when None.
+        """
+        folder = Path(folder)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if threads:
+            options.intra_op_num_threads = threads
+        session = onnxruntime.InferenceSession(
+            str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+        )
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        return cls(session, tokenizer, config["labels"], config["max_length"])
+
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        """Probabilities, float32 of shape ``(len(texts), classes)``; columns in the order of ``classes_``.
+
+        Texts beyond the length that the student was trained on are cut, as in training.
+
+        Raises:
+            TypeError: ``texts`` is one string, or an element is not a string.
+        """
+        if isinstance(texts, str):
+            raise TypeError("texts must be a list of strings, not one string")
+        result = np.empty((len(texts), len(self.classes_)), dtype=np.float32)
+        for start in range(0, len(texts), CHUNK):
+            self._predict_chunk(list(texts[start : start + CHUNK]), start, result)
+        return result
+
+    def predict(self, texts: Sequence[str]) -> np.ndarray:
+        """The most probable label of each text, as strings of shape ``(len(texts),)``."""
+        return self.classes_[self.predict_proba(texts).argmax(1)]
+
+    def _predict_chunk(self, texts: list[str], offset: int, result: np.ndarray) -> None:
+        for position, text in enumerate(texts, start=offset):
+            if not isinstance(text, str):
+                raise TypeError(f"text {position} is {type(text).__name__}, not a string")
+        ids = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        order = np.argsort([-len(row) for row in ids], kind="stable")
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            batch = np.zeros((len(rows), max(len(ids[rows[0]]), 1)), dtype=np.int64)
+            for position, row in enumerate(rows):
+                batch[position, : len(ids[row])] = ids[row]
+            logits = self.session.run(None, {"ids": batch})[0]
+            exponents = np.exp(logits - logits.max(1, keepdims=True))
+            result[rows + offset] = exponents / exponents.sum(1, keepdims=True)

@@ -1,0 +1,1 @@
+"""Making a trained student small: export to ONNX and quantisation."""

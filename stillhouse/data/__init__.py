@@ -1,0 +1,1 @@
+"""Texts and labels: sources, cleaning, splits on disk, the student's vocabulary."""

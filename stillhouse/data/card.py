@@ -1,0 +1,33 @@
+"""The data card: what the texts are, how the labels balance, what was dropped."""
+
+from typing import Any
+
+import numpy as np
+
+from stillhouse.data.cleaning import Split
+
+QUANTILES = {"shortest": 0.0, "median": 0.5, "95 %": 0.95, "longest": 1.0}
+
+
+def data_card(
+    splits: dict[str, Split], label_names: list[str], dropped: dict[str, dict[str, int]]
+) -> dict[str, Any]:
+    """Counts, lengths in words and label balance of each split, ready for JSON."""
+    return {
+        "classes": len(label_names),
+        "splits": {name: _describe(splits[name], label_names) for name in ("train", "validation", "test")},
+        "dropped": dropped,
+    }
+
+
+def _describe(split: Split, label_names: list[str]) -> dict[str, Any]:
+    words: list[int] = []
+    for start in range(0, len(split.rows), 1000):
+        texts = split.dataset[split.rows[start : start + 1000].tolist()]["text"]
+        words.extend(len(text.split()) for text in texts)
+    counts = np.bincount(split.labels, minlength=len(label_names))
+    return {
+        "rows": len(split.rows),
+        "words": {name: int(np.quantile(words, q, method="nearest")) for name, q in QUANTILES.items()},
+        "labels": {name: int(count) for name, count in zip(label_names, counts, strict=True)},
+    }

@@ -1,0 +1,164 @@
+"""Fine-tuning the teacher with transformers' Trainer."""
+
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
+
+from stillhouse.distillation.checkpoints import last_trainer_checkpoint
+from stillhouse.errors import TrainingDiverged
+from stillhouse.evaluation.metrics import accuracy, macro_f1
+from stillhouse.models.device import use_bf16, use_compile
+from stillhouse.models.teacher import Teacher
+from stillhouse.params import Teacher as Settings
+
+Log = Callable[[dict[str, float], int], None]
+
+
+def finetune(
+    teacher: Teacher,
+    train: Dataset,
+    validation: Dataset,
+    settings: Settings,
+    *,
+    device: torch.device,
+    seed: int,
+    scratch: Path,
+    log: Log,
+) -> list[dict[str, float]]:
+    """Fine-tune ``teacher`` in place, leaving it with its best checkpoint on validation.
+
+    Batches are made of texts of similar length and padded to their longest. Where ``scratch`` holds a
+    complete checkpoint, training goes on from it.
+
+    Args:
+        teacher: a classifier with as many outputs as ``train`` has classes.
+        train: the columns ``text`` and ``label``.
+        validation: the same, for choosing the checkpoint.
+        settings: everything under ``teacher`` in params.yaml.
+        device: where to train.
+        seed: of the new head, the order of the texts, and dropout.
+        scratch: a folder for checkpoints.
+        log: called with numbers and the step they belong to.
+
+    Returns:
+        One row a checkpoint: ``epoch``, ``validation_loss``, ``validation_accuracy``, ``validation_macro_f1``.
+
+    Raises:
+        TrainingDiverged: the loss or the gradient became NaN or infinite.
+    """
+    batches = math.ceil(len(train) / settings.batch_size)
+    updates = max(1, math.ceil(batches / settings.gradient_accumulation))
+    every = max(1, round(updates / settings.checkpoints_per_epoch))
+    total = math.ceil(updates * settings.epochs)
+    every = min(every, total)
+    arguments = TrainingArguments(
+        output_dir=str(scratch),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=settings.batch_size * 4,
+        gradient_accumulation_steps=settings.gradient_accumulation,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup_steps=round(settings.warmup * total),
+        eval_strategy="steps",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=1,  # besides the best
+        load_best_model_at_end=True,
+        metric_for_best_model="accuracy",
+        greater_is_better=True,
+        logging_steps=10,
+        logging_nan_inf_filter=False,  # a NaN must be seen
+        train_sampling_strategy="group_by_length",
+        length_column_name="length",
+        bf16=use_bf16(settings.bf16, device),
+        torch_compile=use_compile(settings.compile, device),
+        use_cpu=device.type == "cpu",
+        dataloader_pin_memory=device.type == "cuda",
+        seed=seed,
+        report_to="none",
+        # A pipe shows each refresh as a line of its own: leave those to the log lines.
+        disable_tqdm=not sys.stderr.isatty(),
+    )
+    watch = _Watch(log)
+    trainer = Trainer(
+        model=teacher.model,
+        args=arguments,
+        train_dataset=_tokenize(train, teacher, scratch / "train.arrow"),
+        eval_dataset=_tokenize(validation, teacher, scratch / "validation.arrow"),
+        data_collator=DataCollatorWithPadding(teacher.tokenizer),
+        processing_class=teacher.tokenizer,
+        compute_metrics=_metrics,
+        callbacks=[watch],
+    )
+    last = last_trainer_checkpoint(scratch)
+    if last:
+        print(f"going on from {last}", flush=True)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    teacher.model.eval()
+    return [_row(entry) for entry in trainer.state.log_history if "eval_accuracy" in entry]
+
+
+def _tokenize(dataset: Dataset, teacher: Teacher, cache: Path) -> Dataset:
+    return dataset.map(
+        _encode,
+        batched=True,
+        remove_columns=dataset.column_names,
+        fn_kwargs={"tokenizer": teacher.tokenizer, "max_length": teacher.max_length},
+        cache_file_name=str(cache),
+        load_from_cache_file=False,
+    )
+
+
+def _encode(batch: dict[str, list[Any]], tokenizer: Any, max_length: int) -> dict[str, list[Any]]:
+    tokens = dict(tokenizer(batch["text"], truncation=True, max_length=max_length))
+    return {**tokens, "labels": batch["label"], "length": [len(ids) for ids in tokens["input_ids"]]}
+
+
+def _metrics(prediction: Any) -> dict[str, float]:
+    answers = np.asarray(prediction.predictions).argmax(1)
+    return {
+        "accuracy": accuracy(prediction.label_ids, answers),
+        "macro_f1": macro_f1(prediction.label_ids, answers),
+    }
+
+
+def _row(entry: dict[str, float]) -> dict[str, float]:
+    names = {"epoch": "epoch", "eval_loss": "validation_loss", "eval_accuracy": "validation_accuracy"}
+    names["eval_macro_f1"] = "validation_macro_f1"
+    return {new: entry[old] for old, new in names.items()}
+
+
+class _Watch(TrainerCallback):
+    """Passes the Trainer's numbers on, one line each to the console, and stops on a NaN."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        """Called by the Trainer every ``logging_steps`` and after each evaluation."""
+        names = {"loss": "loss", "grad_norm": "grad_norm", "learning_rate": "learning_rate"}
+        names |= {"eval_loss": "validation_loss", "eval_accuracy": "validation_accuracy"}
+        names |= {"eval_macro_f1": "validation_macro_f1"}
+        numbers = {new: float(logs[old]) for old, new in names.items() if logs and old in logs}
+        if not numbers:
+            return
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+        print(f"step {state.global_step} of {state.max_steps}: {shown}", flush=True)
+        for name in ("loss", "grad_norm"):
+            if name in numbers and not math.isfinite(numbers[name]):
+                raise TrainingDiverged(
+                    f"Training diverged by step {state.global_step}: {name} is {numbers[name]}. The last good checkpoint is "
+                    f"kept in {args.output_dir}. Lower teacher.learning_rate."
+                )
+        self.log(numbers, state.global_step)

@@ -1,0 +1,1 @@
+"""What each model is worth: quality, significance, speed, and the report."""

@@ -1,0 +1,70 @@
+"""The models that are compared, each as the same thing: texts in, class numbers and probabilities out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stillhouse.classifier import Classifier
+from stillhouse.evaluation.baseline import TfidfSvm
+from stillhouse.evaluation.metrics import softmax
+from stillhouse.models.student import load_student
+from stillhouse.models.teacher import load_teacher
+
+Predict = Callable[[Sequence[str]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """``predict`` gives probabilities (texts, classes), or class numbers (texts,) where there are none."""
+
+    name: str
+    predict: Predict
+    bytes: int
+
+
+def teacher_candidate(folder: Path, max_length: int, batch_size: int) -> Candidate:
+    """The fine-tuned teacher in PyTorch on the CPU, which is where the students run."""
+    teacher = load_teacher(folder, max_length, torch.device("cpu"))
+    return Candidate("teacher", lambda texts: softmax(teacher.logits(texts, batch_size)), weight_of(folder))
+
+
+def student_candidate(name: str, folder: Path, batch_size: int) -> Candidate:
+    """A student in PyTorch on the CPU, tokenizing included."""
+    student = load_student(folder)
+    student.tokenizer.no_padding()
+    student.tokenizer.enable_truncation(student.settings.max_length)
+
+    def predict(texts: Sequence[str]) -> np.ndarray:
+        encodings = student.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        ids = [torch.tensor(encoding.ids, dtype=torch.int64) for encoding in encodings]
+        order = np.argsort([-len(row) for row in ids], kind="stable")
+        result = np.empty((len(ids), len(student.label_names)), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(order), batch_size):
+                rows = order[start : start + batch_size]
+                batch = torch.nn.utils.rnn.pad_sequence([ids[row] for row in rows], batch_first=True)
+                result[rows] = student.network(
+                    batch if batch.shape[1] else batch.new_zeros(len(rows), 1)
+                ).numpy()
+        return softmax(result)
+
+    return Candidate(name, predict, weight_of(folder))
+
+
+def compressed_candidate(folder: Path) -> Candidate:
+    """The file that is registered and served."""
+    return Candidate("compressed student", Classifier.load(folder).predict_proba, weight_of(folder))
+
+
+def svm_candidate(texts: Sequence[str], labels: np.ndarray, seed: int) -> Candidate:
+    """TF-IDF + linear SVM, trained here on the same texts."""
+    model = TfidfSvm(seed).fit(texts, labels)
+    return Candidate("TF-IDF + SVM", model.predict, model.bytes)
+
+
+def weight_of(folder: Path) -> int:
+    """Bytes of everything in ``folder`` that serving needs."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,36 @@
+"""The test texts that say most about a student."""
+
+from typing import Any
+
+import numpy as np
+
+SHOWN_CHARACTERS = 160
+
+
+def telling_examples(
+    texts: list[str], labels: np.ndarray, scores: dict[str, np.ndarray], names: list[str], count: int
+) -> list[dict[str, Any]]:
+    """The compressed student's most confident mistakes (at most half), then its least confident answers.
+
+    ``scores`` holds probabilities (texts, classes) of ``teacher`` and ``compressed student``.
+    """
+    student, teacher = scores["compressed student"], scores["teacher"].argmax(1)
+    answers, confidence = student.argmax(1), student.max(1)
+    order = np.argsort(confidence, kind="stable")
+    wrong = [int(i) for i in order[::-1] if answers[i] != labels[i]][: count // 2]
+    unsure = [int(i) for i in order if int(i) not in wrong][: count - len(wrong)]
+    return [
+        {
+            "text": _short(texts[i]),
+            "label": names[labels[i]],
+            "teacher": names[teacher[i]],
+            "student": names[answers[i]],
+            "probability": float(confidence[i]),
+        }
+        for i in wrong + unsure
+    ]
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS].rsplit(" ", 1)[0] + " …"

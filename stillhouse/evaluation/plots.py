@@ -1,0 +1,73 @@
+"""The report's pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+COLOURS = {
+    "teacher": "#7a3b2e",
+    "control": "#9a9a9a",
+    "student": "#4c7fb0",
+    "compressed student": "#1f4e79",
+    "TF-IDF + SVM": "#c79a3a",
+}
+plt.rcParams.update(
+    {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "0"}
+)
+
+
+def frontier(models: dict[str, dict[str, Any]], file: Path) -> None:
+    """Accuracy (with its 95 % interval) against throughput; the area of a point is the model's size."""
+    figure, axes = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
+    for name, model in models.items():
+        x, y = model["docs_per_s"], 100 * model["accuracy"]
+        spread = [[y - 100 * model["accuracy_low"]], [100 * model["accuracy_high"] - y]]
+        colour = COLOURS.get(name)
+        axes.errorbar(x, y, yerr=spread, color=colour, alpha=0.5, capsize=3, zorder=1)
+        axes.scatter(x, y, s=30 + 12 * model["megabytes"], color=colour, alpha=0.85, zorder=2)
+        axes.annotate(
+            f"{name}\n{model['megabytes']:.1f} MB",
+            (x, y),
+            (9, 6),
+            textcoords="offset points",
+            fontsize=9,
+            color=colour,
+        )
+    axes.set_xscale("log")
+    axes.margins(x=0.18, y=0.15)
+    axes.set_xlabel("texts per second, tokenizing included (log scale)")
+    axes.set_ylabel("accuracy on the test set, %")
+    axes.grid(alpha=0.25)
+    _save(figure, file)
+
+
+def confusion(labels: np.ndarray, answers: np.ndarray, names: list[str], file: Path) -> None:
+    """How often each class (row) was answered with each class (column), as counts."""
+    counts = np.zeros((len(names), len(names)), dtype=int)
+    np.add.at(counts, (labels, answers), 1)
+    size = min(3 + 0.45 * len(names), 14)
+    figure, axes = plt.subplots(figsize=(size + 1, size), layout="constrained")
+    axes.imshow(counts / np.maximum(counts.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+    if len(names) <= 25:
+        for row, column in np.ndindex(counts.shape):
+            colour = "white" if counts[row, column] > counts[row].sum() / 2 else "#444444"
+            axes.text(
+                column, row, counts[row, column] or "", ha="center", va="center", color=colour, fontsize=9
+            )
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("answer of the compressed student")
+    axes.set_ylabel("label")
+    axes.spines[:].set_visible(False)
+    _save(figure, file)
+
+
+def _save(figure: Any, file: Path) -> None:
+    # Without the software's version and the date, the same numbers give the same file.
+    figure.savefig(file, dpi=130, metadata={"Software": None})
+    plt.close(figure)

@@ -1,0 +1,110 @@
+"""The report: one HTML file that needs nothing else, and the same table for a console or a Prefect page."""
+
+import base64
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+
+def write_report(
+    file: Path,
+    *,
+    name: str,
+    models: dict[str, dict[str, Any]],
+    differences: dict[str, dict[str, float]],
+    card: dict[str, Any],
+    examples: list[dict[str, Any]],
+    frontier: Path,
+    confusion: Path,
+) -> None:
+    """Write ``file``. ``models`` holds for each model what :func:`quality` and :func:`measure_speed` gave."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    environment.filters.update(percent=_percent, number=number, points=_points)
+    teacher, student = models["teacher"], models["compressed student"]
+    file.write_text(
+        environment.get_template("report.html.jinja").render(
+            name=name,
+            models=models,
+            differences=differences,
+            card=card,
+            examples=examples,
+            teacher=teacher,
+            student=student,
+            retention=student["accuracy"] / max(teacher["accuracy"], 1e-9),
+            speedup=student["docs_per_s"] / teacher["docs_per_s"],
+            shrink=teacher["megabytes"] / student["megabytes"],
+            machine=machine(),
+            frontier=_embed(frontier),
+            confusion=_embed(confusion),
+        ),
+        encoding="utf-8",
+    )
+
+
+def table(models: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """The results as rows of text, the first the heading."""
+    rows = [["model", "accuracy", "macro-F1", "size MB", "docs/s"]]
+    for name, model in models.items():
+        size, speed = number(model["megabytes"]), number(model["docs_per_s"])
+        rows.append([name, _percent(model["accuracy"]), _percent(model["macro_f1"]), size, speed])
+    return rows
+
+
+def as_markdown(rows: list[list[str]]) -> str:
+    """A Markdown table, numbers to the right."""
+    lines = [rows[0], ["---", *["---:"] * (len(rows[0]) - 1)], *rows[1:]]
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
+
+
+def as_text(rows: list[list[str]]) -> str:
+    """Aligned columns for a console."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in rows
+    ]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def machine() -> str:
+    """The processor that was measured on."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [
+            line.partition(":")[2].strip()
+            for line in cpuinfo.read_text().splitlines()
+            if "model name" in line
+        ]
+        model = names[0] if names else model
+    return f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores of {model}"
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands separated."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def _embed(file: Path) -> str:
+    return base64.b64encode(file.read_bytes()).decode()

@@ -1,0 +1,26 @@
+"""How sure a measured accuracy or difference is."""
+
+import numpy as np
+
+
+def bootstrap_interval(
+    values: np.ndarray, resamples: int, seed: int, level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean (Efron 1979).
+
+    For a paired comparison of two classifiers pass the difference of their rights and wrongs on the same
+    texts: the interval then is that of the difference in accuracy.
+
+    Args:
+        values: one number a text, ``(texts,)``.
+        resamples: how many times to draw.
+        seed: of the drawing.
+        level: the share of resampled means inside the interval.
+    """
+    random = np.random.default_rng(seed)
+    # Drawing how often each distinct value comes is the same as drawing texts, and costs no memory.
+    distinct, counts = np.unique(values, return_counts=True)
+    draws = random.multinomial(len(values), counts / len(values), size=resamples)
+    means = draws @ distinct / len(values)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,55 @@
+"""Throughput and latency, text in to label out, of models side by side."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from stillhouse.evaluation.candidates import Candidate
+
+ROUNDS = 3
+SINGLE_TEXTS = 30
+LONGEST_PASS_S = 8.0
+
+
+def measure_speed(
+    candidates: Sequence[Candidate], texts: Sequence[str]
+) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
+    """Time each candidate on ``texts`` together and one by one, in turns, so that all see the same machine.
+
+    A pass that takes longer than 8 s is not repeated.
+
+    Returns:
+        What each candidate answered to ``texts``, by name; and for each name ``docs_per_s`` (all texts in one
+        call; the best of three passes), ``latency_ms`` and ``latency_p95_ms`` (one text a call; median and
+        95th percentile).
+    """
+    for candidate in candidates:
+        candidate.predict(texts[:8])  # first calls allocate and choose kernels
+    best: dict[str, float] = {}
+    scores: dict[str, np.ndarray] = {}
+    for _ in range(ROUNDS):
+        for candidate in candidates:
+            if best.get(candidate.name, 0.0) > LONGEST_PASS_S / 2:
+                continue
+            start = time.perf_counter()
+            scores[candidate.name] = candidate.predict(texts)
+            seconds = time.perf_counter() - start
+            best[candidate.name] = min(seconds, best.get(candidate.name, seconds))
+    result: dict[str, dict[str, float]] = {}
+    for candidate in candidates:
+        median, slow = latency_ms(candidate, texts[:SINGLE_TEXTS])
+        speed = len(texts) / best[candidate.name]
+        result[candidate.name] = {"docs_per_s": speed, "latency_ms": median, "latency_p95_ms": slow}
+    return scores, result
+
+
+def latency_ms(candidate: Candidate, texts: Sequence[str]) -> tuple[float, float]:
+    """Milliseconds for one text a call: the median and the 95th percentile over ``texts``."""
+    candidate.predict(texts[:1])
+    single = []
+    for text in texts:
+        start = time.perf_counter()
+        candidate.predict([text])
+        single.append(1000 * (time.perf_counter() - start))
+    return float(np.median(single)), float(np.quantile(single, 0.95))

@@ -1,0 +1,1 @@
+"""Students, the teacher, and how their weights start."""

@@ -1,0 +1,35 @@
+"""Which device trains, and what it can do."""
+
+import torch
+
+from stillhouse.errors import BadInput
+
+
+def choose_device(wanted: str) -> torch.device:
+    """``auto`` takes CUDA, then Apple's MPS, then the CPU; anything else is taken at its word.
+
+    Raises:
+        BadInput: the asked device is not on this machine.
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if wanted == "auto":
+        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+    device = torch.device(wanted)
+    here = {"cpu": True, "mps": mps, "cuda": cuda and (device.index or 0) < torch.cuda.device_count()}
+    if not here[device.type]:
+        raise BadInput(
+            f"device: {wanted} is not on this machine (PyTorch {torch.__version__}). Use auto or cpu."
+        )
+    return device
+
+
+def use_bf16(wanted: str | bool, device: torch.device) -> bool:
+    """Whether to train in bfloat16: ``auto`` says yes on GPUs that compute in it natively."""
+    if wanted == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(wanted)
+
+
+def use_compile(wanted: str | bool, device: torch.device) -> bool:
+    """Whether to ``torch.compile``: ``auto`` says yes on CUDA, where compiling pays within one epoch."""
+    return device.type == "cuda" if wanted == "auto" else bool(wanted)

@@ -1,0 +1,77 @@
+"""Students by name: building one, saving it, loading it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_model, save_model
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from stillhouse.data.encoded import Encoded, batches
+from stillhouse.data.vocabulary import load_vocabulary
+from stillhouse.models.initialisation import initialise
+from stillhouse.models.resnet import ResNet
+from stillhouse.params import Network
+
+# A new student: one file beside this one, one line here, one name in params.Network.architecture.
+ARCHITECTURES: dict[str, Callable[[int, int, Network], nn.Module]] = {"resnet": ResNet}
+
+EVALUATION_BATCH = 256
+
+
+@dataclass
+class Student:
+    """A network with what it needs to read a text and name its answer."""
+
+    network: nn.Module
+    tokenizer: Tokenizer
+    label_names: list[str]
+    settings: Network
+
+
+def build_student(
+    tokenizer: Tokenizer, label_names: list[str], settings: Network, embedding: Tensor | None = None
+) -> Student:
+    """A freshly initialised student; ``embedding`` (vocabulary, dimension) replaces the random one."""
+    network = ARCHITECTURES[settings.architecture](tokenizer.get_vocab_size(), len(label_names), settings)
+    initialise(network, settings.initialisation, embedding)
+    return Student(network, tokenizer, label_names, settings)
+
+
+def save_student(student: Student, folder: Path) -> None:
+    """Write ``model.safetensors``, ``tokenizer.json`` and ``config.json`` into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_model(student.network, str(folder / "model.safetensors"))
+    student.tokenizer.save(str(folder / "tokenizer.json"))
+    config = {"labels": student.label_names, "network": student.settings.model_dump()}
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def load_student(folder: Path) -> Student:
+    """A student written by :func:`save_student`, in evaluation mode on the CPU."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    settings = Network.model_validate(config["network"])
+    tokenizer = load_vocabulary(folder / "tokenizer.json")
+    network = ARCHITECTURES[settings.architecture](
+        tokenizer.get_vocab_size(), len(config["labels"]), settings
+    )
+    load_model(network, str(folder / "model.safetensors"))
+    return Student(network.eval(), tokenizer, config["labels"], settings)
+
+
+@torch.inference_mode()
+def predict_logits(network: nn.Module, encoded: Encoded, device: torch.device) -> np.ndarray:
+    """Logits, float32 of shape ``(texts, classes)``, in the texts' own order."""
+    network.eval().to(device)
+    result: np.ndarray | None = None
+    for rows in batches(encoded.lengths, EVALUATION_BATCH):
+        logits = network(torch.from_numpy(encoded.padded(rows)).to(device)).float().cpu().numpy()
+        if result is None:
+            result = np.empty((len(encoded), logits.shape[1]), dtype=np.float32)
+        result[rows] = logits
+    assert result is not None
+    return result

@@ -1,0 +1,37 @@
+"""Where results come from: digests of files, and the commit of the code."""
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+
+def file_md5(path: Path) -> str:
+    """The file's MD5 in hex, which for a file is also the hash that DVC records."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def folder_md5(folder: Path) -> str:
+    """One digest for all files below ``folder``: their relative paths and contents."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [f"{path.relative_to(folder).as_posix()} {file_md5(path)}" for path in files]
+    return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
+
+
+def git_commit() -> str:
+    """The checked-out commit, with ``-dirty`` where tracked files were changed; ``none`` outside Git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    # Without this, describing would refresh the index under another git's feet.
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, env=environment
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "none"
+
+
+def lock_md5() -> str:
+    """The digest of ``dvc.lock``: one name for the state of every stage; ``none`` before the first run."""
+    return file_md5(Path("dvc.lock")) if Path("dvc.lock").exists() else "none"

@@ -1,0 +1,100 @@
+"""The model registry: versions with their evidence, and the aliases ``challenger`` and ``champion``."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from stillhouse.tracking.runs import Run
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+MODEL_TAG = "stillhouse.model_md5"
+REQUIREMENTS = ["mlflow", "onnxruntime", "tokenizers", "numpy", "pandas"]
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version and the aliases that point to it."""
+
+    name: str
+    number: int
+    aliases: tuple[str, ...]
+
+    @property
+    def uri(self) -> str:
+        """What ``mlflow.pyfunc.load_model`` and ``mlflow models serve`` take."""
+        return f"models:/{self.name}/{self.number}"
+
+
+def find_version(name: str, model_md5: str) -> Version | None:
+    """The registered version that holds these very files, if there is one."""
+    found = MlflowClient().search_model_versions(f"name = '{name}' and tags.`{MODEL_TAG}` = '{model_md5}'")
+    return get_version(name, max(int(version.version) for version in found)) if found else None
+
+
+def get_version(name: str, number: int) -> Version | None:
+    """A registered version as the registry has it now."""
+    try:
+        found = MlflowClient().get_model_version(name, str(number))
+    except MlflowException:
+        return None
+    return Version(name, number, tuple(sorted(found.aliases)))
+
+
+def champion(name: str) -> Version | None:
+    """The version that ``@champion`` points to, if there is one."""
+    try:
+        found = MlflowClient().get_model_version_by_alias(name, CHAMPION)
+    except MlflowException:
+        return None
+    return get_version(name, int(found.version))
+
+
+def fetch_model(version: Version, folder: Path) -> Path:
+    """Download a version's own files (ONNX, tokenizer, configuration) below ``folder``."""
+    found = mlflow.artifacts.download_artifacts(version.uri, dst_path=str(folder))
+    return Path(found) / "artifacts" / "model"
+
+
+def register_model(run: Run, model: Path, name: str, examples: list[str], tags: dict[str, str]) -> Version:
+    """Log ``model`` (a folder written by the compress stage) with ``run`` and register it as a new version.
+
+    The version carries its signature, an input example, and the packages it needs, which are neither torch
+    nor transformers; ``tags`` are its evidence. Nothing in it is pickled.
+    """
+    here = Path(__file__).parent
+    with tempfile.TemporaryDirectory() as scratch:
+        # A package of one module, so that the served file imports it by the same name as it does here.
+        package = Path(scratch) / "stillhouse"
+        package.mkdir()
+        (package / "__init__.py").touch()
+        shutil.copy(here.parent / "classifier.py", package)
+        logged = mlflow.pyfunc.log_model(
+            name=name,
+            python_model=str(here / "served.py"),
+            artifacts={"model": str(model)},
+            code_paths=[str(package)],
+            input_example=examples,
+            pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
+        )
+    client = MlflowClient()
+    created = mlflow.register_model(logged.model_uri, name, tags=tags)
+    client.set_registered_model_alias(name, CHALLENGER, created.version)
+    return Version(name, int(created.version), (CHALLENGER,))
+
+
+def promote(version: Version) -> None:
+    """Point ``@champion`` at ``version``, which is then no longer the challenger."""
+    client = MlflowClient()
+    client.set_registered_model_alias(version.name, CHAMPION, str(version.number))
+    client.delete_registered_model_alias(version.name, CHALLENGER)
+
+
+def describe(version: Version, text: str) -> None:
+    """Set the version's description (Markdown)."""
+    MlflowClient().update_model_version(version.name, str(version.number), text)

@@ -1,0 +1,188 @@
+"""Runs: the parent of a flow run, and one for each stage that really ran.
+
+Unless ``MLFLOW_TRACKING_URI`` says otherwise, runs and registered models live in ``mlflow.db`` and
+``mlartifacts/`` in the project's folder, and no server is needed.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+import mlflow
+from filelock import FileLock
+from mlflow.data.dataset_source_registry import resolve_dataset_source
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import RunStatus
+from mlflow.tracking import MlflowClient
+
+from stillhouse.errors import BadInput, Unavailable
+from stillhouse.provenance import file_md5, git_commit, lock_md5
+
+PARENT_RUN = "STILLHOUSE_PARENT_RUN"  # set by a flow for the stages it starts
+FLOW_RUN = "STILLHOUSE_FLOW_RUN"
+STAGE_TAG, OUTPUT_TAG, PROCESS_TAG = "stillhouse.stage", "stillhouse.output_md5", "stillhouse.process"
+
+
+def tracking_uri() -> str:
+    """``MLFLOW_TRACKING_URI``, or the project's own database by its absolute path."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
+
+
+def connect(experiment: str) -> str:
+    """Reach the tracking store and choose the experiment, creating either where it does not exist.
+
+    Returns:
+        The experiment's id.
+
+    Raises:
+        Unavailable: the store does not answer.
+        BadInput: the experiment was deleted in the UI.
+    """
+    uri = tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    local = uri.startswith("sqlite:")
+    Path(".stillhouse").mkdir(exist_ok=True)
+    try:
+        # One process migrates a new database; two at once would corrupt it. A remote server is asked once
+        # and briefly: MLflow's own patience is several minutes.
+        with FileLock(".stillhouse/mlflow.lock"), _impatient(not local):
+            found = mlflow.get_experiment_by_name(experiment)
+            if found is None:
+                place = Path("mlartifacts").resolve().as_uri() if local else None
+                return str(mlflow.create_experiment(experiment, artifact_location=place))
+    except Exception as error:  # each kind of store has errors of its own
+        raise Unavailable(
+            f"The MLflow tracking store {uri} does not answer ({' '.join(str(error).split())[:200]}). Start it, correct "
+            "MLFLOW_TRACKING_URI, or unset it to use mlflow.db in this folder."
+        ) from None
+    if found.lifecycle_stage == "deleted":
+        raise BadInput(
+            f"tracking.experiment: {experiment!r} was deleted in MLflow. Restore it (mlflow experiments restore "
+            f"--experiment-id {found.experiment_id}), or choose another name."
+        )
+    return str(found.experiment_id)
+
+
+@contextmanager
+def _impatient(active: bool) -> Iterator[None]:
+    wanted = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"} if active else {}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+class Run:
+    """An MLflow run that is going on."""
+
+    def __init__(self, run_id: str, client: MlflowClient) -> None:
+        self.id = run_id
+        self._client = client
+
+    def params(self, values: dict[str, Any]) -> None:
+        """Log nested parameters under dotted names."""
+        flat = {name: str(value)[:6000] for name, value in _flatten(values)}
+        for start in range(0, len(flat), 100):  # a server takes 100 at a time
+            mlflow.log_params(dict(list(flat.items())[start : start + 100]), run_id=self.id)
+
+    def metrics(self, values: dict[str, Any], step: int | None = None) -> None:
+        """Log the numbers of a nested dictionary under dotted names."""
+        numbers = {name: float(value) for name, value in _flatten(values) if isinstance(value, int | float)}
+        mlflow.log_metrics(numbers, step=step, run_id=self.id)
+
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        """Store a file with the run."""
+        self._client.log_artifact(self.id, str(path), folder)
+
+    def dataset(self, path: Path, context: str) -> None:
+        """Record that the run read ``path``: its digest is the one DVC keeps for the same file."""
+        dataset = MetaDataset(resolve_dataset_source(str(path)), name=path.stem, digest=file_md5(path))
+        mlflow.log_input(dataset, context=context)
+
+    def tags(self, values: dict[str, str]) -> None:
+        """Set tags."""
+        for name, value in values.items():
+            self._client.set_tag(self.id, name, value)
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        # MLflow allows letters, digits, spaces and _-./: in names; labels may hold anything.
+        name = prefix + "".join(c if c.isalnum() or c in "_-./ " else "_" for c in str(name))
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{name}.")
+        else:
+            yield name, value
+
+
+@contextmanager
+def flow_run(experiment: str, name: str, flow_run_id: str) -> Iterator[Run]:
+    """The parent run of a flow run; the stages started inside become its children."""
+    tags = {"stillhouse.kind": "flow", "prefect.flow_run_id": flow_run_id}
+    with _run(experiment, name, tags) as run:
+        os.environ |= {PARENT_RUN: run.id, FLOW_RUN: flow_run_id}
+        try:
+            yield run
+        finally:
+            del os.environ[PARENT_RUN], os.environ[FLOW_RUN]
+            run.tags({"dvc.lock_md5": lock_md5()})
+
+
+@contextmanager
+def stage_run(experiment: str, stage: str) -> Iterator[Run]:
+    """The run of one stage: a child of the flow's run, or on its own under a bare ``dvc repro``."""
+    tags = {STAGE_TAG: stage, "stillhouse.kind": "stage"}
+    if parent := os.environ.get(PARENT_RUN):
+        tags |= {"mlflow.parentRunId": parent, "prefect.flow_run_id": os.environ.get(FLOW_RUN, "")}
+    with _run(experiment, stage, tags) as run:
+        yield run
+
+
+@contextmanager
+def _run(experiment: str, name: str, tags: dict[str, str]) -> Iterator[Run]:
+    experiment_id = connect(experiment)
+    client = MlflowClient()
+    _end_dead_runs(client, experiment_id)
+    tags = {
+        **tags,
+        "git.commit": git_commit(),
+        "dvc.lock_md5": lock_md5(),
+        PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}",
+    }
+    with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=tags) as active:
+        yield Run(active.info.run_id, client)
+
+
+def _end_dead_runs(client: MlflowClient, experiment_id: str) -> None:
+    """A killed process cannot end its run: do it for those of this machine whose process is gone."""
+    host = socket.gethostname()
+    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+        machine, _, process = run.data.tags.get(PROCESS_TAG, "").rpartition(":")
+        if machine == host and not _alive(int(process)):
+            client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, so it is there
+        return True
+    return True
+
+
+def find_run(experiment: str, stage: str, output_md5: str) -> str | None:
+    """The id of the latest finished run of ``stage`` that wrote these very outputs."""
+    query = f"tags.`{STAGE_TAG}` = '{stage}' and tags.`{OUTPUT_TAG}` = '{output_md5}'"
+    found = MlflowClient().search_runs([connect(experiment)], query, max_results=1)
+    return str(found[0].info.run_id) if found else None

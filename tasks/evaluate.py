@@ -1,0 +1,71 @@
+"""Stage ``evaluate``: teacher, control, student, compressed student and TF-IDF + SVM on one untouched test set."""
+
+import json
+
+from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_csv, write_json
+
+STAGE = Stage("evaluate")
+PAIRS = [
+    ("student", "control"),
+    ("compressed student", "student"),
+    ("compressed student", "teacher"),
+    ("compressed student", "TF-IDF + SVM"),
+]
+
+
+def evaluate(context: Context) -> Metrics:
+    """Write the predictions, the plots, and two files about this machine: ``speed.json`` and ``report.html``.
+
+    DVC keeps what the same inputs always give. Timings are not of that kind: they stay beside it.
+    """
+    from stillhouse.data.splits import label_names, labels_of, read_split
+    from stillhouse.evaluation import candidates, plots
+    from stillhouse.evaluation.examples import telling_examples
+    from stillhouse.evaluation.quality import answers_of, differences, quality
+    from stillhouse.evaluation.report import write_report
+    from stillhouse.evaluation.speed import measure_speed
+
+    params, settings, out = context.params, context.params.evaluate, context.out
+    train = read_split(OUTPUTS / "prepare" / "train.arrow")
+    test = read_split(OUTPUTS / "prepare" / "test.arrow")
+    context.run.dataset(OUTPUTS / "prepare" / "test.arrow", "test")
+    texts, labels, names = list(test["text"]), labels_of(test), label_names(test)
+    compared = [
+        candidates.teacher_candidate(
+            OUTPUTS / "teacher" / "model", params.teacher.max_length, settings.batch_size
+        ),
+        candidates.student_candidate("control", OUTPUTS / "control" / "model", settings.batch_size),
+        candidates.student_candidate("student", OUTPUTS / "student" / "model", settings.batch_size),
+        candidates.compressed_candidate(OUTPUTS / "compress" / "model"),
+        candidates.svm_candidate(list(train["text"]), labels_of(train), params.seed),
+    ]
+    scores, speed = measure_speed(compared, texts)
+    results = quality(labels, scores, {c.name: c.bytes for c in compared}, settings.bootstrap, params.seed)
+    gaps = differences(labels, scores, PAIRS, settings.bootstrap, params.seed)
+    full = {name: results[name] | speed[name] for name in results}
+    answers = answers_of(scores["compressed student"])
+    plots.confusion(labels, answers, names, out / "confusion.png")
+    plots.frontier(full, out / "frontier.png")
+    write_csv(
+        out / "answers.csv",
+        [{"label": float(a), "answer": float(b)} for a, b in zip(labels, answers, strict=True)],
+    )
+    write_json(out / "speed.json", speed)
+    write_report(
+        out / "report.html",
+        name=params.register_.name,
+        models=full,
+        differences=gaps,
+        card=json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8")),
+        examples=telling_examples(texts, labels, scores, names, settings.examples),
+        frontier=out / "frontier.png",
+        confusion=out / "confusion.png",
+    )
+    for file in ("report.html", "frontier.png", "confusion.png", "speed.json"):
+        context.run.artifact(out / file)
+    context.run.metrics({"speed": speed})
+    return {"models": results, "differences": gaps}
+
+
+if __name__ == "__main__":
+    STAGE.command(evaluate)

@@ -1,0 +1,42 @@
+"""Stage ``prepare``: a source of labelled texts -> clean, de-duplicated, stratified splits and a data card."""
+
+import shutil
+
+from tasks.stage import STATE, Context, Metrics, Stage, write_json
+
+STAGE = Stage("prepare", retries=True)
+
+
+def prepare(context: Context) -> Metrics:
+    """Write ``train.arrow``, ``validation.arrow``, ``test.arrow`` and ``card.json``."""
+    from stillhouse.data.card import data_card
+    from stillhouse.data.cleaning import clean
+    from stillhouse.data.sources import load_source
+    from stillhouse.data.splits import complete, write_split
+
+    data, out = context.params.data, context.out
+    cache = STATE / "datasets"
+    shutil.rmtree(cache, ignore_errors=True)
+    cleaned = clean(load_source(data, cache), data)
+    splits = complete(cleaned.splits, data, context.params.seed)
+    for name, split in splits.items():
+        write_split(split, cleaned.label_names, out / f"{name}.arrow")
+        context.run.dataset(out / f"{name}.arrow", name)
+    card = data_card(splits, cleaned.label_names, cleaned.dropped)
+    write_json(out / "card.json", card)
+    context.run.artifact(out / "card.json")
+    shutil.rmtree(cache, ignore_errors=True)
+    print(
+        f"{', '.join(f'{len(split.rows)} {name}' for name, split in splits.items())}; dropped {cleaned.dropped}"
+    )
+    return {
+        "classes": card["classes"],
+        "rows": {name: len(split.rows) for name, split in splits.items()},
+        "dropped": {
+            reason: sum(d[reason] for d in cleaned.dropped.values()) for reason in ("empty", "duplicate")
+        },
+    }
+
+
+if __name__ == "__main__":
+    STAGE.command(prepare)

@@ -1,0 +1,179 @@
+"""What every stage has in common: parameters in, a tracked run, an output folder that is whole or absent.
+
+``python -m tasks.<stage>`` (which is what ``dvc.yaml`` calls) ends with status 0, or prints one message and
+ends with status 1.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock
+
+from stillhouse.errors import BadInput, StillhouseError, Unavailable
+from stillhouse.params import Params, StageName, load_params
+
+OUTPUTS = Path("outputs")
+STATE = Path(".stillhouse")
+Metrics = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage works with: parameters, an empty folder for its files, and its MLflow run."""
+
+    params: Params
+    device: str
+    out: Path
+    run: Any
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage's name and manners: whether it trains on the device, and whether a second try can help."""
+
+    name: StageName
+    trains: bool = False
+    retries: bool = False
+
+    def command(self, work: Callable[[Context], Metrics]) -> None:
+        """Run ``work`` as the command of this stage and leave the process."""
+        failure = STATE / f"failure-{self.name}.json"
+        with _quietly():
+            STATE.mkdir(exist_ok=True)
+            failure.unlink(missing_ok=True)
+        signal.signal(signal.SIGTERM, _leave)  # so that the run and the files are put in order
+        try:
+            self._run(work)
+            return
+        except StillhouseError as error:
+            message, again = str(error), isinstance(error, Unavailable)
+            print(f"\n{self.name} failed: {message}\n", file=sys.stderr, flush=True)
+        except PermissionError as error:
+            message, again = f"{error.filename} is not writable or not readable ({error.strerror}).", False
+            print(f"\n{self.name} failed: {message}\n", file=sys.stderr, flush=True)
+        except Exception as error:
+            message, again = f"{type(error).__name__}: {error}", False
+            traceback.print_exc()
+        with _quietly():
+            failure.write_text(json.dumps({"message": message, "again": again}), encoding="utf-8")
+        self._restore()
+        sys.exit(1)
+
+    def _run(self, work: Callable[[Context], Metrics]) -> None:
+        params = load_params()
+        device = _choose_visible_device(params.device)
+        partial = OUTPUTS / f".{self.name}.partial"
+        _empty(partial)
+        from stillhouse.provenance import folder_md5
+        from stillhouse.tracking.runs import OUTPUT_TAG, stage_run
+
+        with self._lock(device), stage_run(params.tracking.experiment, self.name) as run:
+            run.params(self._tracked_params())
+            metrics = work(Context(params, device, partial, run))
+            write_json(partial / "metrics.json", metrics)
+            run.metrics(metrics)
+            run.tags({OUTPUT_TAG: folder_md5(partial)})
+            _publish(partial, OUTPUTS / self.name)
+
+    def _lock(self, device: str) -> Any:
+        """One training at a time on this machine's GPU, also when DVC is run without Prefect."""
+        if not self.trains or device == "cpu":
+            return nullcontext()
+        from stillhouse.models.device import choose_device
+
+        if choose_device(device).type == "cpu":
+            return nullcontext()
+        lock = FileLock(
+            Path.home() / ".cache" / f"stillhouse-gpu-{os.environ.get('CUDA_VISIBLE_DEVICES', '0')}.lock"
+        )
+        Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        return lock
+
+    def _tracked_params(self) -> dict[str, Any]:
+        """The keys that ``dvc.yaml`` lists for this stage, with their values."""
+        keys = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][self.name].get(
+            "params", []
+        )
+        values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+        return {key: _pick(values, key) for key in keys}
+
+    def _restore(self) -> None:
+        """DVC removed the last good outputs before it started this command: bring them back from its cache."""
+        shutil.rmtree(OUTPUTS / f".{self.name}.partial", ignore_errors=True)
+        locked = Path("dvc.lock")
+        if not locked.exists() or f"\n  {self.name}:\n" not in locked.read_text(encoding="utf-8"):
+            return
+        command = [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", self.name]
+        subprocess.run(command, capture_output=True, timeout=120, check=False)
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Indented JSON, floats rounded to six digits so that a diff shows differences that matter."""
+    rounded = json.loads(json.dumps(content), parse_float=lambda number: round(float(number), 6))
+    file.write_text(json.dumps(rounded, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_csv(file: Path, rows: list[dict[str, float]]) -> None:
+    """A table for ``dvc plots``; the first row's keys are the columns."""
+    lines = [",".join(rows[0])] + [",".join(f"{value:.6g}" for value in row.values()) for row in rows]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _choose_visible_device(device: str) -> str:
+    """Show PyTorch one GPU, the asked one or the first, since transformers' Trainer takes all that it sees."""
+    if device.startswith("cuda:"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
+        return "cuda"
+    if device in ("auto", "cuda"):
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    return device
+
+
+def _empty(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise BadInput(
+            f"the output folder {folder.parent.resolve()} is not writable ({error.strerror}). Make it a folder that you "
+            "may write to."
+        ) from None
+
+
+def _publish(partial: Path, final: Path) -> None:
+    """Move each finished file or folder into place; the old one goes only when the new one is whole."""
+    final.mkdir(parents=True, exist_ok=True)
+    for entry in sorted(partial.iterdir()):
+        target = final / entry.name
+        shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+        os.replace(entry, target)
+    partial.rmdir()
+
+
+def _pick(values: Any, key: str) -> Any:
+    for part in key.split("."):
+        values = values[part]
+    return values
+
+
+def _leave(signal_number: int, frame: Any) -> None:
+    sys.exit(128 + signal_number)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        pass

@@ -1,0 +1,174 @@
+"""Shared: a project of a user's own, with a tiny teacher and a few hundred rows, that really runs."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+WORDS = {
+    "sport": "match goal team player coach league cup season win score".split(),
+    "cooking": "oven butter flour recipe sugar boil pan knife taste salt".split(),
+    "weather": "rain wind cloud storm sun snow forecast heat frost fog".split(),
+}
+FILLER = "the a of and to in it was on for with that this day people time new very some more".split()
+
+
+def pytest_configure():
+    os.environ.update(
+        PREFECT_SERVER_ANALYTICS_ENABLED="false", MLFLOW_DISABLE_TELEMETRY="true", HF_HUB_OFFLINE="1", DVC_NO_ANALYTICS="1"
+    )
+
+
+def texts_and_labels(rows: int, seed: int = 0) -> list[tuple[str, str]]:
+    """Short texts that can be told apart by their words, with some noise."""
+    chance = random.Random(seed)
+    made = []
+    for index in range(rows):
+        label = list(WORDS)[index % len(WORDS)]
+        words = chance.choices(WORDS[label], k=3) + chance.choices(FILLER, k=7)
+        chance.shuffle(words)
+        made.append((" ".join(words) + f" {index}", label))
+    return made
+
+
+def write_csv(path: Path, rows: list[tuple[str, str]], header: str = "review,topic") -> Path:
+    path.write_text(header + "\n" + "".join(f"{text},{label}\n" for text, label in rows), encoding="utf-8")
+    return path
+
+
+def tiny_teacher(folder: Path, layers: int = 2) -> Path:
+    """A BERT of a few thousand weights with a word-piece vocabulary of its own, as a local directory."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *FILLER, *sum(WORDS.values(), [])]
+    tokenizer = Tokenizer(models.WordPiece({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    BertTokenizerFast(tokenizer_object=tokenizer).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+@dataclass
+class Project:
+    """A clone of this repository in a folder of its own."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_API", "MLFLOW_TRACKING"))}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**kept, "PATH": path, "PYTHONPATH": str(self.folder)}
+
+    def run(self, *command: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
+        """A command in the project; its output and errors come back as one text in ``stdout``."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+        )
+
+    def python(self, *arguments: str, **options) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, *arguments, **options)
+
+    def dvc(self, *arguments: str, **options) -> subprocess.CompletedProcess[str]:
+        return self.python("-m", "dvc", *arguments, **options)
+
+    def flow(self, **options) -> subprocess.CompletedProcess[str]:
+        return self.python("-m", "flows.distillation", **options)
+
+    def set(self, **values) -> None:
+        """Change parameters, named with ``__`` for the dots."""
+        file = self.folder / "params.yaml"
+        params = yaml.safe_load(file.read_text())
+        for key, value in values.items():
+            *parents, last = key.split("__")
+            section = params
+            for parent in parents:
+                section = section[parent]
+            section[last] = value
+        file.write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def copy(self, folder: Path) -> "Project":
+        """The same project in the same state elsewhere."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+
+def new_project(folder: Path) -> Project:
+    """What a user has after cloning and naming a CSV and a teacher in ``params.yaml``; nothing was run yet."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for name in listed:
+        if not name.startswith(("tests/", "benchmarks/")) and name != "dvc.lock" and (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    project = Project(folder)
+    write_csv(folder / "data" / "reviews.csv", texts_and_labels(360))
+    tiny_teacher(folder / "data" / "teacher")
+    project.set(
+        data__source="files",
+        data__path="data/reviews.csv",
+        data__text_column="review",
+        data__label_column="topic",
+        teacher__model="data/teacher",
+        teacher__max_length=32,
+        teacher__epochs=8,
+        teacher__freeze_layers=0,
+        teacher__learning_rate=0.003,
+        student__vocabulary={"size": 300, "min_frequency": 1, "lowercase": True},
+        student__network__max_length=32,
+        student__network__embedding=16,
+        student__network__width=16,
+        student__network__depth=2,
+        student__training__epochs=15,
+        student__training__learning_rate=0.01,
+        evaluate__bootstrap=200,
+        register__name="topics",
+        register__min_retention=0.5,
+        flow__retry_delay_s=0.1,
+    )
+    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return project
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Project:
+    """A project whose flow ran once, whole. Tests that change it work on a copy."""
+    project = new_project(tmp_path_factory.mktemp("finished") / "project")
+    done = project.flow()
+    assert done.returncode == 0, done.stdout
+    (project.folder / "first-run.log").write_text(done.stdout)
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Project:
+    """A finished project to change."""
+    return finished.copy(tmp_path / "project")

@@ -1,0 +1,177 @@
+"""Sources, cleaning and splits: what is accepted, what is refused, and what the message says."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, texts_and_labels, write_csv
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+from stillhouse.data.card import data_card
+from stillhouse.data.cleaning import clean
+from stillhouse.data.sources import load_source
+from stillhouse.data.splits import complete, label_names, labels_of, read_split, write_split
+from stillhouse.errors import BadInput, Unavailable
+from stillhouse.params import load_params
+
+DATA = load_params(ROOT / "params.yaml").data.model_copy(
+    update={"source": "files", "text_column": "review", "label_column": "topic"}
+)
+
+
+def settings(path: Path, **changes):
+    return DATA.model_copy(update={"path": str(path), **changes})
+
+
+def cleaned(path: Path, tmp_path: Path, **changes):
+    data = settings(path, **changes)
+    return clean(load_source(data, tmp_path / "cache"), data)
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
+def test_every_kind_of_file_gives_the_same_rows(tmp_path, kind):
+    frame = pd.DataFrame(texts_and_labels(30), columns=["review", "topic"]).assign(other=1)
+    frame.loc[0, "review"] = 'a "quoted", text\nin two lines'
+    frame.loc[1, "review"] = "NA"
+    file = tmp_path / f"texts.{kind}"
+    {
+        "csv": lambda: frame.to_csv(file, index=False),
+        "tsv": lambda: frame.to_csv(file, sep="\t", index=False),
+        "jsonl": lambda: frame.to_json(file, orient="records", lines=True),
+        "parquet": lambda: frame.to_parquet(file),
+    }[kind]()
+    source = load_source(settings(file), tmp_path / "cache")
+    rows = source.splits["train"]
+    assert rows[:]["text"] == frame["review"].tolist()
+    assert rows[:]["label"] == frame["topic"].tolist()
+
+
+def test_a_large_file_stays_on_disk(tmp_path):
+    file = write_csv(tmp_path / "texts.csv", texts_and_labels(50))
+    source = load_source(settings(file), tmp_path / "cache")
+    assert source.splits["train"].cache_files  # memory-mapped Arrow, not a table in memory
+
+
+def test_numbers_as_labels_become_names_in_numeric_order(tmp_path):
+    rows = [(text, str(index % 12)) for index, (text, _) in enumerate(texts_and_labels(60))]
+    pd.DataFrame(rows, columns=["review", "topic"]).astype({"topic": int}).to_parquet(tmp_path / "texts.parquet")
+    assert cleaned(tmp_path / "texts.parquet", tmp_path).label_names == [str(number) for number in range(12)]
+
+
+def test_a_hub_dataset_keeps_its_class_names_and_their_order(tmp_path):
+    names = ["zebra", "ant"]
+    features = Features({"review": Value("string"), "topic": ClassLabel(names=names)})
+    made = {
+        split: Dataset.from_dict({"review": [f"{split} {i}" for i in range(20)], "topic": [i % 2 for i in range(20)]}, features)
+        for split in ("train", "test")
+    }
+    DatasetDict(made)
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    for split, dataset in made.items():
+        dataset.to_parquet(folder / f"{split}-00000-of-00001.parquet")
+    data = DATA.model_copy(update={"source": "hub", "hub_id": str(folder)})
+    result = clean(load_source(data, tmp_path / "cache"), data)
+    assert result.label_names == names
+    assert set(result.splits) == {"train", "test"}
+
+
+def test_an_unreachable_hub_says_what_works_offline(tmp_path, monkeypatch):
+    data = DATA.model_copy(update={"source": "hub", "hub_id": "somebody/some-data"})
+    with pytest.raises((Unavailable, BadInput)) as raised:
+        load_source(data, tmp_path)
+    assert "HF_HUB_OFFLINE" in str(raised.value) and "data.source: files" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "texts.csv is empty"),
+        (b"review,topic\n", "has columns but no rows"),
+        (b"text,topic\na,b\n", "has no column 'review' (data.text_column). It has: 'text', 'topic'"),
+        (b"review,topic\ngood,a\nbad \xe9,b\n", "texts.csv line 3: byte 0xe9 is not utf-8"),
+        (b"review,topic\none,a\ntwo,a\nthree,a\nfour,a\n", "has only one class, 'a'"),
+        (b"review,topic\none,a\ntwo,a\nthree,a\nfour,b\n", "class 'b' has one example (%s row 5)"),
+        (b"review,topic\none,a\n,a\n  ,b\nfour,b\nfive,\n", "3 of 5 rows have no text or no label (rows 3, 4, 6)"),
+        (b'review,topic\n"one,a\n', "cannot be read as CSV"),
+    ],
+)
+def test_a_bad_csv_is_refused_with_file_and_row(tmp_path, content, told):
+    file = tmp_path / "texts.csv"
+    file.write_bytes(content)
+    with pytest.raises(BadInput) as raised:
+        cleaned(file, tmp_path)
+    assert (told.replace("%s", str(file))) in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["gone.csv", "texts.xlsx", "empty-folder"])
+def test_a_path_that_leads_nowhere_is_named(tmp_path, name):
+    (tmp_path / "texts.xlsx").touch()
+    (tmp_path / "empty-folder").mkdir()
+    with pytest.raises(BadInput, match=name):
+        cleaned(tmp_path / name, tmp_path)
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path):
+    (tmp_path / "texts.jsonl").write_text('{"review": "a", "topic": "b"}\n{"review": \n')
+    with pytest.raises(BadInput, match="cannot be read as JSON"):
+        cleaned(tmp_path / "texts.jsonl", tmp_path)
+    (tmp_path / "texts.jsonl").write_text("review,topic\n")
+    with pytest.raises(BadInput, match="line 1 is not JSON"):
+        cleaned(tmp_path / "texts.jsonl", tmp_path)
+
+
+def test_other_encodings_are_read_when_named(tmp_path):
+    (tmp_path / "texts.csv").write_bytes("review,topic\n".encode() + "".join(f"café {i},{'ab'[i % 2]}\n" for i in range(9)).encode("latin-1"))
+    result = cleaned(tmp_path / "texts.csv", tmp_path, encoding="latin-1")
+    assert result.splits["train"].dataset[0]["text"] == "café 0"
+
+
+def test_empty_rows_can_be_dropped_and_are_counted(tmp_path):
+    file = write_csv(tmp_path / "texts.csv", [*texts_and_labels(12), ("", "sport"), (" ", "sport")])
+    result = cleaned(file, tmp_path, empty_texts="drop")
+    assert result.dropped["train"]["empty"] == 2 and len(result.splits["train"].rows) == 12
+
+
+def test_no_test_text_is_left_in_train_and_duplicates_go(tmp_path):
+    rows = texts_and_labels(30)
+    write_csv(tmp_path / "train.csv", [*rows, rows[0], (rows[1][0], rows[2][1])])
+    write_csv(tmp_path / "test.csv", [(rows[4][0].upper() + "  ", rows[4][1]), *texts_and_labels(9, seed=1)])
+    result = cleaned(tmp_path, tmp_path)
+    assert result.dropped["train"] == {"empty": 0, "duplicate": 2, "duplicate with another label": 1}
+    texts = {name: set(split.dataset[split.rows.tolist()]["text"]) for name, split in result.splits.items()}
+    assert not {text.casefold().strip() for text in texts["test"]} & {text.casefold().strip() for text in texts["train"]}
+
+
+def test_labels_that_train_lacks_are_refused(tmp_path):
+    write_csv(tmp_path / "train.csv", texts_and_labels(30))
+    write_csv(tmp_path / "test.csv", [("one", "sport"), ("two", "politics")])
+    with pytest.raises(BadInput, match=r"labels that train lacks: politics \(first at .*test.csv row 3\)"):
+        cleaned(tmp_path, tmp_path)
+
+
+def test_splits_are_stratified_disjoint_and_the_same_bytes_each_time(tmp_path):
+    file = write_csv(tmp_path / "texts.csv", texts_and_labels(300))
+    result = cleaned(file, tmp_path)
+    first, second = (complete(result.splits, DATA, seed=5) for _ in range(2))
+    rows = np.concatenate([split.rows for split in first.values()])
+    assert sorted(rows) == list(range(300))
+    assert {name: len(split.rows) for name, split in first.items()} == {"train": 210, "test": 60, "validation": 30}
+    for split in first.values():
+        assert np.ptp(np.bincount(split.labels)) <= 1
+    for name, splits in (("a", first), ("b", second)):
+        write_split(splits["train"], result.label_names, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    back = read_split(tmp_path / "a")
+    assert label_names(back) == result.label_names and (labels_of(back) == first["train"].labels).all()
+    card = data_card(first, result.label_names, result.dropped)
+    assert json.loads(json.dumps(card))["splits"]["test"]["labels"] == {"cooking": 20, "sport": 20, "weather": 20}
+
+
+def test_too_few_rows_to_split_is_said(tmp_path):
+    rows = [(f"text {i}", f"class {i % 5}") for i in range(15)]
+    result = cleaned(write_csv(tmp_path / "texts.csv", rows), tmp_path, test_fraction=0.5, validation_fraction=0.35)
+    with pytest.raises(BadInput, match="too few to split off"):
+        complete(result.splits, settings(tmp_path, test_fraction=0.5, validation_fraction=0.35), seed=0)

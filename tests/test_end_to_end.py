@@ -1,0 +1,195 @@
+"""A user's first day: the flow, doing nothing the second time, DVC alone, resuming, the registered model."""
+
+import json
+import os
+import pickletools
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from conftest import Project
+
+ALL = ["prepare", "control", "teacher", "soften", "student", "compress", "evaluate", "register"]
+
+
+def query(project: Project, code: str) -> str:
+    """Run ``code`` with an MLflow ``client`` in the project; what it prints."""
+    head = "import os, sys; from mlflow.tracking import MlflowClient; import mlflow\n"
+    head += f"mlflow.set_tracking_uri('sqlite:///{project.folder}/mlflow.db'); client = MlflowClient()\n"
+    head += "experiment = client.get_experiment_by_name('stillhouse').experiment_id\n"
+    done = project.python("-c", head + code)
+    assert done.returncode == 0, done.stdout
+    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+
+
+def ran(output: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)'", output)
+
+
+def test_the_flow_ends_with_what_a_user_wants_to_know(finished):
+    log = (finished.folder / "first-run.log").read_text()
+    assert ran(log) == ALL
+    for row in ("teacher", "control", "student", "compressed student", "TF-IDF + SVM"):
+        assert re.search(rf"^{re.escape(row)} +\d+\.\d % +\d+\.\d % +\S+ +\S+$", log, re.MULTILINE), row
+    assert "topics version 1 (@champion)" in log
+    assert f"sqlite:///{finished.folder}/mlflow.db" in log
+    report = Path(re.search(r"^Report +(.+)$", log, re.MULTILINE)[1])
+    assert "compressed student" in report.read_text()
+    metrics = json.loads((finished.folder / "outputs/evaluate/metrics.json").read_text())
+    assert metrics["models"]["teacher"]["accuracy"] > 0.8
+    assert metrics["models"]["compressed student"]["accuracy"] > 0.8
+
+
+def test_the_runs_are_tracked_with_their_lineage(finished):
+    told = query(
+        finished,
+        """import json
+runs = client.search_runs([experiment])
+parent = next(run for run in runs if run.data.tags['stillhouse.kind'] == 'flow')
+children = {run.data.tags['stillhouse.stage']: run for run in runs if 'stillhouse.stage' in run.data.tags}
+print(json.dumps({
+    'parents': sum(run.data.tags['stillhouse.kind'] == 'flow' for run in runs),
+    'children': sorted(children),
+    'nested': all(run.data.tags['mlflow.parentRunId'] == parent.info.run_id for run in children.values()),
+    'finished': all(run.info.status == 'FINISHED' for run in runs),
+    'tags': [key for key in ('git.commit', 'dvc.lock_md5', 'prefect.flow_run_id') if parent.data.tags.get(key)],
+    'steps': len(client.get_metric_history(children['student'].info.run_id, 'loss')),
+    'temperature': children['student'].data.params['student.temperature'],
+    'digest': children['student'].inputs.dataset_inputs[0].dataset.digest,
+    'artifacts': sorted(file.path for file in client.list_artifacts(children['evaluate'].info.run_id)),
+    'card': [file.path for file in client.list_artifacts(children['prepare'].info.run_id)],
+}))""",
+    )
+    told = json.loads(told)
+    assert told["parents"] == 1 and told["children"] == sorted(ALL) and told["nested"] and told["finished"]
+    assert told["tags"] == ["git.commit", "dvc.lock_md5", "prefect.flow_run_id"]
+    assert told["steps"] == 15 and told["temperature"] == "4.0"
+    assert {"report.html", "frontier.png", "confusion.png"} <= set(told["artifacts"]) and told["card"] == ["card.json"]
+    assert told["digest"] in (finished.folder / "dvc.lock").read_text()
+
+
+def test_a_second_run_of_either_kind_does_nothing_and_says_so(project):
+    start = time.perf_counter()
+    again = project.flow()
+    seconds = time.perf_counter() - start
+    assert again.returncode == 0, again.stdout
+    assert ran(again.stdout) == [] and again.stdout.count("nothing that it depends on changed") == len(ALL)
+    assert "so no stage ran" in again.stdout and seconds < 30
+    assert "up to date" in project.dvc("status").stdout
+    repro = project.dvc("repro")
+    assert repro.returncode == 0 and ran(repro.stdout) == [] and "up to date" in repro.stdout
+    changed = subprocess.run(["git", "status", "--porcelain"], cwd=project.folder, capture_output=True, text=True).stdout
+    assert set(changed.split()) <= {"??", "dvc.lock", "first-run.log"}
+
+
+def test_dvc_alone_runs_and_tracks_what_changed_and_the_flow_then_does_nothing(project):
+    project.set(student__temperature=2.0)
+    done = project.dvc("repro")
+    assert done.returncode == 0, done.stdout
+    assert ran(done.stdout) == ALL[ALL.index("student") :]
+    alone = query(
+        project,
+        "print(sum('mlflow.parentRunId' not in run.data.tags for run in client.search_runs([experiment], "
+        "\"tags.`stillhouse.kind` = 'stage'\")))",
+    )
+    assert int(alone) == 4
+    again = project.flow()
+    assert again.returncode == 0 and ran(again.stdout) == [], again.stdout
+    # And back: DVC has the old result, and the registry has its version.
+    project.set(student__temperature=4.0)
+    back = project.flow()
+    assert back.returncode == 0 and ran(back.stdout) == [], back.stdout
+    assert "outputs restored" in back.stdout and "topics version 1" in back.stdout
+
+
+def test_a_lost_registry_entry_is_registered_again_and_identical_files_only_once(project):
+    query(project, "client.delete_registered_model('topics')")
+    done = project.flow()
+    assert done.returncode == 0 and ran(done.stdout) == ["register"], done.stdout
+    forced = project.dvc("repro", "--force", "--single-item", "register")
+    assert forced.returncode == 0, forced.stdout
+    assert query(project, "print(len(client.search_model_versions(\"name = 'topics'\")))") == "1"
+
+
+def test_a_killed_teacher_goes_on_from_its_last_checkpoint(project):
+    project.set(teacher__epochs=60, teacher__checkpoints_per_epoch=1)
+    command = [sys.executable, "-m", "dvc", "repro", "--single-item", "teacher"]
+    with (project.folder / "killed.log").open("w") as log:
+        child = subprocess.Popen(command, cwd=project.folder, env=project.environment, stdout=log, stderr=log, start_new_session=True)
+        scratch = project.folder / ".stillhouse" / "scratch"
+        deadline = time.time() + 120
+        while not list(scratch.glob("teacher-*/checkpoint-*/trainer_state.json")):
+            assert time.time() < deadline and child.poll() is None, (project.folder / "killed.log").read_text()
+            time.sleep(0.05)
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    done = project.dvc("repro", "--single-item", "teacher")
+    assert done.returncode == 0, done.stdout
+    assert "going on from" in done.stdout and "checkpoint-" in done.stdout
+    assert not list(scratch.glob("teacher-*"))
+    statuses = query(
+        project,
+        "print(sorted(run.info.status for run in client.search_runs([experiment], \"tags.`stillhouse.stage` = 'teacher'\")))",
+    )
+    assert statuses == "['FINISHED', 'FINISHED', 'KILLED']"
+
+
+def test_the_registered_model_needs_neither_torch_nor_transformers_and_holds_no_pickle(finished):
+    code = """
+import json, os, pathlib
+path = mlflow.artifacts.download_artifacts('models:/topics@champion')
+model = mlflow.pyfunc.load_model('models:/topics@champion')
+import pandas as pd
+texts = ['the goal of the match', 'butter and flour in a pan']
+answers = [model.predict(texts), model.predict(pd.DataFrame({'text': texts}))]
+assert answers[0].equals(answers[1])
+heavy = [name for name in ('torch', 'transformers', 'prefect', 'dvc', 'datasets') if name in sys.modules]
+print(json.dumps({
+    'label': answers[0]['label'].tolist(), 'probability': answers[0]['probability'].tolist(), 'heavy': heavy,
+    'files': [str(file) for file in pathlib.Path(path).rglob('*') if file.is_file()],
+    'signature': model.metadata.signature.to_dict(), 'example': model.metadata.saved_input_example_info is not None,
+}))"""
+    told = json.loads(query(finished, code))
+    assert told["label"] == ["sport", "cooking"] and all(0.3 < p <= 1 for p in told["probability"])
+    assert told["heavy"] == [] and told["example"] and told["signature"]["inputs"]
+    for file in map(Path, told["files"]):
+        assert file.suffix not in (".pkl", ".pickle", ".pt", ".bin", ".joblib"), file
+        with pytest.raises(ValueError):
+            list(pickletools.genops(file.read_bytes()))
+    requirements = next(Path(file) for file in told["files"] if file.endswith("requirements.txt")).read_text()
+    assert "onnxruntime==" in requirements and "torch" not in requirements and "transformers" not in requirements
+
+
+def test_the_served_model_answers_real_text(finished):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/topics@champion", "--env-manager", "local"]
+    environment = {**finished.environment, "MLFLOW_TRACKING_URI": f"sqlite:///{finished.folder}/mlflow.db"}
+    server = subprocess.Popen(
+        [*command, "-p", str(port)], cwd="/tmp", env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        body = json.dumps({"inputs": ["rain and wind and storm", "the team and the coach"]}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"}
+        )
+        deadline = time.time() + 90
+        while True:
+            try:
+                answer = json.loads(urllib.request.urlopen(request, timeout=10).read())
+                break
+            except OSError:
+                assert time.time() < deadline and server.poll() is None
+                time.sleep(0.5)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+    assert [row["label"] for row in answer["predictions"]] == ["weather", "sport"]
+    assert all(0 < row["probability"] <= 1 for row in answer["predictions"])

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from conftest import ROOT
+from sklearn.metrics import f1_score
+
+from stillhouse.evaluation.baseline import TfidfSvm
+from stillhouse.evaluation.gate import judge
+from stillhouse.evaluation.metrics import accuracy, agreement, calibration_error, macro_f1, softmax
+from stillhouse.evaluation.quality import differences, quality
+from stillhouse.evaluation.report import as_markdown, as_text, number, table
+from stillhouse.evaluation.significance import bootstrap_interval
+from stillhouse.params import load_params
+
+RANDOM = np.random.default_rng(0)
+LABELS, ANSWERS = RANDOM.integers(0, 4, 300), RANDOM.integers(0, 4, 300)
+
+
+def test_metrics_agree_with_scikit_learn():
+    assert accuracy(LABELS, ANSWERS) == pytest.approx((LABELS == ANSWERS).mean())
+    assert macro_f1(LABELS, ANSWERS) == pytest.approx(f1_score(LABELS, ANSWERS, average="macro"))
+    assert agreement(LABELS, LABELS) == 1
+
+
+def test_calibration_error_is_zero_when_confidence_is_accuracy():
+    probabilities = np.array([[0.75, 0.25]] * 4)
+    assert calibration_error(np.array([0, 0, 0, 1]), probabilities) == pytest.approx(0)
+    assert calibration_error(np.array([1, 1, 1, 1]), probabilities) == pytest.approx(0.75)
+
+
+def test_softmax_stands_extreme_logits():
+    np.testing.assert_allclose(softmax(np.array([[1e4, -1e4, 0.0]])), [[1, 0, 0]])
+
+
+def test_the_bootstrap_interval_covers_the_mean_with_the_width_of_theory():
+    values = (np.arange(1000) < 900).astype(float)
+    low, high = bootstrap_interval(values, 2000, seed=0)
+    assert low < 0.9 < high
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.9 * 0.1 / 1000), rel=0.15)
+
+
+def test_equal_models_differ_by_nothing_and_a_better_one_by_something():
+    scores = {"teacher": np.eye(4)[LABELS], "a": LABELS.copy(), "b": ANSWERS}
+    gaps = differences(LABELS, scores, [("a", "teacher"), ("a", "b")], 200, 0)
+    assert gaps["a - teacher"] == {"accuracy": 0, "low": 0, "high": 0}
+    assert gaps["a - b"]["low"] > 0
+    results = quality(LABELS, scores, dict.fromkeys(scores, 10**6), 200, 0)
+    assert results["a"]["accuracy"] == 1 and results["a"]["megabytes"] == 1
+    assert "calibration_error" in results["teacher"] and "calibration_error" not in results["b"]
+
+
+def test_the_baseline_learns():
+    texts = ["good fine nice"] * 5 + ["bad awful poor"] * 5
+    model = TfidfSvm(seed=0).fit(texts, np.array([1] * 5 + [0] * 5))
+    assert list(model.predict(["nice", "awful"])) == [1, 0] and model.bytes > 0
+
+
+GATE = load_params(ROOT / "params.yaml").register_
+STUDENT, TEACHER = {"accuracy": 0.97, "megabytes": 2.0}, {"accuracy": 0.98}
+
+
+@pytest.mark.parametrize(
+    ("student", "latency", "champion", "broken"),
+    [
+        (STUDENT, 2.0, None, None),
+        (STUDENT, 2.0, 0.97, None),
+        (STUDENT, 2.0, 0.971, "champion"),
+        ({**STUDENT, "accuracy": 0.9}, 2.0, None, "min_retention"),
+        ({**STUDENT, "megabytes": 50.0}, 2.0, None, "max_size_mb"),
+        (STUDENT, 500.0, None, "max_latency_ms"),
+    ],
+)
+def test_the_gate_says_which_condition_is_broken(student, latency, champion, broken):
+    verdict = judge(GATE, student, TEACHER, latency, champion)
+    failed = [reason for reason in verdict.reasons if reason.startswith("FAILED")]
+    assert verdict.passed == (broken is None)
+    assert len(failed) == (broken is not None) and all(broken in reason for reason in failed)
+
+
+def test_tables_are_aligned_and_complete():
+    models = {"teacher": {"accuracy": 0.9876, "macro_f1": 0.98, "megabytes": 90.9, "docs_per_s": 51.2}}
+    rows = table(models)
+    assert rows[1] == ["teacher", "98.8 %", "98.0 %", "90.9", "51.2"]
+    assert as_markdown(rows).splitlines()[2] == "| teacher | 98.8 % | 98.0 % | 90.9 | 51.2 |"
+    assert len({len(line) for line in as_text(rows).splitlines()}) == 1
+    assert number(12345.6) == "12,346" and number(0.01234) == "0.0123"

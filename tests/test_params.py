@@ -1,0 +1,61 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from stillhouse.errors import BadInput
+from stillhouse.params import check_params, load_params
+
+GOOD = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def test_the_shipped_parameters_are_valid():
+    assert load_params(ROOT / "params.yaml").student.network.architecture == "resnet"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("student.alpha", 1.5, "student.alpha: should be less than or equal to 1, but is 1.5"),
+        ("student.alpha", -0.1, "student.alpha: should be greater than or equal to 0"),
+        ("student.temperature", 0, "student.temperature: should be greater than 0, but is 0"),
+        ("student.temprature", 2, "student.temprature: unknown key. Allowed here: vocabulary"),
+        ("teacher.epochs", "two", "teacher.epochs: should be a valid number"),
+        ("student.network.architecture", "rnn", "student.network.architecture: should be 'resnet', but is 'rnn'"),
+        ("student.loss", "mse", "student.loss"),
+        ("data.source", "hub", "data.hub_id must name a dataset"),
+        ("data.test_fraction", 0.85, "must leave at least 10 %"),
+        ("device", "gpu", "device"),
+        ("register.name", "a/b", "register.name"),
+        ("flow.timeout_minutes", {"prepare": 1}, "lacks control"),
+        ("seed", None, "seed"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_its_value_and_what_is_allowed(key, value, told):
+    content = copy.deepcopy(GOOD)
+    *parents, last = key.split(".")
+    section = content
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    with pytest.raises(BadInput) as raised:
+        check_params(content, "params.yaml")
+    assert told in str(raised.value)
+    assert str(raised.value).startswith("params.yaml")
+
+
+def test_a_missing_section_and_a_missing_file_are_named(tmp_path):
+    with pytest.raises(BadInput, match="student: missing"):
+        check_params({key: value for key, value in GOOD.items() if key != "student"}, "params.yaml")
+    with pytest.raises(BadInput, match=r"nowhere\.yaml is missing"):
+        load_params(Path("nowhere.yaml"))
+
+
+@pytest.mark.parametrize("text", ["seed: [1", "- 1\n- 2", "seed: 1\nseed: 2\n", ""])
+def test_what_is_not_a_mapping_with_unique_keys_is_refused(tmp_path, text):
+    file = tmp_path / "params.yaml"
+    file.write_text(text)
+    with pytest.raises(BadInput):
+        load_params(file)
