@@ -1,7 +1,7 @@
 """Parameters of a flow run: any of ``params.yaml``, each optional, shown as a form in Prefect's UI."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from ruamel.yaml import YAML
@@ -18,13 +18,11 @@ def _optional(model: type[BaseModel]) -> Any:
         annotation: Any = _optional(inner) if inner else kind
         for limit in field.metadata:
             annotation = _annotated(annotation, limit)
-        fields[field.alias or name] = (annotation | None, Field(None, description=field.description))
+        fields[name] = (annotation | None, Field(None, alias=field.alias, description=field.description))
     return create_model(f"{model.__name__}Changes", __config__=ConfigDict(extra="forbid"), **fields)
 
 
 def _annotated(kind: Any, limit: Any) -> Any:
-    from typing import Annotated
-
     return Annotated[kind, limit]
 
 

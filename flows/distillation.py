@@ -69,24 +69,15 @@ def distillation(changes: Changes | None = None, refresh: bool = False) -> dict[
         parent.metrics({"test": {name: _numbers(model) for name, model in summary["models"].items()}})
         for file in _report_files():
             parent.artifact(file)
-        parent.tags(
-            {
-                "stages.run": ", ".join(name for name, outcome in outcomes.items() if outcome == "ran")
-                or "none"
-            }
-        )
-    create_markdown_artifact(
-        _markdown(summary), key="distillation-results", description="Models on the test set"
-    )
+        parent.tags({"stages.run": ", ".join(name for name, outcome in outcomes.items() if outcome == "ran") or "none"})
+    create_markdown_artifact(_markdown(summary), key="distillation-results", description="Models on the test set")
     return summary
 
 
 def _is_lost(stage: str) -> bool:
     """Whether something that DVC cannot see is gone: the registered version, or this machine's report."""
     if stage == "evaluate":
-        return (OUTPUTS / "evaluate" / "metrics.json").exists() and not all(
-            file.exists() for file in _report_files()
-        )
+        return (OUTPUTS / "evaluate" / "metrics.json").exists() and not all(file.exists() for file in _report_files())
     if stage == "register" and (OUTPUTS / "register" / "receipt.json").exists():
         from stillhouse.tracking.registry import get_version
 
@@ -103,9 +94,7 @@ def _summary(params: Params, outcomes: dict[str, Outcome], seconds: dict[str, fl
     from stillhouse.tracking.registry import get_version
 
     speed = _read("evaluate", "speed.json")
-    models = {
-        name: model | speed[name] for name, model in _read("evaluate", "metrics.json")["models"].items()
-    }
+    models = {name: model | speed[name] for name, model in _read("evaluate", "metrics.json")["models"].items()}
     receipt = _read("register", "receipt.json")
     version = get_version(receipt["name"], receipt["version"])
     return {
@@ -128,9 +117,7 @@ def _markdown(summary: dict[str, Any]) -> str:
 
     alias = ", ".join(f"@{name}" for name in summary["aliases"]) or "no alias"
     stages = [["stage", "outcome", "seconds"]]
-    stages += [
-        [name, outcome, f"{summary['seconds'][name]:.1f}"] for name, outcome in summary["outcomes"].items()
-    ]
+    stages += [[name, outcome, f"{summary['seconds'][name]:.1f}"] for name, outcome in summary["outcomes"].items()]
     return "\n\n".join(
         [
             f"## {summary['name']} version {summary['version']} ({alias})",

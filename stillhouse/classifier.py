@@ -20,7 +20,7 @@ class Classifier:
 
     def __init__(
         self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer, classes: list[str], max_length: int
-    ):
+    ) -> None:
         self.session = session
         self.tokenizer = tokenizer
         self.tokenizer.no_padding()
@@ -41,9 +41,7 @@ class Classifier:
         options.log_severity_level = 3
         if threads:
             options.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(
-            str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         return cls(session, tokenizer, config["labels"], config["max_length"])
 

@@ -46,9 +46,7 @@ class Data(Section):
         if self.source == "hub" and not self.hub_id:
             raise ValueError("data.source is hub, so data.hub_id must name a dataset")
         if self.test_fraction + self.validation_fraction >= 0.9:
-            raise ValueError(
-                "data.test_fraction + data.validation_fraction must leave at least 10 % to train on"
-            )
+            raise ValueError("data.test_fraction + data.validation_fraction must leave at least 10 % to train on")
         return self
 
 
@@ -57,6 +55,7 @@ class Teacher(Section):
 
     model: Name = Field(description="sample, a Hugging Face model id, or a local directory")
     revision: Name | None = Field(None, description="hub models: a commit or tag")
+    pooling: Literal["auto", "head", "mean"] = Field("auto", description="auto: mean for sentence encoders")
     max_length: Annotated[int, Field(ge=4, description="word pieces read of each text")]
     epochs: Positive
     freeze_layers: Annotated[int, Field(ge=0, description="lowest layers left as they are")] = 0

@@ -25,9 +25,7 @@ def git_commit() -> str:
     # Without this, describing would refresh the index under another git's feet.
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     try:
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, env=environment
-        ).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "none"
 

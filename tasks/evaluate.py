@@ -31,9 +31,7 @@ def evaluate(context: Context) -> Metrics:
     context.run.dataset(OUTPUTS / "prepare" / "test.arrow", "test")
     texts, labels, names = list(test["text"]), labels_of(test), label_names(test)
     compared = [
-        candidates.teacher_candidate(
-            OUTPUTS / "teacher" / "model", params.teacher.max_length, settings.batch_size
-        ),
+        candidates.teacher_candidate(OUTPUTS / "teacher" / "model", params.teacher.max_length, settings.batch_size),
         candidates.student_candidate("control", OUTPUTS / "control" / "model", settings.batch_size),
         candidates.student_candidate("student", OUTPUTS / "student" / "model", settings.batch_size),
         candidates.compressed_candidate(OUTPUTS / "compress" / "model"),
@@ -47,8 +45,7 @@ def evaluate(context: Context) -> Metrics:
     plots.confusion(labels, answers, names, out / "confusion.png")
     plots.frontier(full, out / "frontier.png")
     write_csv(
-        out / "answers.csv",
-        [{"label": float(a), "answer": float(b)} for a, b in zip(labels, answers, strict=True)],
+        out / "answers.csv", [{"label": names[a], "answer": names[b]} for a, b in zip(labels, answers, strict=True)]
     )
     write_json(out / "speed.json", speed)
     write_report(

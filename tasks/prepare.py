@@ -12,7 +12,8 @@ def prepare(context: Context) -> Metrics:
     from stillhouse.data.card import data_card
     from stillhouse.data.cleaning import clean
     from stillhouse.data.sources import load_source
-    from stillhouse.data.splits import complete, write_split
+    from stillhouse.data.splits import write_split
+    from stillhouse.data.splitting import complete
 
     data, out = context.params.data, context.out
     cache = STATE / "datasets"
@@ -26,15 +27,11 @@ def prepare(context: Context) -> Metrics:
     write_json(out / "card.json", card)
     context.run.artifact(out / "card.json")
     shutil.rmtree(cache, ignore_errors=True)
-    print(
-        f"{', '.join(f'{len(split.rows)} {name}' for name, split in splits.items())}; dropped {cleaned.dropped}"
-    )
+    print(f"{', '.join(f'{len(split.rows)} {name}' for name, split in splits.items())}; dropped {cleaned.dropped}")
     return {
         "classes": card["classes"],
         "rows": {name: len(split.rows) for name, split in splits.items()},
-        "dropped": {
-            reason: sum(d[reason] for d in cleaned.dropped.values()) for reason in ("empty", "duplicate")
-        },
+        "dropped": {reason: sum(d[reason] for d in cleaned.dropped.values()) for reason in ("empty", "duplicate")},
     }
 
 

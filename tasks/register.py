@@ -26,9 +26,7 @@ def register(context: Context) -> Metrics:
     version = registry.find_version(settings.name, digest)
     if version is None:
         examples = [text[:500] for text in test[:3]["text"]]
-        version = registry.register_model(
-            context.run, model, settings.name, examples, _evidence(context, digest)
-        )
+        version = registry.register_model(context.run, model, settings.name, examples, _evidence(context, digest))
     models = _read("metrics.json")["models"]
     champion = registry.champion(settings.name)
     rival = None if champion is None or champion.number == version.number else champion
@@ -46,9 +44,7 @@ def register(context: Context) -> Metrics:
     standing = "Passed the gate" if verdict.passed else "Did not pass the gate"
     registry.describe(version, f"{standing}:\n\n" + "\n".join(f"- {reason}" for reason in verdict.reasons))
     print(f"{settings.name} version {version.number}: {standing.lower()}", *verdict.reasons, sep="\n  ")
-    write_json(
-        context.out / "receipt.json", {"name": settings.name, "version": version.number, "model_md5": digest}
-    )
+    write_json(context.out / "receipt.json", {"name": settings.name, "version": version.number, "model_md5": digest})
     return {"version": version.number, "passed": int(verdict.passed)}
 
 
@@ -65,13 +61,9 @@ def _evidence(context: Context, digest: str) -> dict[str, str]:
         "dvc.lock_md5": lock_md5(),
         "data.train_md5": file_md5(OUTPUTS / "prepare" / "train.arrow"),
         "data.test_md5": file_md5(OUTPUTS / "prepare" / "test.arrow"),
-        "run.teacher": find_run(
-            experiment, "teacher", file_md5(OUTPUTS / "teacher" / "model" / "model.safetensors")
-        )
+        "run.teacher": find_run(experiment, "teacher", file_md5(OUTPUTS / "teacher" / "model" / "model.safetensors"))
         or "",
-        "run.student": find_run(
-            experiment, "student", file_md5(OUTPUTS / "student" / "model" / "model.safetensors")
-        )
+        "run.student": find_run(experiment, "student", file_md5(OUTPUTS / "student" / "model" / "model.safetensors"))
         or "",
         "test.accuracy": f"{student['accuracy']:.4f}",
         "test.macro_f1": f"{student['macro_f1']:.4f}",
@@ -81,10 +73,10 @@ def _evidence(context: Context, digest: str) -> dict[str, str]:
 
 def _latency(model: Path, texts: list[str]) -> float:
     """Measured here and now: the file that evaluate left may be from another machine, or gone."""
-    from stillhouse.evaluation.candidates import compressed_candidate
-    from stillhouse.evaluation.speed import latency_ms
+    from stillhouse.classifier import Classifier
+    from stillhouse.evaluation.latency import latency_ms
 
-    return latency_ms(compressed_candidate(model), texts)[0]
+    return latency_ms(Classifier.load(model).predict_proba, texts)[0]
 
 
 def _accuracy_of(version: Any, texts: list[str], labels: Any, names: list[str]) -> float:
@@ -93,9 +85,7 @@ def _accuracy_of(version: Any, texts: list[str], labels: Any, names: list[str]) 
 
     with tempfile.TemporaryDirectory() as scratch:
         answers = Classifier.load(fetch_model(version, Path(scratch))).predict(texts)
-    return float(
-        sum(names[label] == answer for label, answer in zip(labels, answers, strict=True)) / len(texts)
-    )
+    return float(sum(names[label] == answer for label, answer in zip(labels, answers, strict=True)) / len(texts))
 
 
 def _read(name: str) -> Any:

@@ -22,8 +22,15 @@ from tasks.stage import STATE, Stage
 
 GPU_LIMIT = "gpu"
 # What DVC tells an interactive user after a stage; in a log it is noise.
-DVC_HINTS = ("To track the changes with git", "git add", "To enable auto staging", "dvc config core.autostage")
-DVC_HINTS += ("Use `dvc push`", "Updating lock file", "Generating lock file")
+DVC_HINTS = (
+    "To track the changes with git",
+    "git add",
+    "To enable auto staging",
+    "dvc config core.autostage",
+    "Use `dvc push`",
+    "Updating lock file",
+    "Generating lock file",
+)
 Outcome = Literal["ran", "restored", "unchanged"]
 
 
@@ -49,9 +56,7 @@ def prefect_task(stage: Stage, settings: Flow) -> Task[..., Outcome]:
     def run(force: bool = False) -> Outcome:
         # The lease is renewed by a thread; losing it must not kill hours of training.
         slot: AbstractContextManager[None] = (
-            concurrency(GPU_LIMIT, strict=True, raise_on_lease_renewal_failure=False)
-            if stage.trains
-            else nullcontext()
+            concurrency(GPU_LIMIT, strict=True, raise_on_lease_renewal_failure=False) if stage.trains else nullcontext()
         )
         with slot:
             return run_stage(stage.name, settings.timeout_minutes[stage.name] * 60, force)
@@ -96,9 +101,7 @@ def run_stage(name: str, timeout_s: float, force: bool = False) -> Outcome:
                 say(line)
         status = child.wait()
     if status:
-        subprocess.run(
-            [sys.executable, "-m", "dvc", "checkout", "-q", "-f", name], capture_output=True, check=False
-        )
+        subprocess.run([sys.executable, "-m", "dvc", "checkout", "-q", "-f", name], capture_output=True, check=False)
         if expired.is_set():
             limit = f"flow.timeout_minutes.{name} ({timeout_s / 60:g} min)"
             raise StageFailed(
@@ -113,9 +116,7 @@ def _failure(name: str, note: Path, status: int) -> StageFailed:
         told = json.loads(note.read_text(encoding="utf-8"))
         return StageFailed(f"{name} failed: {told['message']}", told["again"])
     except (OSError, ValueError):
-        return StageFailed(
-            f"{name} failed: dvc ended with status {status}; its output is in this task's log", False
-        )
+        return StageFailed(f"{name} failed: dvc ended with status {status}; its output is in this task's log", False)
 
 
 @contextmanager

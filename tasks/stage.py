@@ -4,6 +4,7 @@
 ends with status 1.
 """
 
+import csv
 import json
 import os
 import shutil
@@ -11,8 +12,8 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ class Stage:
     def command(self, work: Callable[[Context], Metrics]) -> None:
         """Run ``work`` as the command of this stage and leave the process."""
         failure = STATE / f"failure-{self.name}.json"
-        with _quietly():
+        with suppress(OSError):
             STATE.mkdir(exist_ok=True)
             failure.unlink(missing_ok=True)
         signal.signal(signal.SIGTERM, _leave)  # so that the run and the files are put in order
@@ -65,7 +66,7 @@ class Stage:
         except Exception as error:
             message, again = f"{type(error).__name__}: {error}", False
             traceback.print_exc()
-        with _quietly():
+        with suppress(OSError):
             failure.write_text(json.dumps({"message": message, "again": again}), encoding="utf-8")
         self._restore()
         sys.exit(1)
@@ -94,17 +95,13 @@ class Stage:
 
         if choose_device(device).type == "cpu":
             return nullcontext()
-        lock = FileLock(
-            Path.home() / ".cache" / f"stillhouse-gpu-{os.environ.get('CUDA_VISIBLE_DEVICES', '0')}.lock"
-        )
+        lock = FileLock(Path.home() / ".cache" / f"stillhouse-gpu-{os.environ.get('CUDA_VISIBLE_DEVICES', '0')}.lock")
         Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
         return lock
 
     def _tracked_params(self) -> dict[str, Any]:
         """The keys that ``dvc.yaml`` lists for this stage, with their values."""
-        keys = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][self.name].get(
-            "params", []
-        )
+        keys = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][self.name].get("params", [])
         values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
         return {key: _pick(values, key) for key in keys}
 
@@ -124,10 +121,12 @@ def write_json(file: Path, content: Any) -> None:
     file.write_text(json.dumps(rounded, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def write_csv(file: Path, rows: list[dict[str, float]]) -> None:
+def write_csv(file: Path, rows: list[dict[str, Any]]) -> None:
     """A table for ``dvc plots``; the first row's keys are the columns."""
-    lines = [",".join(rows[0])] + [",".join(f"{value:.6g}" for value in row.values()) for row in rows]
-    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with file.open("w", newline="", encoding="utf-8") as table:
+        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
 
 
 def _choose_visible_device(device: str) -> str:
@@ -146,8 +145,8 @@ def _empty(folder: Path) -> None:
         folder.mkdir(parents=True)
     except OSError as error:
         raise BadInput(
-            f"the output folder {folder.parent.resolve()} is not writable ({error.strerror}). Make it a folder that you "
-            "may write to."
+            f"the output folder {folder.parent.resolve()} is not writable ({error.strerror}). Make it a folder that "
+            "you may write to."
         ) from None
 
 
@@ -157,7 +156,7 @@ def _publish(partial: Path, final: Path) -> None:
     for entry in sorted(partial.iterdir()):
         target = final / entry.name
         shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-        os.replace(entry, target)
+        entry.replace(target)
     partial.rmdir()
 
 
@@ -169,11 +168,3 @@ def _pick(values: Any, key: str) -> Any:
 
 def _leave(signal_number: int, frame: Any) -> None:
     sys.exit(128 + signal_number)
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    try:
-        yield
-    except OSError:
-        pass

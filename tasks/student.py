@@ -22,12 +22,8 @@ def student(context: Context) -> Metrics:
     tokenizer = load_vocabulary(OUTPUTS / "control" / "model" / "tokenizer.json")
     embedding = None
     if settings.embeddings == "teacher":
-        teacher = load_teacher(
-            OUTPUTS / "teacher" / "model", context.params.teacher.max_length, torch.device("cpu")
-        )
-        embedding = teacher_embeddings(
-            teacher.model, teacher.tokenizer, tokenizer, settings.network.embedding
-        )
+        teacher = load_teacher(OUTPUTS / "teacher" / "model", context.params.teacher.max_length, torch.device("cpu"))
+        embedding = teacher_embeddings(teacher.model, teacher.tokenizer, tokenizer, settings.network.embedding)
     distilled, history = fit_student(
         "student",
         context.params,

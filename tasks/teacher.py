@@ -13,7 +13,7 @@ def teacher(context: Context) -> Metrics:
     from stillhouse.distillation.checkpoints import clear_scratch, scratch_folder
     from stillhouse.distillation.finetune import finetune
     from stillhouse.models.device import choose_device
-    from stillhouse.models.teacher import load_pretrained
+    from stillhouse.models.pretrained import load_pretrained
     from stillhouse.provenance import file_md5
 
     params, data = context.params, OUTPUTS / "prepare"
@@ -21,9 +21,7 @@ def teacher(context: Context) -> Metrics:
     for file in files:
         context.run.dataset(file, file.stem)
     train, validation = map(read_split, files)
-    scratch = scratch_folder(
-        "teacher", params.teacher.model_dump(), params.seed, [file_md5(file) for file in files]
-    )
+    scratch = scratch_folder("teacher", params.teacher.model_dump(), params.seed, [file_md5(file) for file in files])
     torch.manual_seed(params.seed)  # of the new head
     model = load_pretrained(params.teacher, label_names(train))
     history = finetune(

@@ -13,16 +13,40 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 WORDS = {
-    "sport": "match goal team player coach league cup season win score".split(),
-    "cooking": "oven butter flour recipe sugar boil pan knife taste salt".split(),
-    "weather": "rain wind cloud storm sun snow forecast heat frost fog".split(),
+    "sport": ["match", "goal", "team", "player", "coach", "league", "cup", "season", "win", "score"],
+    "cooking": ["oven", "butter", "flour", "recipe", "sugar", "boil", "pan", "knife", "taste", "salt"],
+    "weather": ["rain", "wind", "cloud", "storm", "sun", "snow", "forecast", "heat", "frost", "fog"],
 }
-FILLER = "the a of and to in it was on for with that this day people time new very some more".split()
+FILLER = [
+    "the",
+    "a",
+    "of",
+    "and",
+    "to",
+    "in",
+    "it",
+    "was",
+    "on",
+    "for",
+    "with",
+    "that",
+    "this",
+    "day",
+    "people",
+    "time",
+    "new",
+    "very",
+    "some",
+    "more",
+]
 
 
 def pytest_configure():
     os.environ.update(
-        PREFECT_SERVER_ANALYTICS_ENABLED="false", MLFLOW_DISABLE_TELEMETRY="true", HF_HUB_OFFLINE="1", DVC_NO_ANALYTICS="1"
+        PREFECT_SERVER_ANALYTICS_ENABLED="false",
+        MLFLOW_DISABLE_TELEMETRY="true",
+        HF_HUB_OFFLINE="1",
+        DVC_NO_ANALYTICS="1",
     )
 
 
@@ -49,7 +73,15 @@ def tiny_teacher(folder: Path, layers: int = 2) -> Path:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *FILLER, *sum(WORDS.values(), [])]
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *FILLER,
+        *(word for words in WORDS.values() for word in words),
+    ]
     tokenizer = Tokenizer(models.WordPiece({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -76,7 +108,9 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_API", "MLFLOW_TRACKING"))}
+        kept = {
+            key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_API", "MLFLOW_TRACKING"))
+        }
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return {**kept, "PATH": path, "PYTHONPATH": str(self.folder)}
 
@@ -122,7 +156,11 @@ class Project:
 def new_project(folder: Path) -> Project:
     """What a user has after cloning and naming a CSV and a teacher in ``params.yaml``; nothing was run yet."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()
     for name in listed:
         if not name.startswith(("tests/", "benchmarks/")) and name != "dvc.lock" and (ROOT / name).exists():
@@ -153,7 +191,11 @@ def new_project(folder: Path) -> Project:
         register__min_retention=0.5,
         flow__retry_delay_s=0.1,
     )
-    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start"]):
+    for command in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start"],
+    ):
         subprocess.run(["git", *command], cwd=folder, check=True)
     return project
 

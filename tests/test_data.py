@@ -12,7 +12,8 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from stillhouse.data.card import data_card
 from stillhouse.data.cleaning import clean
 from stillhouse.data.sources import load_source
-from stillhouse.data.splits import complete, label_names, labels_of, read_split, write_split
+from stillhouse.data.splits import label_names, labels_of, read_split, write_split
+from stillhouse.data.splitting import complete
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.params import load_params
 
@@ -64,7 +65,9 @@ def test_a_hub_dataset_keeps_its_class_names_and_their_order(tmp_path):
     names = ["zebra", "ant"]
     features = Features({"review": Value("string"), "topic": ClassLabel(names=names)})
     made = {
-        split: Dataset.from_dict({"review": [f"{split} {i}" for i in range(20)], "topic": [i % 2 for i in range(20)]}, features)
+        split: Dataset.from_dict(
+            {"review": [f"{split} {i}" for i in range(20)], "topic": [i % 2 for i in range(20)]}, features
+        )
         for split in ("train", "test")
     }
     DatasetDict(made)
@@ -124,7 +127,9 @@ def test_a_line_that_is_not_json_is_named(tmp_path):
 
 
 def test_other_encodings_are_read_when_named(tmp_path):
-    (tmp_path / "texts.csv").write_bytes("review,topic\n".encode() + "".join(f"café {i},{'ab'[i % 2]}\n" for i in range(9)).encode("latin-1"))
+    (tmp_path / "texts.csv").write_bytes(
+        b"review,topic\n" + "".join(f"café {i},{'ab'[i % 2]}\n" for i in range(9)).encode("latin-1")
+    )
     result = cleaned(tmp_path / "texts.csv", tmp_path, encoding="latin-1")
     assert result.splits["train"].dataset[0]["text"] == "café 0"
 
@@ -142,7 +147,9 @@ def test_no_test_text_is_left_in_train_and_duplicates_go(tmp_path):
     result = cleaned(tmp_path, tmp_path)
     assert result.dropped["train"] == {"empty": 0, "duplicate": 2, "duplicate with another label": 1}
     texts = {name: set(split.dataset[split.rows.tolist()]["text"]) for name, split in result.splits.items()}
-    assert not {text.casefold().strip() for text in texts["test"]} & {text.casefold().strip() for text in texts["train"]}
+    assert not {text.casefold().strip() for text in texts["test"]} & {
+        text.casefold().strip() for text in texts["train"]
+    }
 
 
 def test_labels_that_train_lacks_are_refused(tmp_path):

@@ -84,7 +84,9 @@ def test_a_second_run_of_either_kind_does_nothing_and_says_so(project):
     assert "up to date" in project.dvc("status").stdout
     repro = project.dvc("repro")
     assert repro.returncode == 0 and ran(repro.stdout) == [] and "up to date" in repro.stdout
-    changed = subprocess.run(["git", "status", "--porcelain"], cwd=project.folder, capture_output=True, text=True).stdout
+    changed = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=project.folder, capture_output=True, text=True
+    ).stdout
     assert set(changed.split()) <= {"??", "dvc.lock", "first-run.log"}
 
 
@@ -121,7 +123,9 @@ def test_a_killed_teacher_goes_on_from_its_last_checkpoint(project):
     project.set(teacher__epochs=60, teacher__checkpoints_per_epoch=1)
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", "teacher"]
     with (project.folder / "killed.log").open("w") as log:
-        child = subprocess.Popen(command, cwd=project.folder, env=project.environment, stdout=log, stderr=log, start_new_session=True)
+        child = subprocess.Popen(
+            command, cwd=project.folder, env=project.environment, stdout=log, stderr=log, start_new_session=True
+        )
         scratch = project.folder / ".stillhouse" / "scratch"
         deadline = time.time() + 120
         while not list(scratch.glob("teacher-*/checkpoint-*/trainer_state.json")):
@@ -148,10 +152,10 @@ model = mlflow.pyfunc.load_model('models:/topics@champion')
 import pandas as pd
 texts = ['the goal of the match', 'butter and flour in a pan']
 answers = [model.predict(texts), model.predict(pd.DataFrame({'text': texts}))]
-assert answers[0].equals(answers[1])
+assert answers[0] == answers[1]
 heavy = [name for name in ('torch', 'transformers', 'prefect', 'dvc', 'datasets') if name in sys.modules]
 print(json.dumps({
-    'label': answers[0]['label'].tolist(), 'probability': answers[0]['probability'].tolist(), 'heavy': heavy,
+    'label': [a.label for a in answers[0]], 'probability': [a.probability for a in answers[0]], 'heavy': heavy,
     'files': [str(file) for file in pathlib.Path(path).rglob('*') if file.is_file()],
     'signature': model.metadata.signature.to_dict(), 'example': model.metadata.saved_input_example_info is not None,
 }))"""
@@ -170,10 +174,24 @@ def test_the_served_model_answers_real_text(finished):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/topics@champion", "--env-manager", "local"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        "models:/topics@champion",
+        "--env-manager",
+        "local",
+    ]
     environment = {**finished.environment, "MLFLOW_TRACKING_URI": f"sqlite:///{finished.folder}/mlflow.db"}
     server = subprocess.Popen(
-        [*command, "-p", str(port)], cwd="/tmp", env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [*command, "-p", str(port)],
+        cwd="/tmp",
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         start_new_session=True,
     )
     try:

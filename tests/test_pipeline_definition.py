@@ -89,8 +89,17 @@ def stages_that_list(key: str) -> set[str]:
 
 def downstream(changed: set[str]) -> set[str]:
     while True:
-        outs = {str(out if isinstance(out, str) else next(iter(out))) for name in changed for part in ("outs", "metrics", "plots") for out in PIPELINE[name].get(part, [])}
-        more = {name for name, stage in PIPELINE.items() if any(str(dep).startswith(out) for dep in stage["deps"] for out in outs)}
+        outs = {
+            str(out if isinstance(out, str) else next(iter(out)))
+            for name in changed
+            for part in ("outs", "metrics", "plots")
+            for out in PIPELINE[name].get(part, [])
+        }
+        more = {
+            name
+            for name, stage in PIPELINE.items()
+            if any(str(dep).startswith(out) for dep in stage["deps"] for out in outs)
+        }
         if more <= changed:
             return changed
         changed = changed | more

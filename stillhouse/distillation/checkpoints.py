@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ def save_checkpoint(state: dict[str, Any], file: Path) -> None:
     """Write tensors and plain values to ``file``; a crash leaves the checkpoint that was there."""
     partial = file.with_suffix(".partial")
     torch.save(state, partial)
-    os.replace(partial, file)
+    partial.replace(file)
 
 
 def load_checkpoint(file: Path) -> dict[str, Any] | None:

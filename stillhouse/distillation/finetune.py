@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
+from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from stillhouse.distillation.checkpoints import last_trainer_checkpoint
+from stillhouse.distillation.probe import probe_head
 from stillhouse.errors import TrainingDiverged
 from stillhouse.evaluation.metrics import accuracy, macro_f1
 from stillhouse.models.device import use_bf16, use_compile
+from stillhouse.models.encoder import EncoderClassifier
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import Teacher as Settings
 
@@ -99,9 +101,14 @@ def finetune(
         compute_metrics=_metrics,
         callbacks=[watch],
     )
+    trainer.remove_callback(PrinterCallback)  # what it prints, _Watch prints readably
     last = last_trainer_checkpoint(scratch)
     if last:
         print(f"going on from {last}", flush=True)
+    elif isinstance(teacher.model, EncoderClassifier):
+        teacher.model.to(device)
+        reached = probe_head(teacher, train, validation, settings.batch_size * 2, arguments.bf16)
+        print(f"linear probe: accuracy on validation {reached:.4f}; fine-tuning starts from it", flush=True)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     teacher.model.eval()
     return [_row(entry) for entry in trainer.state.log_history if "eval_accuracy" in entry]
@@ -143,9 +150,7 @@ class _Watch(TrainerCallback):
     def __init__(self, log: Log) -> None:
         self.log = log
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Called by the Trainer every ``logging_steps`` and after each evaluation."""
         names = {"loss": "loss", "grad_norm": "grad_norm", "learning_rate": "learning_rate"}
         names |= {"eval_loss": "validation_loss", "eval_accuracy": "validation_accuracy"}
@@ -158,7 +163,7 @@ class _Watch(TrainerCallback):
         for name in ("loss", "grad_norm"):
             if name in numbers and not math.isfinite(numbers[name]):
                 raise TrainingDiverged(
-                    f"Training diverged by step {state.global_step}: {name} is {numbers[name]}. The last good checkpoint is "
-                    f"kept in {args.output_dir}. Lower teacher.learning_rate."
+                    f"Training diverged by step {state.global_step}: {name} is {numbers[name]}. The last good "
+                    f"checkpoint is kept in {args.output_dir}. Lower teacher.learning_rate."
                 )
         self.log(numbers, state.global_step)

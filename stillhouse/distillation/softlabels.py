@@ -20,9 +20,7 @@ def soft_labels(teacher: Teacher, dataset: Dataset, batch_size: int, bf16: bool,
     """
     logits = open_memmap(file, "w+", np.float32, (len(dataset), teacher.model.config.num_labels))
     size = batch_size * CHUNK
-    for index, batch in enumerate(tqdm(dataset.iter(size), total=-(-len(dataset) // size), unit="chunk")):
-        logits[index * size : index * size + len(batch["text"])] = teacher.logits(
-            batch["text"], batch_size, bf16
-        )
+    for index, batch in enumerate(tqdm(dataset.iter(size), total=-(-len(dataset) // size), unit="chunk", disable=None)):
+        logits[index * size : index * size + len(batch["text"])] = teacher.logits(batch["text"], batch_size, bf16)
     logits.flush()
     return logits

@@ -48,9 +48,7 @@ def fit_student(
     """
     settings = params.student
     files = {name: data / f"{name}.arrow" for name in ("train", "validation")}
-    digests: list[Any] = [
-        file_md5(file) for file in [*files.values(), *([train_logits] if train_logits else [])]
-    ]
+    digests: list[Any] = [file_md5(file) for file in [*files.values(), *([train_logits] if train_logits else [])]]
     scratch = scratch_folder(stage, settings.model_dump(), params.seed, digests)
     splits = {name: read_split(file) for name, file in files.items()}
     torch.manual_seed(params.seed)

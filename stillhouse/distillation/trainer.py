@@ -70,15 +70,16 @@ def train_student(
         torch.set_rng_state(state["random"])
         history, best = state["history"], (tuple(state["best_score"]), state["best"])
         print(f"going on after epoch {len(history)} of {settings.epochs}", flush=True)
-    progress = tqdm(
-        range(len(history), settings.epochs), initial=len(history), total=settings.epochs, unit="epoch"
-    )
+    progress = tqdm(range(len(history), settings.epochs), initial=len(history), total=settings.epochs, unit="epoch")
     for epoch in progress:
         losses = _epoch(network, train, objective, optimizer, schedule, settings, device, seed + epoch, epoch)
         row = {"epoch": epoch + 1.0, **losses, **_validate(network, validation, device)}
         history.append(row)
         log({name: value for name, value in row.items() if name != "epoch"}, epoch + 1)
-        progress.set_postfix(loss=f"{row['loss']:.3f}", validation=f"{row['validation_accuracy']:.3f}")
+        tqdm.write(
+            f"epoch {epoch + 1} of {settings.epochs}: loss {row['loss']:.4f}, accuracy on validation "
+            f"{row['validation_accuracy']:.4f}"
+        )
         score = (row["validation_accuracy"], -row["validation_loss"])
         if best is None or score > best[0]:
             best = (score, {name: value.cpu().clone() for name, value in network.state_dict().items()})
@@ -137,8 +138,8 @@ def _check_finite(losses: list[torch.Tensor], norms: list[torch.Tensor], epoch: 
         step = int((~good).nonzero()[0]) + 1
         raise TrainingDiverged(
             f"Training diverged at step {step} of epoch {epoch + 1}: loss {losses[step - 1].item():g}, gradient norm "
-            f"{norms[step - 1].item():g}. The checkpoint of epoch {epoch} is kept. Lower student.training.learning_rate "
-            "or student.training.clip_norm."
+            f"{norms[step - 1].item():g}. The checkpoint of epoch {epoch} is kept. Lower "
+            "student.training.learning_rate or student.training.clip_norm."
         )
 
 

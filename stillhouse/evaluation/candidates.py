@@ -46,9 +46,7 @@ def student_candidate(name: str, folder: Path, batch_size: int) -> Candidate:
             for start in range(0, len(order), batch_size):
                 rows = order[start : start + batch_size]
                 batch = torch.nn.utils.rnn.pad_sequence([ids[row] for row in rows], batch_first=True)
-                result[rows] = student.network(
-                    batch if batch.shape[1] else batch.new_zeros(len(rows), 1)
-                ).numpy()
+                result[rows] = student.network(batch if batch.shape[1] else batch.new_zeros(len(rows), 1)).numpy()
         return softmax(result)
 
     return Candidate(name, predict, weight_of(folder))

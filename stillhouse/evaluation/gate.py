@@ -46,9 +46,7 @@ def judge(
         ),
     ]
     if champion_accuracy is not None:
-        comparison = (
-            f"{student['accuracy']:.2%} against the champion's {champion_accuracy:.2%} on the same test texts"
-        )
+        comparison = f"{student['accuracy']:.2%} against the champion's {champion_accuracy:.2%} on the same test texts"
         checks.append((student["accuracy"] >= champion_accuracy, comparison))
     reasons = tuple(f"{'ok' if kept else 'FAILED'}: {sentence}" for kept, sentence in checks)
     return Verdict(all(kept for kept, _ in checks), reasons)

@@ -36,8 +36,7 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int =
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
     index = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = [
-        abs(right[index == b].mean() - confidence[index == b].mean()) * (index == b).mean()
-        for b in np.unique(index)
+        abs(right[index == b].mean() - confidence[index == b].mean()) * (index == b).mean() for b in np.unique(index)
     ]
     return float(np.sum(gaps))
 

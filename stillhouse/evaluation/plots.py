@@ -16,9 +16,7 @@ COLOURS = {
     "compressed student": "#1f4e79",
     "TF-IDF + SVM": "#c79a3a",
 }
-plt.rcParams.update(
-    {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "0"}
-)
+plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "0"})
 
 
 def frontier(models: dict[str, dict[str, Any]], file: Path) -> None:
@@ -56,9 +54,7 @@ def confusion(labels: np.ndarray, answers: np.ndarray, names: list[str], file: P
     if len(names) <= 25:
         for row, column in np.ndindex(counts.shape):
             colour = "white" if counts[row, column] > counts[row].sum() / 2 else "#444444"
-            axes.text(
-                column, row, counts[row, column] or "", ha="center", va="center", color=colour, fontsize=9
-            )
+            axes.text(column, row, counts[row, column] or "", ha="center", va="center", color=colour, fontsize=9)
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("answer of the compressed student")

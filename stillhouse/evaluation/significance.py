@@ -3,9 +3,7 @@
 import numpy as np
 
 
-def bootstrap_interval(
-    values: np.ndarray, resamples: int, seed: int, level: float = 0.95
-) -> tuple[float, float]:
+def bootstrap_interval(values: np.ndarray, resamples: int, seed: int, level: float = 0.95) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean (Efron 1979).
 
     For a paired comparison of two classifiers pass the difference of their rights and wrongs on the same

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stillhouse.evaluation.candidates import Candidate
+from stillhouse.evaluation.latency import latency_ms
 
 ROUNDS = 3
 SINGLE_TEXTS = 30
@@ -38,18 +39,7 @@ def measure_speed(
             best[candidate.name] = min(seconds, best.get(candidate.name, seconds))
     result: dict[str, dict[str, float]] = {}
     for candidate in candidates:
-        median, slow = latency_ms(candidate, texts[:SINGLE_TEXTS])
+        median, slow = latency_ms(candidate.predict, texts[:SINGLE_TEXTS])
         speed = len(texts) / best[candidate.name]
         result[candidate.name] = {"docs_per_s": speed, "latency_ms": median, "latency_p95_ms": slow}
     return scores, result
-
-
-def latency_ms(candidate: Candidate, texts: Sequence[str]) -> tuple[float, float]:
-    """Milliseconds for one text a call: the median and the 95th percentile over ``texts``."""
-    candidate.predict(texts[:1])
-    single = []
-    for text in texts:
-        start = time.perf_counter()
-        candidate.predict([text])
-        single.append(1000 * (time.perf_counter() - start))
-    return float(np.median(single)), float(np.quantile(single, 0.95))

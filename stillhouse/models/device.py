@@ -17,9 +17,7 @@ def choose_device(wanted: str) -> torch.device:
     device = torch.device(wanted)
     here = {"cpu": True, "mps": mps, "cuda": cuda and (device.index or 0) < torch.cuda.device_count()}
     if not here[device.type]:
-        raise BadInput(
-            f"device: {wanted} is not on this machine (PyTorch {torch.__version__}). Use auto or cpu."
-        )
+        raise BadInput(f"device: {wanted} is not on this machine (PyTorch {torch.__version__}). Use auto or cpu.")
     return device
 
 

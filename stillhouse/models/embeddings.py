@@ -6,11 +6,15 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from stillhouse.data.vocabulary import PREFIX
+from stillhouse.models.encoder import EncoderClassifier
 from stillhouse.models.initialisation import EMBEDDING_STD
 
 
 def teacher_embeddings(
-    teacher: PreTrainedModel, teacher_tokenizer: PreTrainedTokenizerBase, tokenizer: Tokenizer, dimension: int
+    teacher: PreTrainedModel | EncoderClassifier,
+    teacher_tokenizer: PreTrainedTokenizerBase,
+    tokenizer: Tokenizer,
+    dimension: int,
 ) -> Tensor:
     """The teacher's input vectors for each of the student's pieces, reduced to ``dimension`` by PCA.
 
@@ -21,12 +25,10 @@ def teacher_embeddings(
         float32 of shape ``(vocabulary, dimension)``, scaled to the standard deviation that random
         embeddings start from.
     """
-    table = teacher.get_input_embeddings().weight.detach().float().cpu()
-    pieces = [tokenizer.id_to_token(index) for index in range(tokenizer.get_vocab_size())]
+    table = teacher.get_input_embeddings().get_parameter("weight").detach().float().cpu()
+    pieces = [str(tokenizer.id_to_token(index)) for index in range(tokenizer.get_vocab_size())]
     known = teacher_tokenizer.get_vocab()
-    bare = teacher_tokenizer([piece.removeprefix(PREFIX) for piece in pieces], add_special_tokens=False)[
-        "input_ids"
-    ]
+    bare = teacher_tokenizer([piece.removeprefix(PREFIX) for piece in pieces], add_special_tokens=False)["input_ids"]
     rows = torch.zeros(len(pieces), table.shape[1])
     for index, (piece, ids) in enumerate(zip(pieces, bare, strict=True)):
         ids = [known[piece]] if piece in known else ids

@@ -56,9 +56,7 @@ def load_student(folder: Path) -> Student:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     settings = Network.model_validate(config["network"])
     tokenizer = load_vocabulary(folder / "tokenizer.json")
-    network = ARCHITECTURES[settings.architecture](
-        tokenizer.get_vocab_size(), len(config["labels"]), settings
-    )
+    network = ARCHITECTURES[settings.architecture](tokenizer.get_vocab_size(), len(config["labels"]), settings)
     load_model(network, str(folder / "model.safetensors"))
     return Student(network.eval(), tokenizer, config["labels"], settings)
 

@@ -4,6 +4,8 @@ Unless ``MLFLOW_TRACKING_URI`` says otherwise, runs and registered models live i
 ``mlartifacts/`` in the project's folder, and no server is needed.
 """
 
+import json
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -13,16 +15,20 @@ from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
 from filelock import FileLock
-from mlflow.data.dataset_source_registry import resolve_dataset_source
+from mlflow.data.dataset_source_registry import get_dataset_source_from_json
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import RunStatus
 from mlflow.tracking import MlflowClient
 
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.provenance import file_md5, git_commit, lock_md5
+
+for _name in ("alembic", "mlflow.store.db.utils", "mlflow.models.signature"):
+    logging.getLogger(_name).setLevel(logging.WARNING)  # their news on each start is no user's
 
 PARENT_RUN = "STILLHOUSE_PARENT_RUN"  # set by a flow for the stages it starts
 FLOW_RUN = "STILLHOUSE_FLOW_RUN"
@@ -58,8 +64,8 @@ def connect(experiment: str) -> str:
                 return str(mlflow.create_experiment(experiment, artifact_location=place))
     except Exception as error:  # each kind of store has errors of its own
         raise Unavailable(
-            f"The MLflow tracking store {uri} does not answer ({' '.join(str(error).split())[:200]}). Start it, correct "
-            "MLFLOW_TRACKING_URI, or unset it to use mlflow.db in this folder."
+            f"The MLflow tracking store {uri} does not answer ({' '.join(str(error).split())[:200]}). Start it, "
+            "correct MLFLOW_TRACKING_URI, or unset it to use mlflow.db in this folder."
         ) from None
     if found.lifecycle_stage == "deleted":
         raise BadInput(
@@ -105,7 +111,9 @@ class Run:
 
     def dataset(self, path: Path, context: str) -> None:
         """Record that the run read ``path``: its digest is the one DVC keeps for the same file."""
-        dataset = MetaDataset(resolve_dataset_source(str(path)), name=path.stem, digest=file_md5(path))
+        dataset = MetaDataset(
+            get_dataset_source_from_json(json.dumps({"uri": str(path)}), "local"), name=path.stem, digest=file_md5(path)
+        )
         mlflow.log_input(dataset, context=context)
 
     def tags(self, values: dict[str, str]) -> None:

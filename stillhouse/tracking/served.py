@@ -3,14 +3,21 @@
 from typing import Any
 
 import mlflow
-import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
+from pydantic import BaseModel
 
 from stillhouse.classifier import Classifier
 
 
+class Answer(BaseModel):
+    """What one text is answered with."""
+
+    label: str
+    probability: float
+
+
 class ServedStudent(PythonModel):
-    """Texts in; a table with the columns ``label`` (str) and ``probability`` (float) out."""
+    """Texts in; for each its most probable label, and how probable."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open the ONNX file and the tokenizer that were logged as the artifact ``model``."""
@@ -18,16 +25,14 @@ class ServedStudent(PythonModel):
 
     def predict(
         self, context: PythonModelContext, model_input: list[str], params: dict[str, Any] | None = None
-    ) -> pd.DataFrame:
-        """A list of texts, or a table with one column of texts; one row of answer for each text."""
+    ) -> list[Answer]:
+        """A list of texts, or a table with one column of texts, to one answer a text, in the same order."""
         probabilities = self.classifier.predict_proba(model_input)
         best = probabilities.argmax(1)
-        return pd.DataFrame(
-            {
-                "label": self.classifier.classes_[best],
-                "probability": probabilities[range(len(best)), best].astype(float),
-            }
-        )
+        return [
+            Answer(label=str(self.classifier.classes_[index]), probability=float(row[index]))
+            for index, row in zip(best, probabilities, strict=True)
+        ]
 
 
 mlflow.models.set_model(ServedStudent())

@@ -20,6 +20,4 @@ def hinton(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """
     soft_student = functional.log_softmax(student / temperature, dim=1)
     soft_teacher = functional.log_softmax(teacher / temperature, dim=1)
-    return (
-        functional.kl_div(soft_student, soft_teacher, log_target=True, reduction="batchmean") * temperature**2
-    )
+    return functional.kl_div(soft_student, soft_teacher, log_target=True, reduction="batchmean") * temperature**2

@@ -1,0 +1,55 @@
+"""The compressed student: the same answers as the trained one, in scikit-learn's manners."""
+
+import numpy as np
+import pytest
+
+from stillhouse.classifier import Classifier
+from stillhouse.compression.parity import check_parity
+from stillhouse.errors import StillhouseError
+from stillhouse.models.student import load_student
+
+
+@pytest.fixture(scope="module")
+def classifier(finished):
+    return Classifier.load(finished.folder / "outputs" / "compress" / "model")
+
+
+def test_it_predicts_labels_and_probabilities(classifier):
+    texts = ["goal match team", "flour butter oven", "rain wind storm"]
+    assert list(classifier.predict(texts)) == ["sport", "cooking", "weather"]
+    probabilities = classifier.predict_proba(texts)
+    assert probabilities.shape == (3, 3) and list(classifier.classes_) == ["cooking", "sport", "weather"]
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+
+
+def test_a_texts_answer_does_not_depend_on_its_neighbours(classifier):
+    texts = ["goal", "butter " * 500, "", "rain \x00 wind", "雨", "storm and " * 20] * 9
+    together = classifier.predict_proba(texts)
+    alone = np.concatenate([classifier.predict_proba([text]) for text in texts])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_what_is_not_a_list_of_strings_is_refused(classifier):
+    assert classifier.predict_proba([]).shape == (0, 3)
+    with pytest.raises(TypeError, match="not one string"):
+        classifier.predict("goal")
+    with pytest.raises(TypeError, match="text 1 is NoneType"):
+        classifier.predict(["goal", None])
+
+
+def test_parity_is_measured_and_a_student_that_changed_is_refused(finished, tmp_path):
+    outputs = finished.folder / "outputs"
+    student = load_student(outputs / "student" / "model")
+    model, split = outputs / "compress" / "model", outputs / "prepare" / "validation.arrow"
+    assert check_parity(student, model, split, 0.98)["agreement"] >= 0.98
+    for parameter in student.network.head.parameters():
+        parameter.data.mul_(-1)
+    with pytest.raises(StillhouseError, match="compress.parity asks for 98.0%"):
+        check_parity(student, model, split, 0.98)
+
+
+def test_int8_takes_less_than_half(finished):
+    import json
+
+    metrics = json.loads((finished.folder / "outputs" / "compress" / "metrics.json").read_text())
+    assert (finished.folder / "outputs/compress/model/model.onnx").stat().st_size < metrics["onnx_float32_bytes"]

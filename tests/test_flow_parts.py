@@ -1,0 +1,180 @@
+"""Parts of the flow that need no whole run: changing parameters, running a stage as a child, the gpu limit."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from conftest import ROOT
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.changes import Changes, write_changes
+from flows.distillation import distillation
+from stillhouse.errors import BadInput
+from stillhouse.params import load_params
+from tasks import runner
+from tasks.runner import StageFailed, prefect_task, run_stage
+from tasks.stage import Stage
+
+
+@pytest.fixture(scope="module")
+def prefect_server():
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture
+def params_file(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text((ROOT / "params.yaml").read_text())
+    return file
+
+
+def test_changes_are_written_into_params_and_leave_its_comments(params_file):
+    changes = Changes.model_validate({"student": {"temperature": 2.5}, "register": {"name": "other"}})
+    assert write_changes(changes, params_file) == {"student.temperature": 2.5, "register.name": "other"}
+    before, after = (text.splitlines() for text in ((ROOT / "params.yaml").read_text(), params_file.read_text()))
+    differing = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
+    assert [b.strip().split(" ")[0] for _, b in differing] == ["temperature:", "name:"]
+    assert "# of the registered model" in params_file.read_text()
+    assert load_params(params_file).student.temperature == 2.5
+    assert write_changes(changes, params_file) == {}
+
+
+def test_changes_that_do_not_fit_together_change_nothing(params_file):
+    before = params_file.read_text()
+    with pytest.raises(BadInput, match="data.hub_id must name a dataset"):
+        write_changes(Changes.model_validate({"data": {"source": "hub"}}), params_file)
+    assert params_file.read_text() == before
+
+
+def test_the_form_carries_types_limits_and_descriptions():
+    schema = distillation.parameters.definitions
+    alpha = schema["StudentChanges"]["properties"]["alpha"]
+    assert alpha["anyOf"][0] == {"maximum": 1, "minimum": 0, "type": "number"}
+    assert alpha["description"] == "weight of the soft targets"
+    assert "refresh" in distillation.parameters.properties
+    with pytest.raises(ValueError):
+        Changes.model_validate({"student": {"alpha": 2}})
+    with pytest.raises(ValueError):
+        Changes.model_validate({"student": {"tempreature": 2}})
+
+
+@pytest.fixture
+def fake_dvc(tmp_path, monkeypatch):
+    """``python -m dvc`` is this text's Python instead, in an empty project."""
+
+    def install(code: str) -> None:
+        (tmp_path / "dvc.py").write_text(code)
+        (tmp_path / ".stillhouse").mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    return install
+
+
+SLEEPER = """
+import subprocess, sys, time
+if 'checkout' in sys.argv: sys.exit()
+child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])
+open('pid', 'w').write(str(child.pid))
+print('started', flush=True)
+time.sleep(60)
+"""
+
+
+def gone(process: int) -> bool:
+    for _ in range(100):
+        state = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True).stdout.strip()
+        if not state or state.startswith("Z"):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_stage_that_takes_too_long_is_ended_with_its_children(fake_dvc, tmp_path):
+    fake_dvc(SLEEPER)
+    start = time.time()
+    with pytest.raises(StageFailed, match="flow.timeout_minutes.teacher"):
+        run_stage("teacher", timeout_s=2)
+    assert time.time() - start < 15
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_cancelled_flow_takes_its_stage_along(fake_dvc, tmp_path, monkeypatch):
+    fake_dvc(SLEEPER)
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from tasks.runner import run_stage\n"
+    code += "from prefect.utilities.engine import capture_sigterm\n"
+    code += "with capture_sigterm(): run_stage('teacher', 60)"
+    flow = subprocess.Popen([sys.executable, "-c", code, str(ROOT)], cwd=tmp_path, start_new_session=True)
+    for _ in range(600):
+        if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text():
+            break
+        time.sleep(0.05)
+    flow.terminate()  # what Prefect sends to the flow's own process
+    flow.wait(20)
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_output_is_passed_on_line_by_line_and_progress_bars_too(fake_dvc, monkeypatch):
+    fake_dvc("import sys; sys.stdout.write('one\\n 10%|#\\r 20%|##\\rtwo\\n\\n'); sys.stderr.write('three\\n')")
+    said = []
+    monkeypatch.setattr(runner, "_logger", lambda: said.append)
+    assert run_stage("teacher", 30) == "ran"
+    assert sorted(said) == sorted(["one", " 10%|#", " 20%|##", "two", "three"])
+
+
+FAILING = """
+import json, pathlib, sys
+if 'checkout' in sys.argv: sys.exit()
+tries = pathlib.Path('tries'); tries.write_text(tries.read_text() + 'x' if tries.exists() else 'x')
+pathlib.Path('.stillhouse/failure-NAME.json').write_text(json.dumps({'message': 'the hub is away', 'again': AGAIN}))
+sys.exit(1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "again", "tries"), [("prepare", True, 3), ("prepare", False, 1), ("teacher", True, 1)]
+)
+def test_only_what_a_second_try_can_mend_is_tried_again(fake_dvc, tmp_path, prefect_server, name, again, tries):
+    from prefect import flow
+
+    fake_dvc(FAILING.replace("NAME", name).replace("AGAIN", str(again)))
+    settings = load_params(ROOT / "params.yaml").flow.model_copy(update={"retry_delay_s": 0})
+    stage = prefect_task(Stage(name, retries=name == "prepare"), settings)
+    with pytest.raises(StageFailed, match=f"{name} failed: the hub is away"):
+        flow(lambda: stage(), name="one-stage")()
+    assert len((tmp_path / "tries").read_text()) == tries
+
+
+def test_two_flow_runs_never_train_at_once(fake_dvc, tmp_path, prefect_server):
+    from prefect import flow
+
+    from flows.environment import ensure_gpu_limit
+
+    fake_dvc(
+        "import time; f = open('log', 'a'); f.write('in '); f.flush(); time.sleep(1.5); f.write('out '); f.close()"
+    )
+    ensure_gpu_limit(1)
+    ensure_gpu_limit(1)  # a second flow finds it there
+    stage = prefect_task(Stage("teacher", trains=True), load_params(ROOT / "params.yaml").flow)
+    train = flow(lambda: stage(), name="train")
+    threads = [threading.Thread(target=train) for _ in range(2)]
+    [thread.start() for thread in threads]
+    [thread.join(60) for thread in threads]
+    assert (tmp_path / "log").read_text().split() == ["in", "out", "in", "out"]
+
+
+def test_prefect_keeps_its_database_in_the_project_unless_told_otherwise(tmp_path, monkeypatch):
+    from flows.environment import own_prefect_home
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.delenv("PREFECT_HOME", raising=False)
+    own_prefect_home()
+    assert os.environ["PREFECT_HOME"] == str(tmp_path / ".stillhouse" / "prefect")
+    monkeypatch.setenv("PREFECT_HOME", "/elsewhere")
+    own_prefect_home()
+    assert os.environ["PREFECT_HOME"] == "/elsewhere"

@@ -1,0 +1,71 @@
+"""A real Prefect server: the flow is served on its cron, and a run started through the API completes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+
+@pytest.fixture
+def server(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": ""}
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"]
+    log = (tmp_path / "server.log").open("w")
+    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    url = f"http://127.0.0.1:{port}/api"
+    deadline = time.time() + 120
+    while True:
+        try:
+            urllib.request.urlopen(f"{url}/health", timeout=5)
+            break
+        except OSError:
+            assert time.time() < deadline and process.poll() is None, (tmp_path / "server.log").read_text()
+            time.sleep(0.5)
+    yield url
+    os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_run_triggered_through_the_api_of_a_real_server_completes(project, server, tmp_path):
+    home = {"PREFECT_API_URL": server, "PREFECT_HOME": str(tmp_path / "prefect-client")}
+    log = (tmp_path / "serve.log").open("w")
+    command = [sys.executable, "-m", "flows.schedule"]
+    serving = subprocess.Popen(
+        command, cwd=project.folder, env={**project.environment, **home}, stdout=log, stderr=log, start_new_session=True
+    )
+    code = """
+import sys, time
+from prefect.client.orchestration import get_client
+from prefect.deployments import run_deployment
+with get_client(sync_client=True) as client:
+    for _ in range(120):
+        try: deployment = client.read_deployment_by_name('distillation/scheduled'); break
+        except Exception: time.sleep(0.5)
+    assert deployment.schedules[0].schedule.cron == '0 3 * * 1', deployment.schedules
+    assert deployment.global_concurrency_limit.limit == 1
+    run = run_deployment('distillation/scheduled', parameters={'changes': {'compress': {'parity': 0.9}}}, timeout=200)
+    print(run.name, run.state.type.value)
+    artifact = client.read_artifacts()
+    print([a.key for a in artifact], '| compressed student |' in str(artifact[0].data))
+"""
+    try:
+        done = project.python("-c", code, **home)
+        assert done.returncode == 0, done.stdout + (tmp_path / "serve.log").read_text()
+        lines = done.stdout.strip().splitlines()
+        assert lines[-2].startswith("topics-") and lines[-2].endswith("COMPLETED"), (tmp_path / "serve.log").read_text()
+        assert lines[-1] == "['distillation-results'] True"
+        assert "parity: 0.9" in (project.folder / "params.yaml").read_text()
+    finally:
+        os.killpg(serving.pid, signal.SIGKILL)
+
+
+def test_scheduling_without_a_server_says_how_to_start_one(project):
+    done = project.python("-m", "flows.schedule", PREFECT_API_URL="")
+    assert done.returncode == 1 and "prefect server start" in done.stdout and "Traceback" not in done.stdout
