@@ -59,6 +59,7 @@ class Teacher(Section):
     max_length: Annotated[int, Field(ge=4, description="word pieces read of each text")]
     epochs: Positive
     freeze_layers: Annotated[int, Field(ge=0, description="lowest layers left as they are")] = 0
+    attention_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     batch_size: Count
     gradient_accumulation: Count = 1
     learning_rate: Positive

@@ -12,11 +12,9 @@ from datasets import Dataset
 from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from stillhouse.distillation.checkpoints import last_trainer_checkpoint
-from stillhouse.distillation.probe import probe_head
 from stillhouse.errors import TrainingDiverged
 from stillhouse.evaluation.metrics import accuracy, macro_f1
 from stillhouse.models.device import use_bf16, use_compile
-from stillhouse.models.encoder import EncoderClassifier
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import Teacher as Settings
 
@@ -105,10 +103,6 @@ def finetune(
     last = last_trainer_checkpoint(scratch)
     if last:
         print(f"going on from {last}", flush=True)
-    elif isinstance(teacher.model, EncoderClassifier):
-        teacher.model.to(device)
-        reached = probe_head(teacher, train, validation, settings.batch_size * 2, arguments.bf16)
-        print(f"linear probe: accuracy on validation {reached:.4f}; fine-tuning starts from it", flush=True)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     teacher.model.eval()
     return [_row(entry) for entry in trainer.state.log_history if "eval_accuracy" in entry]

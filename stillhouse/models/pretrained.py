@@ -15,6 +15,7 @@ from stillhouse.models.encoder import EncoderClassifier, wants_mean_pooling
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import Teacher as Settings
 
+ATTENTION_DROPOUT = {"attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"}  # BERT's, others', GPT-2's
 OFFLINE = (
     "Without the hub: set teacher.model to a local directory (config.json, model.safetensors, tokenizer.json), or "
     "fill a cache on a connected machine and set HF_HOME to it with HF_HUB_OFFLINE=1, or set HF_ENDPOINT to a mirror."
@@ -35,6 +36,8 @@ def load_pretrained(settings: Settings, label_names: list[str]) -> Teacher:
     try:
         config = AutoConfig.from_pretrained(source, **options)
         _check_length(config, settings)
+        for name in ATTENTION_DROPOUT & config.to_dict().keys():
+            setattr(config, name, settings.attention_dropout)
         config.num_labels = len(label_names)
         config.id2label = dict(enumerate(label_names))
         config.label2id = {name: index for index, name in enumerate(label_names)}
@@ -90,6 +93,9 @@ def freeze(model: PreTrainedModel | EncoderClassifier, layers: int) -> None:
     for module in frozen:
         if module is not None:
             module.requires_grad_(False)
+            for part in module.modules():
+                if isinstance(part, nn.Dropout):  # noise in what does not learn only costs time
+                    part.p = 0.0
 
 
 def _locate(settings: Settings) -> tuple[str, dict[str, Any]]:
