@@ -113,6 +113,8 @@ def _read_file(file: Path, data: Data, cache: Path) -> Dataset:
     try:
         dataset = load_dataset(kind, data_files=str(file), split="train", cache_dir=str(cache), **options)
     except Exception as error:  # datasets wraps parser errors of several libraries in its own
+        if "corresponds to no data" in str(error):
+            raise BadInput(f"{file} has columns but no rows.") from None
         raise BadInput(f"{file} cannot be read as {kind.upper()}: {error.__cause__ or error}") from None
     if not len(dataset):
         raise BadInput(f"{file} has columns but no rows.")
