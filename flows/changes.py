@@ -46,6 +46,8 @@ def write_changes(changes: BaseModel, path: Path = Path("params.yaml")) -> dict[
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
+    # Its own way to write a null is to write nothing.
+    yaml.representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
     content = yaml.load(path.read_text(encoding="utf-8"))
     written = dict(_apply(content, changes.model_dump(exclude_none=True, by_alias=True), ""))
     if written:

@@ -18,6 +18,7 @@ own_prefect_home()  # before Prefect is imported: it reads its settings then
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run as runtime
+from prefect.states import Failed, State
 
 from flows.changes import Changes, write_changes
 from stillhouse.errors import StillhouseError
@@ -38,7 +39,7 @@ def _run_name() -> str:
 
 
 @flow(name="distillation", flow_run_name=_run_name, validate_parameters=True)
-def distillation(changes: Changes | None = None, refresh: bool = False) -> dict[str, Any]:
+def distillation(changes: Changes | None = None, refresh: bool = False) -> dict[str, Any] | State[Any]:
     """Distil the teacher named in `params.yaml` into a registered student.
 
     Stages whose inputs did not change are not run again.
@@ -47,10 +48,18 @@ def distillation(changes: Changes | None = None, refresh: bool = False) -> dict[
         changes: Parameters to change. They are written to params.yaml; leave empty what shall stay.
         refresh: Fetch the data again even if nothing changed here, for a hub dataset that moves on.
     """
-    log = get_run_logger()
-    if changes is not None and (written := write_changes(changes)):
-        log.info("params.yaml changed: %s", ", ".join(f"{key} = {value}" for key, value in written.items()))
-    params = load_params()
+    try:
+        if changes is not None and (written := write_changes(changes)):
+            told = ", ".join(f"{key} = {value}" for key, value in written.items())
+            get_run_logger().info("params.yaml changed: %s", told)
+        summary = _run_chain(load_params(), refresh)
+    except StillhouseError as error:  # the user's to mend: a message, not a traceback
+        return Failed(message=str(error))
+    create_markdown_artifact(_markdown(summary), key="distillation-results", description="Models on the test set")
+    return summary
+
+
+def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
     from stillhouse.tracking.runs import flow_run
 
     ensure_gpu_limit(params.flow.gpu_slots)
@@ -64,13 +73,12 @@ def distillation(changes: Changes | None = None, refresh: bool = False) -> dict[
             force = (stage.name == "prepare" and refresh) or _is_lost(stage.name)
             outcomes[stage.name] = prefect_task(stage, params.flow)(force)
             seconds[stage.name] = time.perf_counter() - start
-        summary = _summary(params, outcomes, seconds)
+        summary = _summary(outcomes, seconds)
         parent.metrics({"seconds": seconds})
         parent.metrics({"test": {name: _numbers(model) for name, model in summary["models"].items()}})
         for file in _report_files():
             parent.artifact(file)
         parent.tags({"stages.run": ", ".join(name for name, outcome in outcomes.items() if outcome == "ran") or "none"})
-    create_markdown_artifact(_markdown(summary), key="distillation-results", description="Models on the test set")
     return summary
 
 
@@ -90,7 +98,7 @@ def _report_files() -> list[Path]:
     return [OUTPUTS / "evaluate" / name for name in ("report.html", "speed.json", "frontier.png")]
 
 
-def _summary(params: Params, outcomes: dict[str, Outcome], seconds: dict[str, float]) -> dict[str, Any]:
+def _summary(outcomes: dict[str, Outcome], seconds: dict[str, float]) -> dict[str, Any]:
     from stillhouse.tracking.registry import get_version
 
     speed = _read("evaluate", "speed.json")
@@ -159,9 +167,12 @@ def main() -> None:
     start = time.perf_counter()
     try:
         load_params()
-        summary = distillation()
     except StillhouseError as error:
         sys.exit(f"\n{error}")
+    state = distillation(return_state=True)
+    if not state.is_completed():
+        sys.exit(f"\n{state.message}")
+    summary: Any = state.result()
     show(summary, time.perf_counter() - start)
 
 

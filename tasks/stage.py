@@ -83,7 +83,7 @@ class Stage:
             run.params(self._tracked_params())
             metrics = work(Context(params, device, partial, run))
             write_json(partial / "metrics.json", metrics)
-            run.metrics(metrics)
+            run.metrics({"final": metrics})
             run.tags({OUTPUT_TAG: folder_md5(partial)})
             _publish(partial, OUTPUTS / self.name)
 
