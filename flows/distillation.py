@@ -34,8 +34,11 @@ assert tuple(stage.name for stage in CHAIN) == STAGES
 
 
 def _run_name() -> str:
-    params = load_params()
-    return f"{params.register_.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    try:
+        name = load_params().register_.name
+    except StillhouseError:  # the flow itself will say it
+        name = "distillation"
+    return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 @flow(name="distillation", flow_run_name=_run_name, validate_parameters=True)
@@ -70,8 +73,11 @@ def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
         seconds: dict[str, float] = {}
         for stage in CHAIN:
             start = time.perf_counter()
-            force = (stage.name == "prepare" and refresh) or _is_lost(stage.name)
-            outcomes[stage.name] = prefect_task(stage, params.flow)(force)
+            force = (stage.name == "prepare" and refresh) or (stage.name == "register" and _is_unregistered())
+            outcome = prefect_task(stage, params.flow)(force)
+            if stage.name == "evaluate" and _is_untimed():
+                outcome = prefect_task(stage, params.flow)(True)
+            outcomes[stage.name] = outcome
             seconds[stage.name] = time.perf_counter() - start
         summary = _summary(outcomes, seconds)
         parent.metrics({"seconds": seconds})
@@ -82,16 +88,23 @@ def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
     return summary
 
 
-def _is_lost(stage: str) -> bool:
-    """Whether something that DVC cannot see is gone: the registered version, or this machine's report."""
-    if stage == "evaluate":
-        return (OUTPUTS / "evaluate" / "metrics.json").exists() and not all(file.exists() for file in _report_files())
-    if stage == "register" and (OUTPUTS / "register" / "receipt.json").exists():
-        from stillhouse.tracking.registry import get_version
+def _is_unregistered() -> bool:
+    """Whether DVC holds a receipt for a registered version that is gone."""
+    from stillhouse.tracking.registry import get_version
 
-        receipt = _read("register", "receipt.json")
-        return get_version(receipt["name"], receipt["version"]) is None
-    return False
+    if not (OUTPUTS / "register" / "receipt.json").exists():
+        return False
+    receipt = _read("register", "receipt.json")
+    return get_version(receipt["name"], receipt["version"]) is None
+
+
+def _is_untimed() -> bool:
+    """Whether the report and the timings, which DVC does not keep, are gone or of other results."""
+    from stillhouse.provenance import file_md5
+
+    if not all(file.exists() for file in _report_files()):
+        return True
+    return _read("evaluate", "speed.json")["metrics_md5"] != file_md5(OUTPUTS / "evaluate" / "metrics.json")
 
 
 def _report_files() -> list[Path]:
@@ -101,7 +114,7 @@ def _report_files() -> list[Path]:
 def _summary(outcomes: dict[str, Outcome], seconds: dict[str, float]) -> dict[str, Any]:
     from stillhouse.tracking.registry import get_version
 
-    speed = _read("evaluate", "speed.json")
+    speed = _read("evaluate", "speed.json")["models"]
     models = {name: model | speed[name] for name, model in _read("evaluate", "metrics.json")["models"].items()}
     receipt = _read("register", "receipt.json")
     version = get_version(receipt["name"], receipt["version"])

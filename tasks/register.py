@@ -49,7 +49,7 @@ def register(context: Context) -> Metrics:
 
 
 def _evidence(context: Context, digest: str) -> dict[str, str]:
-    from stillhouse.provenance import file_md5, git_commit, lock_md5
+    from stillhouse.provenance import file_md5, folder_md5, git_commit, lock_md5
     from stillhouse.tracking.registry import MODEL_TAG
     from stillhouse.tracking.runs import find_run
 
@@ -61,10 +61,8 @@ def _evidence(context: Context, digest: str) -> dict[str, str]:
         "dvc.lock_md5": lock_md5(),
         "data.train_md5": file_md5(OUTPUTS / "prepare" / "train.arrow"),
         "data.test_md5": file_md5(OUTPUTS / "prepare" / "test.arrow"),
-        "run.teacher": find_run(experiment, "teacher", file_md5(OUTPUTS / "teacher" / "model" / "model.safetensors"))
-        or "",
-        "run.student": find_run(experiment, "student", file_md5(OUTPUTS / "student" / "model" / "model.safetensors"))
-        or "",
+        "run.teacher": find_run(experiment, "teacher", folder_md5(OUTPUTS / "teacher")) or "",
+        "run.student": find_run(experiment, "student", folder_md5(OUTPUTS / "student")) or "",
         "test.accuracy": f"{student['accuracy']:.4f}",
         "test.macro_f1": f"{student['macro_f1']:.4f}",
         "test.teacher_agreement": f"{student['teacher_agreement']:.4f}",

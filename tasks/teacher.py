@@ -2,7 +2,7 @@
 
 from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_csv
 
-STAGE = Stage("teacher", trains=True)
+STAGE = Stage("teacher", trains=True, retries=True)  # it may have to be fetched
 
 
 def teacher(context: Context) -> Metrics:

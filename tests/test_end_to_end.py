@@ -103,10 +103,10 @@ def test_dvc_alone_runs_and_tracks_what_changed_and_the_flow_then_does_nothing(p
     assert int(alone) == 4
     again = project.flow()
     assert again.returncode == 0 and ran(again.stdout) == [], again.stdout
-    # And back: DVC has the old result, and the registry has its version.
+    # And back: DVC has the old result, and the registry has its version; only the report is of another one.
     project.set(student__temperature=4.0)
     back = project.flow()
-    assert back.returncode == 0 and ran(back.stdout) == [], back.stdout
+    assert back.returncode == 0 and ran(back.stdout) == ["evaluate"], back.stdout
     assert "outputs restored" in back.stdout and "topics version 1" in back.stdout
 
 
@@ -166,6 +166,11 @@ print(json.dumps({
         assert file.suffix not in (".pkl", ".pickle", ".pt", ".bin", ".joblib"), file
         with pytest.raises(ValueError):
             list(pickletools.genops(file.read_bytes()))
+    version = query(
+        finished, "import json; print(json.dumps(client.get_model_version_by_alias('topics', 'champion').tags))"
+    )
+    evidence = json.loads(version)
+    assert all(evidence[key] for key in ("run.teacher", "run.student", "git.commit", "dvc.lock_md5", "data.test_md5"))
     requirements = next(Path(file) for file in told["files"] if file.endswith("requirements.txt")).read_text()
     assert "onnxruntime==" in requirements and "torch" not in requirements and "transformers" not in requirements
 
