@@ -1,7 +1,7 @@
 """Parameters of a flow run: any of ``params.yaml``, each optional, shown as a form in Prefect's UI."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from ruamel.yaml import YAML
@@ -14,22 +14,22 @@ def _optional(model: type[BaseModel]) -> Any:
     fields: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         kind = field.annotation
-        inner = kind if isinstance(kind, type) and issubclass(kind, Section) else None
-        annotation: Any = _optional(inner) if inner else kind
+        if isinstance(kind, type) and issubclass(kind, Section):  # a section of the form, empty until filled in
+            inner = _optional(kind)
+            fields[name] = (inner, Field(default_factory=inner, alias=field.alias, description=kind.__doc__))
+            continue
+        annotation: Any = kind
         for limit in field.metadata:
             annotation = _annotated(annotation, limit)
         fields[name] = (annotation | None, Field(None, alias=field.alias, description=field.description))
-    return create_model(f"{model.__name__}Changes", __config__=ConfigDict(extra="forbid"), **fields)
+    return create_model(model.__name__, __config__=ConfigDict(extra="forbid"), **fields)
 
 
 def _annotated(kind: Any, limit: Any) -> Any:
     return Annotated[kind, limit]
 
 
-if TYPE_CHECKING:
-    Changes = Params
-else:
-    Changes = _optional(Params)
+Changes: Any = _optional(Params)
 
 
 def write_changes(changes: BaseModel, path: Path = Path("params.yaml")) -> dict[str, Any]:

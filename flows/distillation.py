@@ -41,8 +41,11 @@ def _run_name() -> str:
     return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
+NO_CHANGES = Changes()
+
+
 @flow(name="distillation", flow_run_name=_run_name, validate_parameters=True)
-def distillation(changes: Changes | None = None, refresh: bool = False) -> dict[str, Any] | State[Any]:
+def distillation(changes: Changes = NO_CHANGES, refresh: bool = False) -> dict[str, Any] | State[Any]:
     """Distil the teacher named in `params.yaml` into a registered student.
 
     Stages whose inputs did not change are not run again.
@@ -52,7 +55,7 @@ def distillation(changes: Changes | None = None, refresh: bool = False) -> dict[
         refresh: Fetch the data again even if nothing changed here, for a hub dataset that moves on.
     """
     try:
-        if changes is not None and (written := write_changes(changes)):
+        if written := write_changes(changes):
             told = ", ".join(f"{key} = {value}" for key, value in written.items())
             get_run_logger().info("params.yaml changed: %s", told)
         summary = _run_chain(load_params(), refresh)
@@ -84,6 +87,7 @@ def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
         parent.metrics({"test": {name: _numbers(model) for name, model in summary["models"].items()}})
         for file in _report_files():
             parent.artifact(file)
+        parent.describe(_markdown(summary))
         parent.tags({"stages.run": ", ".join(name for name, outcome in outcomes.items() if outcome == "ran") or "none"})
     return summary
 

@@ -27,12 +27,12 @@ def prepare(context: Context) -> Metrics:
     write_json(out / "card.json", card)
     context.run.artifact(out / "card.json")
     shutil.rmtree(cache, ignore_errors=True)
-    print(f"{', '.join(f'{len(split.rows)} {name}' for name, split in splits.items())}; dropped {cleaned.dropped}")
-    return {
-        "classes": card["classes"],
-        "rows": {name: len(split.rows) for name, split in splits.items()},
-        "dropped": {reason: sum(d[reason] for d in cleaned.dropped.values()) for reason in ("empty", "duplicate")},
-    }
+    rows = {name: len(split.rows) for name, split in splits.items()}
+    reasons = next(iter(cleaned.dropped.values()))
+    dropped = {reason: sum(counts[reason] for counts in cleaned.dropped.values()) for reason in reasons}
+    print("texts:", ", ".join(f"{count} {name}" for name, count in rows.items()))
+    print("dropped:", ", ".join(f"{count} {reason}" for reason, count in dropped.items()))
+    return {"classes": card["classes"], "rows": rows, "dropped": dropped}
 
 
 if __name__ == "__main__":

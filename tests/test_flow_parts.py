@@ -52,9 +52,10 @@ def test_changes_that_do_not_fit_together_change_nothing(params_file):
 
 def test_the_form_carries_types_limits_and_descriptions():
     schema = distillation.parameters.definitions
-    alpha = schema["StudentChanges"]["properties"]["alpha"]
+    alpha = schema["Student"]["properties"]["alpha"]
     assert alpha["anyOf"][0] == {"maximum": 1, "minimum": 0, "type": "number"}
     assert alpha["description"] == "weight of the soft targets"
+    assert schema["Params"]["properties"]["student"]["$ref"].endswith("/Student")  # shown at once, not behind a switch
     assert "refresh" in distillation.parameters.properties
     with pytest.raises(ValueError):
         Changes.model_validate({"student": {"alpha": 2}})

@@ -28,16 +28,10 @@ def frontier(models: dict[str, dict[str, Any]], file: Path) -> None:
         colour = COLOURS.get(name)
         axes.errorbar(x, y, yerr=spread, color=colour, alpha=0.5, capsize=3, zorder=1)
         axes.scatter(x, y, s=30 + 12 * model["megabytes"], color=colour, alpha=0.85, zorder=2)
-        axes.annotate(
-            f"{name}\n{model['megabytes']:.1f} MB",
-            (x, y),
-            (9, 6),
-            textcoords="offset points",
-            fontsize=9,
-            color=colour,
-        )
+        axes.plot([], [], "o", color=colour, label=f"{name}, {model['megabytes']:.1f} MB")
     axes.set_xscale("log")
-    axes.margins(x=0.18, y=0.15)
+    axes.margins(x=0.15, y=0.1)
+    axes.legend(loc="lower left", frameon=False)
     axes.set_xlabel("texts per second, tokenizing included (log scale)")
     axes.set_ylabel("accuracy on the test set, %")
     axes.grid(alpha=0.25)

@@ -32,6 +32,7 @@ for _name in ("alembic", "mlflow.store.db.utils", "mlflow.models.signature"):
 
 PARENT_RUN = "STILLHOUSE_PARENT_RUN"  # set by a flow for the stages it starts
 FLOW_RUN = "STILLHOUSE_FLOW_RUN"
+EXPERIMENT_KIND = "mlflow.experimentKind"  # opens the UI on training runs instead of traces
 STAGE_TAG, OUTPUT_TAG, PROCESS_TAG = "stillhouse.stage", "stillhouse.output_md5", "stillhouse.process"
 
 
@@ -61,7 +62,7 @@ def connect(experiment: str) -> str:
             found = mlflow.get_experiment_by_name(experiment)
             if found is None:
                 place = Path("mlartifacts").resolve().as_uri() if local else None
-                return str(mlflow.create_experiment(experiment, artifact_location=place))
+                return str(mlflow.create_experiment(experiment, place, {EXPERIMENT_KIND: "custom_model_development"}))
     except Exception as error:  # each kind of store has errors of its own
         raise Unavailable(
             f"The MLflow tracking store {uri} does not answer ({' '.join(str(error).split())[:200]}). Start it, "
@@ -115,6 +116,10 @@ class Run:
             get_dataset_source_from_json(json.dumps({"uri": str(path)}), "local"), name=path.stem, digest=file_md5(path)
         )
         mlflow.log_input(dataset, context=context)
+
+    def describe(self, text: str) -> None:
+        """Set the description (Markdown) that MLflow shows with the run."""
+        self.tags({"mlflow.note.content": text})
 
     def tags(self, values: dict[str, str]) -> None:
         """Set tags."""
