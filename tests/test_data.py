@@ -1,6 +1,8 @@
 """Sources, cleaning and splits: what is accepted, what is refused, and what the message says."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +184,15 @@ def test_too_few_rows_to_split_is_said(tmp_path):
     result = cleaned(write_csv(tmp_path / "texts.csv", rows), tmp_path, test_fraction=0.5, validation_fraction=0.35)
     with pytest.raises(BadInput, match="too few to split off"):
         complete(result.splits, settings(tmp_path, test_fraction=0.5, validation_fraction=0.35), seed=0)
+
+
+def test_the_same_texts_give_the_same_vocabulary_in_every_process():
+    code = "from conftest import texts_and_labels; from stillhouse.data.vocabulary import learn_vocabulary as learn\n"
+    code += "from stillhouse.params import Vocabulary\n"
+    code += "texts = [text for text, _ in texts_and_labels(200)]\n"
+    code += "print(learn(texts, Vocabulary(size=150, min_frequency=1, lowercase=True)).to_str())"
+    runs = [
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT / "tests", capture_output=True, text=True)
+        for _ in range(3)
+    ]
+    assert len({run.stdout for run in runs}) == 1 and runs[0].stdout.startswith("{")

@@ -7,27 +7,28 @@ leaves the student free of the teacher's tokenizer: any teacher will do.
 from collections.abc import Iterable
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from stillhouse.params import Vocabulary
 
 PAD, UNKNOWN, MASK = "[PAD]", "[UNK]", "[MASK]"
 SPECIAL = [PAD, UNKNOWN, MASK]  # their ids are 0, 1, 2
 PAD_ID = 0
-PREFIX = "##"
 
 
 def learn_vocabulary(texts: Iterable[str], settings: Vocabulary) -> Tokenizer:
-    """Train a WordPiece tokenizer (Wu et al. 2016, arXiv:1609.08144) with BERT's way of splitting words."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN, max_input_chars_per_word=64))
+    """Learn byte-pair word pieces (Sennrich et al. 2016, arXiv:1508.07909) within words split as BERT does.
+
+    The same texts give the same pieces in the same order. (Of WordPiece, the library's trainer breaks ties by
+    a hash that differs from process to process.)
+    """
+    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=settings.lowercase)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece(prefix=PREFIX)
-    trainer = trainers.WordPieceTrainer(
+    trainer = trainers.BpeTrainer(
         vocab_size=settings.size,
         min_frequency=settings.min_frequency,
         special_tokens=SPECIAL,
-        continuing_subword_prefix=PREFIX,
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)

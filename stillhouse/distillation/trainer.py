@@ -70,8 +70,9 @@ def train_student(
         torch.set_rng_state(state["random"])
         history, best = state["history"], (tuple(state["best_score"]), state["best"])
         print(f"going on after epoch {len(history)} of {settings.epochs}", flush=True)
-    progress = tqdm(range(len(history), settings.epochs), initial=len(history), total=settings.epochs, unit="epoch")
-    for epoch in progress:
+    first = len(history)
+    # Shown on a terminal only: in a log each refresh would be a line.
+    for epoch in tqdm(range(first, settings.epochs), initial=first, total=settings.epochs, unit="epoch", disable=None):
         losses = _epoch(network, train, objective, optimizer, schedule, settings, device, seed + epoch, epoch)
         row = {"epoch": epoch + 1.0, **losses, **_validate(network, validation, device)}
         history.append(row)

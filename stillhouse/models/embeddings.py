@@ -5,7 +5,6 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from stillhouse.data.vocabulary import PREFIX
 from stillhouse.models.encoder import EncoderClassifier
 from stillhouse.models.initialisation import EMBEDDING_STD
 
@@ -27,11 +26,9 @@ def teacher_embeddings(
     """
     table = teacher.get_input_embeddings().get_parameter("weight").detach().float().cpu()
     pieces = [str(tokenizer.id_to_token(index)) for index in range(tokenizer.get_vocab_size())]
-    known = teacher_tokenizer.get_vocab()
-    bare = teacher_tokenizer([piece.removeprefix(PREFIX) for piece in pieces], add_special_tokens=False)["input_ids"]
+    parts = teacher_tokenizer(pieces, add_special_tokens=False)["input_ids"]
     rows = torch.zeros(len(pieces), table.shape[1])
-    for index, (piece, ids) in enumerate(zip(pieces, bare, strict=True)):
-        ids = [known[piece]] if piece in known else ids
+    for index, ids in enumerate(parts):
         if ids:
             rows[index] = table[ids].mean(0)
     rows -= rows.mean(0)
