@@ -47,7 +47,8 @@ def test_a_failed_stage_leaves_the_last_good_outputs_and_the_lock(project):
 
 
 def test_the_flow_fails_with_the_stages_own_message(project):
-    write_csv(project.folder / "data" / "reviews.csv", [("one", "sport"), ("two", "sport"), ("three", "weather")])
+    rows = [("one", "sport"), ("two", "sport"), ("three", "sport"), ("four", "weather")]
+    write_csv(project.folder / "data" / "reviews.csv", rows)
     done = project.flow()
     check(done, "prepare failed: class 'weather' has one example")
     last = [line for line in done.stdout.strip().splitlines() if "temporary server" not in line][-1]
