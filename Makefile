@@ -1,11 +1,12 @@
 # make run    install, run the pipeline on the packaged sample, say where everything is
 # make test   install, run the whole test suite
+# make bench  install, measure the default parameters on three corpora (hours), write benchmarks/RESULTS.md
 VENV   ?= .venv
 PYTHON ?= python3.11
 BIN    := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: install run test check lock clean
+.PHONY: install run test check bench lock clean
 
 install: $(VENV)/.installed
 
@@ -26,11 +27,16 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# One corpus: make bench CORPORA=r8
+bench: install
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev,bench]'
+	$(BIN)/python -m benchmarks.run $(CORPORA)
+
 # After changing a bound in pyproject.toml: resolve anew and keep what was found.
 lock:
 	rm -rf .stillhouse/lock && $(PYTHON) -m venv .stillhouse/lock
 	.stillhouse/lock/bin/pip install --quiet 'torch==2.13.0'
-	.stillhouse/lock/bin/pip install --quiet -e '.[sample,dev]'
+	.stillhouse/lock/bin/pip install --quiet -e '.[sample,dev,bench]'
 	.stillhouse/lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 	rm -rf .stillhouse/lock
 

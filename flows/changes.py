@@ -1,5 +1,6 @@
 """Parameters of a flow run: any of ``params.yaml``, each optional, shown as a form in Prefect's UI."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +50,7 @@ def write_changes(changes: BaseModel, path: Path = Path("params.yaml")) -> dict[
     # Its own way to write a null is to write nothing.
     yaml.representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
     content = yaml.load(path.read_text(encoding="utf-8"))
-    written = dict(_apply(content, changes.model_dump(exclude_none=True, by_alias=True), ""))
+    written = dict(_apply(content, changes, ""))
     if written:
         check_params(_plain(content), f"{path} with this run's changes")
         partial = path.with_suffix(".yaml.partial")
@@ -59,13 +60,16 @@ def write_changes(changes: BaseModel, path: Path = Path("params.yaml")) -> dict[
     return written
 
 
-def _apply(content: Any, changes: dict[str, Any], prefix: str) -> Any:
-    for key, value in changes.items():
-        if isinstance(value, dict):
+def _apply(content: Any, changes: BaseModel, prefix: str) -> Iterator[tuple[str, Any]]:
+    dumped = changes.model_dump(exclude_none=True, by_alias=True)
+    for name, field in type(changes).model_fields.items():
+        key, value = field.alias or name, getattr(changes, name)
+        # A section of the form is followed into; everything else is one value, also where it is a table.
+        if isinstance(value, BaseModel) and not isinstance(value, Section):
             yield from _apply(content[key], value, f"{prefix}{key}.")
-        elif content.get(key) != value:
-            content[key] = value
-            yield prefix + key, value
+        elif value is not None and _plain(content.get(key)) != dumped[key]:
+            content[key] = dumped[key]
+            yield prefix + key, dumped[key]
 
 
 def _plain(value: Any) -> Any:

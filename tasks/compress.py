@@ -12,7 +12,7 @@ def compress(context: Context) -> Metrics:
     """Write ``model/``: ``model.onnx``, ``tokenizer.json`` and ``config.json``, all that serving needs."""
     from stillhouse.compression.export import export_onnx, quantise_int8
     from stillhouse.compression.parity import check_parity
-    from stillhouse.models.student import load_student
+    from stillhouse.models.students.student import load_student
 
     settings, source = context.params.compress, OUTPUTS / "student" / "model"
     student = load_student(source)

@@ -1,4 +1,7 @@
-"""Stage ``control``: the student's own architecture on hard labels alone; it shows what distillation is worth."""
+"""Stage ``control``: the student's own architecture on hard labels alone; it shows what distillation is worth.
+
+It is also the simple model of *model distillation*: ``hints/`` is what the teacher stage gets of it.
+"""
 
 from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_csv
 
@@ -6,28 +9,22 @@ STAGE = Stage("control", trains=True)
 
 
 def control(context: Context) -> Metrics:
-    """Learn the student's vocabulary, then write ``model/`` and ``training.csv``."""
+    """Learn the student's vocabulary, then write ``model/``, ``hints/`` and ``training.csv``."""
     from stillhouse.data.splits import read_split
     from stillhouse.data.vocabulary import learn_vocabulary
     from stillhouse.distillation.checkpoints import clear_scratch
-    from stillhouse.distillation.objective import Objective
+    from stillhouse.distillation.hints import write_hints
     from stillhouse.distillation.student import best_epoch, fit_student
-    from stillhouse.models.student import save_student
+    from stillhouse.models.students.student import save_student
 
-    data = OUTPUTS / "prepare"
+    data, params = OUTPUTS / "prepare", context.params
     context.run.dataset(data / "train.arrow", "train")
-    texts = (text for batch in read_split(data / "train.arrow").iter(1000) for text in batch["text"])
-    tokenizer = learn_vocabulary(texts, context.params.student.vocabulary)
-    student, history = fit_student(
-        "control",
-        context.params,
-        data,
-        tokenizer,
-        Objective(),
-        device=context.device,
-        log=context.run.metrics,
-    )
+    train = read_split(data / "train.arrow")
+    texts = (text for batch in train.iter(1000) for text in batch["text"])
+    tokenizer = learn_vocabulary(texts, params.student.vocabulary)
+    student, history = fit_student("control", params, data, tokenizer, device=context.device, log=context.run)
     save_student(student, context.out / "model")
+    write_hints(params.teacher.regularise, student, train, context.out / "hints")
     write_csv(context.out / "training.csv", history)
     clear_scratch("control")
     return {"vocabulary": tokenizer.get_vocab_size(), **best_epoch(history)}

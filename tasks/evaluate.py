@@ -45,8 +45,11 @@ def evaluate(context: Context) -> Metrics:
     answers = answers_of(scores["compressed student"])
     plots.confusion(labels, answers, names, out / "confusion.png")
     plots.frontier(full, out / "frontier.png")
+    # One column a model; the compressed student's is called as the plot in dvc.yaml calls it.
+    columns = {"label": labels, "answer": answers} | {name: answers_of(score) for name, score in scores.items()}
     write_csv(
-        out / "answers.csv", [{"label": names[a], "answer": names[b]} for a, b in zip(labels, answers, strict=True)]
+        out / "answers.csv",
+        [{name: names[column[row]] for name, column in columns.items()} for row in range(len(labels))],
     )
     metrics = {"models": results, "differences": gaps}
     write_json(out / "metrics.json", metrics)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -54,14 +54,18 @@ def prefect_task(stage: Stage, settings: Flow) -> Task[..., Outcome]:
         retry_condition_fn=_may_help,
     )
     def run(force: bool = False) -> Outcome:
-        # The lease is renewed by a thread; losing it must not kill hours of training.
-        slot: AbstractContextManager[None] = (
-            concurrency(GPU_LIMIT, strict=True, raise_on_lease_renewal_failure=False) if stage.trains else nullcontext()
-        )
-        with slot:
+        with gpu_slot(stage.trains):
             return run_stage(stage.name, settings.timeout_minutes[stage.name] * 60, force)
 
     return run
+
+
+def gpu_slot(trains: bool) -> AbstractContextManager[None]:
+    """A place on the GPU for work that trains: waited for, and given back when the block is left."""
+    if not trains:
+        return nullcontext()
+    # The lease is renewed by a thread; losing it must not kill hours of training.
+    return concurrency(GPU_LIMIT, strict=True, raise_on_lease_renewal_failure=False)
 
 
 def _may_help(task: Any, task_run: Any, state: Any) -> bool:
@@ -74,8 +78,10 @@ def _may_help(task: Any, task_run: Any, state: Any) -> bool:
     return False
 
 
-def run_stage(name: str, timeout_s: float, force: bool = False) -> Outcome:
+def run_stage(name: str, timeout_s: float, force: bool = False, folder: Path = Path()) -> Outcome:
     """``dvc repro --single-item <name>`` in a process group of its own, its lines going to the log.
+
+    ``folder`` is the project that it is run in.
 
     Returns:
         ``ran``, ``restored`` (DVC had the result of the same inputs from before), or ``unchanged``.
@@ -83,14 +89,13 @@ def run_stage(name: str, timeout_s: float, force: bool = False) -> Outcome:
     Raises:
         StageFailed: with the stage's own message. The last good outputs are brought back.
     """
-    say = _logger()
+    say = logger()
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", name]
-    note = STATE / f"failure-{name}.json"
+    note = folder / STATE / f"failure-{name}.json"
     note.unlink(missing_ok=True)
     outcome: Outcome = "ran"
-    with _child(command + (["--force"] if force else []), timeout_s) as (child, expired):
-        assert child.stdout is not None
-        for line in _lines(child.stdout):
+    with child_process(command + (["--force"] if force else []), timeout_s, folder) as (child, expired):
+        for line in lines_of(child):
             if "didn't change, skipping" in line:
                 outcome = "unchanged"
                 say(f"{name}: nothing that it depends on changed; not run")
@@ -101,7 +106,8 @@ def run_stage(name: str, timeout_s: float, force: bool = False) -> Outcome:
                 say(line)
         status = child.wait()
     if status:
-        subprocess.run([sys.executable, "-m", "dvc", "checkout", "-q", "-f", name], capture_output=True, check=False)
+        restore = [sys.executable, "-m", "dvc", "checkout", "-q", "-f", name]
+        subprocess.run(restore, capture_output=True, check=False, cwd=folder)
         if expired.is_set():
             limit = f"flow.timeout_minutes.{name} ({timeout_s / 60:g} min)"
             raise StageFailed(
@@ -120,14 +126,21 @@ def _failure(name: str, note: Path, status: int) -> StageFailed:
 
 
 @contextmanager
-def _child(command: list[str], timeout_s: float) -> Iterator[tuple[subprocess.Popen[str], threading.Event]]:
-    """A process group that is gone when the block is left, however it is left."""
+def child_process(
+    command: list[str], timeout_s: float, folder: Path = Path(), **variables: str
+) -> Iterator[tuple[subprocess.Popen[str], threading.Event]]:
+    """A process group that is gone when the block is left, however it is left; the event says it took too long.
+
+    ``variables`` are added to its environment.
+    """
     environment = {
         **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(folder.resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # dvc.yaml says `python`
         "PYTHONUNBUFFERED": "1",
         "TQDM_MININTERVAL": "20",  # each refresh becomes a log line
         "COLUMNS": "100",
+        **variables,
     }
     child = subprocess.Popen(
         command,
@@ -136,6 +149,7 @@ def _child(command: list[str], timeout_s: float) -> Iterator[tuple[subprocess.Po
         text=True,
         errors="replace",
         env=environment,
+        cwd=folder,
         start_new_session=True,
     )
     expired = threading.Event()
@@ -169,14 +183,16 @@ def _kill(child: subprocess.Popen[str]) -> None:
             continue
 
 
-def _lines(stream: IO[str]) -> Iterator[str]:
+def lines_of(child: subprocess.Popen[str]) -> Iterator[str]:
     """Lines as they come; universal newlines make each refresh of a progress bar (``\\r``) a line."""
-    for line in stream:
+    assert child.stdout is not None
+    for line in child.stdout:
         if line := line.rstrip():
             yield line
 
 
-def _logger() -> Callable[[str], None]:
+def logger() -> Callable[[str], None]:
+    """Where lines go: the flow run's log, or the console outside of one."""
     try:
         return get_run_logger().info
     except MissingContextError:  # called outside a flow

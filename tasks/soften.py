@@ -1,4 +1,4 @@
-"""Stage ``soften``: the teacher's logits for the transfer set, once; students never run the teacher."""
+"""Stage ``soften``: the teacher's answers to the transfer set, once; students never run the teacher."""
 
 from tasks.stage import OUTPUTS, Context, Metrics, Stage
 
@@ -6,27 +6,34 @@ STAGE = Stage("soften", trains=True)
 
 
 def soften(context: Context) -> Metrics:
-    """Write ``train.npy``: logits, float32 (texts, classes), in the order of ``train.arrow``."""
+    """Write ``answers/``: the texts beside ``train.arrow``, and the teacher's answers to all of them."""
     from stillhouse.data.splits import labels_of, read_split
-    from stillhouse.distillation.softlabels import soft_labels
+    from stillhouse.data.transfer import write_transfer
+    from stillhouse.distillation.softlabels import write_answers
     from stillhouse.evaluation.metrics import accuracy, softmax
     from stillhouse.models.device import choose_device, use_bf16
     from stillhouse.models.teacher import load_teacher
 
-    settings, device = context.params.teacher, choose_device(context.device)
+    params, settings, device = context.params, context.params.soften, choose_device(context.device)
     train = read_split(OUTPUTS / "prepare" / "train.arrow")
     context.run.dataset(OUTPUTS / "prepare" / "train.arrow", "transfer set")
-    teacher = load_teacher(OUTPUTS / "teacher" / "model", settings.max_length, device)
-    logits = soft_labels(
+    answers = context.out / "answers"
+    answers.mkdir()
+    unlabelled = read_split(OUTPUTS / "prepare" / "unlabelled.arrow")
+    extra = write_transfer(train, unlabelled, settings.augment, params.seed, answers / "extra.arrow")
+    teacher = load_teacher(OUTPUTS / "teacher" / "model", params.teacher.max_length, device)
+    logits = write_answers(
         teacher,
-        train,
-        context.params.soften.batch_size,
-        use_bf16(settings.bf16, device),
-        context.out / "train.npy",
+        [train, read_split(answers / "extra.arrow")],
+        settings.batch_size,
+        use_bf16(params.teacher.bf16, device),
+        settings.relation_words,
+        answers,
     )
     return {
         "texts": len(train),
-        "train_accuracy": accuracy(labels_of(train), logits.argmax(1)),
+        "extra_texts": extra,
+        "train_accuracy": accuracy(labels_of(train), logits[: len(train)].argmax(1)),
         "mean_confidence": float(softmax(logits).max(1).mean()),
     }
 

@@ -7,33 +7,24 @@ STAGE = Stage("student", trains=True)
 
 def student(context: Context) -> Metrics:
     """Write ``model/`` and ``training.csv``."""
-    import torch
-
     from stillhouse.data.vocabulary import load_vocabulary
     from stillhouse.distillation.checkpoints import clear_scratch
-    from stillhouse.distillation.objective import Objective
     from stillhouse.distillation.student import best_epoch, fit_student
-    from stillhouse.models.embeddings import teacher_embeddings
-    from stillhouse.models.student import save_student
-    from stillhouse.models.teacher import load_teacher
+    from stillhouse.models.inherit import starting_from
+    from stillhouse.models.students.student import save_student
 
-    settings, logits = context.params.student, OUTPUTS / "soften" / "train.npy"
+    params = context.params
     context.run.dataset(OUTPUTS / "prepare" / "train.arrow", "train")
     tokenizer = load_vocabulary(OUTPUTS / "control" / "model" / "tokenizer.json")
-    embedding = None
-    if settings.embeddings == "teacher":
-        teacher = load_teacher(OUTPUTS / "teacher" / "model", context.params.teacher.max_length, torch.device("cpu"))
-        embedding = teacher_embeddings(teacher.model, teacher.tokenizer, tokenizer, settings.network.embedding)
     distilled, history = fit_student(
         "student",
-        context.params,
+        params,
         OUTPUTS / "prepare",
         tokenizer,
-        Objective(settings.alpha, settings.temperature, settings.loss),
         device=context.device,
-        log=context.run.metrics,
-        embedding=embedding,
-        train_logits=logits,
+        log=context.run,
+        answers=OUTPUTS / "soften" / "answers",
+        start=starting_from(params.student.start, OUTPUTS / "teacher" / "model", tokenizer),
     )
     save_student(distilled, context.out / "model")
     write_csv(context.out / "training.csv", history)

@@ -1,4 +1,4 @@
-"""Stage ``teacher``: fine-tune the complex model on the hard labels."""
+"""Stage ``teacher``: fine-tune the complex model, on its own or regularised by a simple one."""
 
 from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_csv
 
@@ -12,27 +12,32 @@ def teacher(context: Context) -> Metrics:
     from stillhouse.data.splits import label_names, read_split
     from stillhouse.distillation.checkpoints import clear_scratch, scratch_folder
     from stillhouse.distillation.finetune import finetune
+    from stillhouse.distillation.hints import read_hints
     from stillhouse.models.device import choose_device
     from stillhouse.models.pretrained import load_pretrained
-    from stillhouse.provenance import file_md5
+    from stillhouse.provenance import file_md5, folder_md5
 
     params, data = context.params, OUTPUTS / "prepare"
     files = [data / "train.arrow", data / "validation.arrow"]
     for file in files:
         context.run.dataset(file, file.stem)
     train, validation = map(read_split, files)
-    scratch = scratch_folder("teacher", params.teacher.model_dump(), params.seed, [file_md5(file) for file in files])
-    torch.manual_seed(params.seed)  # of the new head
+    hints = OUTPUTS / "control" / "hints"
+    digests = [*map(file_md5, files), folder_md5(hints)]
+    seed = params.seed if params.teacher.seed is None else params.teacher.seed
+    scratch = scratch_folder("teacher", params.teacher.model_dump(), seed, digests)
+    torch.manual_seed(seed)  # of the new head
     model = load_pretrained(params.teacher, label_names(train))
     history = finetune(
         model,
         train,
         validation,
         params.teacher,
+        read_hints(hints),
         device=choose_device(context.device),
-        seed=params.seed,
+        seed=seed,
         scratch=scratch,
-        log=context.run.metrics,
+        log=context.run,
     )
     model.model.save_pretrained(context.out / "model")
     model.tokenizer.save_pretrained(context.out / "model")

@@ -93,7 +93,7 @@ def tiny_teacher(folder: Path, layers: int = 2) -> Path:
         hidden_size=32,
         num_hidden_layers=layers,
         num_attention_heads=2,
-        intermediate_size=64,
+        intermediate_size=128,
         max_position_embeddings=64,
     )
     BertForSequenceClassification(config).save_pretrained(folder)

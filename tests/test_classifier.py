@@ -6,7 +6,7 @@ import pytest
 from stillhouse.classifier import Classifier
 from stillhouse.compression.parity import check_parity
 from stillhouse.errors import StillhouseError
-from stillhouse.models.student import load_student
+from stillhouse.models.students.student import load_student
 
 
 @pytest.fixture(scope="module")

@@ -175,7 +175,7 @@ def test_splits_are_stratified_disjoint_and_the_same_bytes_each_time(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     back = read_split(tmp_path / "a")
     assert label_names(back) == result.label_names and (labels_of(back) == first["train"].labels).all()
-    card = data_card(first, result.label_names, result.dropped)
+    card = data_card(first, result.label_names, result.dropped, 0)
     assert json.loads(json.dumps(card))["splits"]["test"]["labels"] == {"cooking": 20, "sport": 20, "weather": 20}
 
 

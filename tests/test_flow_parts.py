@@ -122,7 +122,7 @@ def test_a_cancelled_flow_takes_its_stage_along(fake_dvc, tmp_path, monkeypatch)
 def test_output_is_passed_on_line_by_line_and_progress_bars_too(fake_dvc, monkeypatch):
     fake_dvc("import sys; sys.stdout.write('one\\n 10%|#\\r 20%|##\\rtwo\\n\\n'); sys.stderr.write('three\\n')")
     said = []
-    monkeypatch.setattr(runner, "_logger", lambda: said.append)
+    monkeypatch.setattr(runner, "logger", lambda: said.append)
     assert run_stage("teacher", 30) == "ran"
     assert sorted(said) == sorted(["one", " 10%|#", " 20%|##", "two", "three"])
 

@@ -16,18 +16,28 @@ PLUMBING = {
     "tasks/stage.py",
     "stillhouse/__init__.py",
     "stillhouse/errors.py",
-    "stillhouse/params.py",
+    "stillhouse/params/__init__.py",
+    "stillhouse/params/learning.py",
+    "stillhouse/params/loading.py",
+    "stillhouse/params/running.py",
+    "stillhouse/params/section.py",
     "stillhouse/provenance.py",
     "stillhouse/tracking/__init__.py",
     "stillhouse/tracking/runs.py",
     "stillhouse/distillation/checkpoints.py",
+    "stillhouse/distillation/log.py",
     "stillhouse/models/device.py",
     "stillhouse/models/__init__.py",
+    "stillhouse/models/students/__init__.py",
     "stillhouse/data/__init__.py",
     "stillhouse/distillation/__init__.py",
     "stillhouse/evaluation/__init__.py",
     "stillhouse/compression/__init__.py",
 }
+
+# A result may depend on code through a file that changes with it: outputs/control/hints carries a digest of the
+# students' code where the teacher learns along with one, and nothing of it otherwise.
+THROUGH_FILES = {"teacher": ("stillhouse/models/students/", "stillhouse/models/initialisation.py")}
 
 
 def module_files(name: str) -> set[str]:
@@ -63,6 +73,7 @@ def closure(file: str) -> set[str]:
 def test_a_stage_lists_every_module_that_its_result_depends_on(stage):
     listed = {str(dep) for dep in PIPELINE[stage]["deps"]}
     needed = closure(f"tasks/{stage}.py") - PLUMBING
+    needed = {file for file in needed if not file.startswith(THROUGH_FILES.get(stage, "-"))}
     missing = {file for file in needed if not any(file == dep or file.startswith(f"{dep}/") for dep in listed)}
     assert not missing, f"add to deps of {stage} in dvc.yaml: {sorted(missing)}"
     code = {dep for dep in listed if dep.startswith(("tasks/", "stillhouse/"))}

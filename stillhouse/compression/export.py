@@ -8,7 +8,7 @@ import onnx
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from stillhouse.models.student import Student
+from stillhouse.models.students.student import Student
 
 OPSET = 17
 # ConvInteger runs at a quarter of the speed of a float convolution on x86 (onnxruntime 1.32), and quantising

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from stillhouse.classifier import Classifier
-from stillhouse.data.encoded import encode_split
+from stillhouse.data.encoded import encode_texts
 from stillhouse.data.splits import read_split
 from stillhouse.errors import StillhouseError
 from stillhouse.evaluation.metrics import agreement, softmax
-from stillhouse.models.student import Student, predict_logits
+from stillhouse.models.students.student import Student, predict_logits
 
 
 def check_parity(student: Student, model: Path, split: Path, least: float) -> dict[str, float]:
@@ -25,7 +25,7 @@ def check_parity(student: Student, model: Path, split: Path, least: float) -> di
     """
     dataset = read_split(split)
     with tempfile.TemporaryDirectory() as scratch:
-        encoded = encode_split(dataset, student.tokenizer, student.settings.max_length, Path(scratch) / "ids")
+        encoded = encode_texts([dataset], student.tokenizer, student.settings.max_length, Path(scratch) / "ids")
         trained = softmax(predict_logits(student.network, encoded, torch.device("cpu")))
     classifier = Classifier.load(model)
     compressed = np.concatenate([classifier.predict_proba(batch["text"]) for batch in dataset.iter(1000)])

@@ -9,11 +9,14 @@ from stillhouse.data.splits import Split
 QUANTILES = {"shortest": 0.0, "median": 0.5, "95 %": 0.95, "longest": 1.0}
 
 
-def data_card(splits: dict[str, Split], label_names: list[str], dropped: dict[str, dict[str, int]]) -> dict[str, Any]:
+def data_card(
+    splits: dict[str, Split], label_names: list[str], dropped: dict[str, dict[str, int]], unlabelled: int
+) -> dict[str, Any]:
     """Counts, lengths in words and label balance of each split, ready for JSON."""
     return {
         "classes": len(label_names),
         "splits": {name: _describe(splits[name], label_names) for name in ("train", "validation", "test")},
+        "unlabelled": unlabelled,
         "dropped": dropped,
     }
 

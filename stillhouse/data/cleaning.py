@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
+from datasets import Dataset
 
 from stillhouse.data.sources import Source
 from stillhouse.data.splits import Split
@@ -17,11 +18,12 @@ NAMED_ROWS = 8
 
 @dataclass
 class Cleaned:
-    """What is left of a source, and what was dropped and why."""
+    """What is left of a source, and what was dropped and why; ``unlabelled`` lists rows of that split."""
 
     splits: dict[str, Split]
     label_names: list[str]
     dropped: dict[str, dict[str, int]] = field(default_factory=dict)
+    unlabelled: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 def clean(source: Source, data: Data) -> Cleaned:
@@ -60,7 +62,23 @@ def clean(source: Source, data: Data) -> Cleaned:
         )
         for split, (rows, labels) in kept.items()
     }
-    return Cleaned(splits, names, {split: dropped[split] for split in splits})
+    return Cleaned(splits, names, {split: dropped[split] for split in splits}, _new_texts(source.unlabelled, seen))
+
+
+def _new_texts(unlabelled: Dataset | None, seen: dict[bytes, str]) -> np.ndarray:
+    """Rows with a text that stands in no split (least of all in the test split) and not earlier here."""
+    rows: list[int] = []
+    for start in range(0, len(unlabelled) if unlabelled is not None else 0, BATCH):
+        assert unlabelled is not None
+        for row, text in enumerate(unlabelled[start : start + BATCH]["text"], start=start):
+            if text and text.strip() and (key := _key(text)) not in seen:
+                seen[key] = ""
+                rows.append(row)
+    return np.array(rows, dtype=np.int64)
+
+
+def _key(text: str) -> bytes:
+    return hashlib.blake2b(" ".join(text.casefold().split()).encode(), digest_size=16).digest()
 
 
 def _clean_split(
@@ -78,7 +96,7 @@ def _clean_split(
                 empty.append(index)
                 continue
             label = label.strip()
-            key = hashlib.blake2b(" ".join(text.casefold().split()).encode(), digest_size=16).digest()
+            key = _key(text)
             if data.duplicates == "drop" and key in seen:
                 dropped["duplicate" if seen[key] == label else "duplicate with another label"] += 1
                 continue

@@ -4,7 +4,8 @@ The ids lie end to end in one memory-mapped file, so that memory grows with the 
 data, and a batch costs a few NumPy copies.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +16,20 @@ from tokenizers import Tokenizer
 from stillhouse.data.vocabulary import PAD_ID
 
 BATCH = 1000
+NO_WORD = -1
 BUCKET = 50  # batches that are sorted by length together
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """``ids`` int32 of shape ``(total,)``; text ``i`` is ``ids[offsets[i]:offsets[i + 1]]``."""
+    """``ids`` int32 of shape ``(total,)``; text ``i`` is ``ids[offsets[i]:offsets[i + 1]]``.
+
+    ``words``, of the same shape as ``ids`` where asked for, numbers the word that each token is part of.
+    """
 
     ids: np.ndarray
     offsets: np.ndarray
+    words: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -35,29 +41,60 @@ class Encoded:
 
     def padded(self, rows: np.ndarray) -> np.ndarray:
         """The texts at ``rows`` as int64 of shape ``(len(rows), longest)``, padded with 0."""
-        lengths = self.lengths[rows]
-        batch = np.full((len(rows), max(int(lengths.max()), 1)), PAD_ID, dtype=np.int64)
-        for position, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-            start = self.offsets[row]
-            batch[position, :length] = self.ids[start : start + length]
+        return self._padded(self.ids, rows, PAD_ID)
+
+    def padded_words(self, rows: np.ndarray) -> np.ndarray:
+        """The word numbers of the texts at ``rows``, as :meth:`padded`, padded with -1."""
+        assert self.words is not None
+        return self._padded(self.words, rows, NO_WORD)
+
+    def _padded(self, values: np.ndarray, rows: np.ndarray, padding: int) -> np.ndarray:
+        starts, lengths = self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows]
+        batch = np.full((len(rows), max(int(lengths.max()), 1)), padding, dtype=np.int64)
+        for position, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
+            batch[position, :length] = values[start : start + length]
         return batch
 
 
-def encode_split(dataset: Dataset, tokenizer: Tokenizer, max_length: int, file: Path) -> Encoded:
-    """Tokenize ``dataset['text']`` into ``file`` (int32), each text cut to ``max_length`` tokens."""
+def encode_texts(
+    datasets: Sequence[Dataset], tokenizer: Tokenizer, max_length: int, file: Path, words: bool = False
+) -> Encoded:
+    """Tokenize the column ``text`` of all ``datasets``, one after the other, into ``file`` (int32).
+
+    Each text is cut to ``max_length`` tokens. With ``words`` the tokens' word numbers lie beside, in
+    ``<file>.words``.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
+    word_file = file.with_name(file.name + ".words")
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
+    encode = tokenizer.encode_batch if words else tokenizer.encode_batch_fast  # which keeps no offsets
     lengths = [0]
-    with file.open("wb") as out:
-        for batch in dataset.iter(batch_size=BATCH):
-            for encoding in tokenizer.encode_batch_fast(batch["text"], add_special_tokens=False):
-                lengths.append(len(encoding.ids))
-                out.write(np.array(encoding.ids, dtype=np.int32).tobytes())
+    with file.open("wb") as out, word_file.open("wb") if words else nullcontext() as word_out:
+        for dataset in datasets:
+            for batch in dataset.iter(batch_size=BATCH):
+                for text, encoding in zip(batch["text"], encode(batch["text"], add_special_tokens=False), strict=True):
+                    lengths.append(len(encoding.ids))
+                    out.write(np.array(encoding.ids, dtype=np.int32).tobytes())
+                    if word_out:
+                        starts = [start for start, _ in encoding.offsets]
+                        word_out.write(word_numbers(text, starts).astype(np.int32).tobytes())
     offsets = np.cumsum(lengths, dtype=np.int64)
+    return Encoded(_mapped(file), offsets, _mapped(word_file) if words else None)
+
+
+def word_numbers(text: str, starts: Sequence[int]) -> np.ndarray:
+    """For tokens that begin at these characters the number of the word, words being what white space parts."""
+    if not text:
+        return np.full(len(starts), NO_WORD)
+    space = np.array([True, *(character.isspace() for character in text)])
+    word = np.cumsum(space[:-1] & ~space[1:]) - 1
+    return word[np.minimum(starts, len(text) - 1)] if len(starts) else np.zeros(0, int)
+
+
+def _mapped(file: Path) -> np.ndarray:
     # A file of no bytes cannot be mapped.
-    ids = np.memmap(file, np.int32, "r") if offsets[-1] else np.zeros(0, np.int32)
-    return Encoded(ids, offsets)
+    return np.memmap(file, np.int32, "r") if file.stat().st_size else np.zeros(0, np.int32)
 
 
 def batches(lengths: np.ndarray, size: int, seed: int | None = None) -> Iterator[np.ndarray]:

@@ -30,6 +30,16 @@ def write_split(split: Split, label_names: list[str], path: Path) -> None:
             writer.write_batch(pa.record_batch([pa.array(texts, pa.string()), labels], schema=schema))
 
 
+def write_texts(dataset: Dataset | None, rows: np.ndarray, path: Path) -> None:
+    """Write the column ``text`` of these rows, as :func:`write_split`; an empty table where there is no dataset."""
+    schema = pa.schema([("text", pa.string())])
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+        for start in range(0, max(len(rows), 1), BATCH):  # a file without a batch cannot be read back
+            chosen = rows[start : start + BATCH].tolist()
+            texts = dataset[chosen]["text"] if dataset is not None else []
+            writer.write_batch(pa.record_batch([pa.array(texts, pa.string())], schema=schema))
+
+
 def read_split(path: Path) -> Dataset:
     """A split written by :func:`write_split`, memory-mapped: ``text`` (str) and ``label`` (ClassLabel)."""
     return Dataset.from_file(str(path))

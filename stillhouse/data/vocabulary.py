@@ -13,7 +13,7 @@ from stillhouse.params import Vocabulary
 
 PAD, UNKNOWN, MASK = "[PAD]", "[UNK]", "[MASK]"
 SPECIAL = [PAD, UNKNOWN, MASK]  # their ids are 0, 1, 2
-PAD_ID = 0
+PAD_ID, UNKNOWN_ID = 0, 1
 
 
 def learn_vocabulary(texts: Iterable[str], settings: Vocabulary) -> Tokenizer:

@@ -2,23 +2,27 @@
 
 import math
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
+from torch import nn
 from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from stillhouse.data.encoded import encode_texts
+from stillhouse.data.splits import label_names
 from stillhouse.distillation.checkpoints import last_trainer_checkpoint
+from stillhouse.distillation.hints import Hints
+from stillhouse.distillation.log import Log
+from stillhouse.distillation.regularised import MutualTeacher, ReversedTeacher, parameter_groups
 from stillhouse.errors import TrainingDiverged
 from stillhouse.evaluation.metrics import accuracy, macro_f1
 from stillhouse.models.device import use_bf16, use_compile
+from stillhouse.models.students.student import build_student
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import Teacher as Settings
-
-Log = Callable[[dict[str, float], int], None]
 
 
 def finetune(
@@ -26,6 +30,7 @@ def finetune(
     train: Dataset,
     validation: Dataset,
     settings: Settings,
+    hints: Hints,
     *,
     device: torch.device,
     seed: int,
@@ -42,10 +47,11 @@ def finetune(
         train: the columns ``text`` and ``label``.
         validation: the same, for choosing the checkpoint.
         settings: everything under ``teacher`` in params.yaml.
+        hints: of the simple model, where ``settings.regularise`` asks for one.
         device: where to train.
         seed: of the new head, the order of the texts, and dropout.
         scratch: a folder for checkpoints.
-        log: called with numbers and the step they belong to.
+        log: told the numbers and the step they belong to.
 
     Returns:
         One row a checkpoint: ``epoch``, ``validation_loss``, ``validation_accuracy``, ``validation_macro_f1``.
@@ -53,12 +59,62 @@ def finetune(
     Raises:
         TrainingDiverged: the loss or the gradient became NaN or infinite.
     """
-    batches = math.ceil(len(train) / settings.batch_size)
+    learner = _learner(teacher, train, settings, hints, seed, scratch)
+    columns: dict[str, Any] = {}
+    if hints.logits is not None:
+        columns["hint"] = list(hints.logits)
+    elif hints.network is not None:
+        columns["row"] = list(range(len(train)))
+    trainer = Trainer(
+        model=learner,
+        args=_arguments(settings, len(train), device, seed, scratch),
+        train_dataset=_tokenize(train, teacher, scratch / "train.arrow", columns),
+        eval_dataset=_tokenize(validation, teacher, scratch / "validation.arrow", {}),
+        data_collator=DataCollatorWithPadding(teacher.tokenizer),
+        processing_class=teacher.tokenizer,
+        compute_metrics=_metrics,
+        callbacks=[_Watch(log)],
+        optimizer_cls_and_kwargs=(
+            torch.optim.AdamW,
+            {
+                "params": parameter_groups(
+                    learner, settings.learning_rate, settings.weight_decay, settings.mutual.learning_rate
+                ),
+                "lr": settings.learning_rate,
+                "fused": True,
+            },
+        ),
+    )
+    # All losses here are means over a batch, so that accumulated gradients must be divided by their number.
+    trainer.model_accepts_loss_kwargs = False
+    trainer.remove_callback(PrinterCallback)  # what it prints, _Watch prints readably
+    last = last_trainer_checkpoint(scratch)
+    if last:
+        print(f"going on from {last}", flush=True)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    teacher.model.eval()
+    return [_row(entry) for entry in trainer.state.log_history if "eval_accuracy" in entry]
+
+
+def _learner(teacher: Teacher, train: Dataset, settings: Settings, hints: Hints, seed: int, scratch: Path) -> nn.Module:
+    if settings.regularise != hints.kind:
+        raise AssertionError(f"the hints are for {hints.kind}")
+    if hints.kind == "reversed":
+        return ReversedTeacher(teacher.model, settings.reversed)
+    if hints.network is not None and hints.tokenizer is not None:
+        torch.manual_seed(seed)
+        peer = build_student(hints.tokenizer, label_names(train), hints.network).network
+        texts = encode_texts([train], hints.tokenizer, hints.network.max_length, scratch / "peer")
+        return MutualTeacher(teacher.model, peer, texts, settings.mutual)
+    return teacher.model
+
+
+def _arguments(settings: Settings, texts: int, device: torch.device, seed: int, scratch: Path) -> TrainingArguments:
+    batches = math.ceil(texts / settings.batch_size)
     updates = max(1, math.ceil(batches / settings.gradient_accumulation))
-    every = max(1, round(updates / settings.checkpoints_per_epoch))
     total = math.ceil(updates * settings.epochs)
-    every = min(every, total)
-    arguments = TrainingArguments(
+    every = min(max(1, round(updates / settings.checkpoints_per_epoch)), total)
+    return TrainingArguments(
         output_dir=str(scratch),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
@@ -88,28 +144,10 @@ def finetune(
         # A pipe shows each refresh as a line of its own: leave those to the log lines.
         disable_tqdm=not sys.stderr.isatty(),
     )
-    watch = _Watch(log)
-    trainer = Trainer(
-        model=teacher.model,
-        args=arguments,
-        train_dataset=_tokenize(train, teacher, scratch / "train.arrow"),
-        eval_dataset=_tokenize(validation, teacher, scratch / "validation.arrow"),
-        data_collator=DataCollatorWithPadding(teacher.tokenizer),
-        processing_class=teacher.tokenizer,
-        compute_metrics=_metrics,
-        callbacks=[watch],
-    )
-    trainer.remove_callback(PrinterCallback)  # what it prints, _Watch prints readably
-    last = last_trainer_checkpoint(scratch)
-    if last:
-        print(f"going on from {last}", flush=True)
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
-    teacher.model.eval()
-    return [_row(entry) for entry in trainer.state.log_history if "eval_accuracy" in entry]
 
 
-def _tokenize(dataset: Dataset, teacher: Teacher, cache: Path) -> Dataset:
-    return dataset.map(
+def _tokenize(dataset: Dataset, teacher: Teacher, cache: Path, columns: dict[str, Any]) -> Dataset:
+    tokens = dataset.map(
         _encode,
         batched=True,
         remove_columns=dataset.column_names,
@@ -117,6 +155,9 @@ def _tokenize(dataset: Dataset, teacher: Teacher, cache: Path) -> Dataset:
         cache_file_name=str(cache),
         load_from_cache_file=False,
     )
+    for name, values in columns.items():
+        tokens = tokens.add_column(name, values)
+    return tokens
 
 
 def _encode(batch: dict[str, list[Any]], tokenizer: Any, max_length: int) -> dict[str, list[Any]]:
@@ -160,4 +201,4 @@ class _Watch(TrainerCallback):
                     f"Training diverged by step {state.global_step}: {name} is {numbers[name]}. The last good "
                     f"checkpoint is kept in {args.output_dir}. Lower teacher.learning_rate."
                 )
-        self.log(numbers, state.global_step)
+        self.log.metrics(numbers, state.global_step)

@@ -1,24 +1,104 @@
-"""What a student minimises: soft and hard targets in one number."""
+"""What a student minimises: losses by name and weight against the teacher, and the hard labels."""
 
 from dataclasses import dataclass
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn import functional
 
-from stillhouse.distillation.losses import LOSSES
+from stillhouse.distillation.losses import LOGIT_LOSSES, features, minilm
+from stillhouse.distillation.relations import relation_heads, word_states
+from stillhouse.distillation.schedules import value_at
+from stillhouse.models.students.network import TextNetwork
+from stillhouse.models.students.transformer import Transformer
+from stillhouse.params import Student, Varying
 
 
 @dataclass(frozen=True)
-class Objective:
-    """``alpha * loss(student, teacher) + (1 - alpha) * cross entropy``; ``alpha`` 0 needs no teacher."""
+class Batch:
+    """Some texts of a training set and what is known of them.
 
-    alpha: float = 0.0
-    temperature: float = 1.0
-    loss: str = "hinton"
+    ``ids`` (batch, length); ``labels`` (batch,), -1 for none; where there is a teacher its ``logits``
+    (batch, classes), pooled ``features`` (batch, size) and ``relations`` (batch, 3, words, width); ``words``
+    (batch, length) numbers the word that each token belongs to.
+    """
 
-    def __call__(self, student: Tensor, labels: Tensor, teacher: Tensor | None) -> Tensor:
-        """Logits (batch, classes), class numbers (batch,), teacher's logits (batch, classes) to a scalar."""
-        hard = functional.cross_entropy(student, labels)
-        if self.alpha == 0 or teacher is None:
-            return hard
-        return self.alpha * LOSSES[self.loss](student, teacher, self.temperature) + (1 - self.alpha) * hard
+    ids: Tensor
+    labels: Tensor
+    logits: Tensor | None = None
+    features: Tensor | None = None
+    relations: Tensor | None = None
+    words: Tensor | None = None
+
+
+class HardLabels(nn.Module):
+    """Cross entropy with the labels alone, which is how the control learns."""
+
+    needs: frozenset[str] = frozenset()
+
+    def forward(self, network: TextNetwork, batch: Batch, progress: float) -> Tensor:
+        """The mean over the batch, a scalar."""
+        return functional.cross_entropy(network(batch.ids), batch.labels)
+
+
+class Distillation(nn.Module):
+    """``alpha x (weighted losses against the teacher) + (1 - alpha) x cross entropy``, the mean over texts.
+
+    A text without a label counts with its first term alone. ``alpha`` and the temperature may change with
+    the progress of the training.
+    """
+
+    def __init__(
+        self, losses: dict[str, float], alpha: float | Varying, temperature: float | Varying, projection: nn.Module
+    ) -> None:
+        """``projection`` takes the student's pooled states to the teacher's size, for the loss ``features``."""
+        super().__init__()
+        self.losses, self.alpha, self.temperature = losses, alpha, temperature
+        self.projection = projection
+        self.needs = frozenset({"logits"} | ({"features", "relations"} & {_SIGNALS.get(name, "") for name in losses}))
+
+    def forward(self, network: TextNetwork, batch: Batch, progress: float) -> Tensor:
+        """A scalar; ``progress`` runs from 0 to 1 over the training."""
+        alpha, temperature = value_at(self.alpha, progress), value_at(self.temperature, progress)
+        pooled, attended = _pooled_and_attended(network, batch, "minilm" in self.losses)
+        logits = network.classify(pooled)
+        soft = torch.zeros(len(logits), device=logits.device)
+        for name, weight in self.losses.items():
+            if name in LOGIT_LOSSES:
+                assert batch.logits is not None
+                loss = LOGIT_LOSSES[name](logits, batch.logits, batch.labels, temperature)
+            elif name == "features":
+                assert batch.features is not None
+                loss = features(self.projection(pooled), batch.features)
+            else:
+                assert batch.relations is not None and batch.words is not None and attended is not None
+                own, mask = word_states(attended, batch.words, batch.relations.shape[2])
+                mask = mask * (batch.relations != 0).any(3).any(1)  # words that the teacher did read
+                loss = minilm(own, batch.relations, mask, relation_heads(own.shape[3], batch.relations.shape[3]))
+            soft = soft + weight * loss
+        if alpha == 1:
+            return soft.mean()
+        hard = functional.cross_entropy(logits, batch.labels, ignore_index=-1, reduction="none")
+        return torch.where(batch.labels < 0, soft, alpha * soft + (1 - alpha) * hard).mean()
+
+
+_SIGNALS = {"features": "features", "minilm": "relations"}
+
+
+def _pooled_and_attended(network: TextNetwork, batch: Batch, attention: bool) -> tuple[Tensor, Tensor | None]:
+    if not attention:
+        return network.pooled(batch.ids), None
+    assert isinstance(network, Transformer)
+    pooled, attended = network.pooled_and_attended(batch.ids)
+    return pooled, torch.stack([attended.query, attended.key, attended.value], 1)
+
+
+def distillation(settings: Student, network: TextNetwork, teacher_size: int) -> Distillation:
+    """What ``settings`` ask for; ``teacher_size`` is that of the teacher's pooled states."""
+    projection: nn.Module = nn.Identity()
+    if "features" in settings.losses:
+        projection = nn.Linear(network.features, teacher_size)
+        nn.init.xavier_uniform_(projection.weight)
+        nn.init.zeros_(projection.bias)
+    losses = {str(name): weight for name, weight in settings.losses.items()}
+    return Distillation(losses, settings.alpha, settings.temperature, projection)

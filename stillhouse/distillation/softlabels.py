@@ -1,26 +1,94 @@
-"""The teacher's answers, computed once and kept beside the texts."""
+"""Asking the teacher, once, for its answers to the transfer set."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset
 from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
+from stillhouse.data.encoded import NO_WORD, word_numbers
+from stillhouse.data.vocabulary import MASK
+from stillhouse.distillation.relations import watch_last_attention, word_states
 from stillhouse.models.teacher import Teacher
 
 CHUNK = 64  # batches that are sorted by length together
 
 
-def soft_labels(teacher: Teacher, dataset: Dataset, batch_size: int, bf16: bool, file: Path) -> np.ndarray:
-    """Write the teacher's logits for ``dataset['text']`` to ``file``, chunk by chunk.
+def write_answers(
+    teacher: Teacher, datasets: Sequence[Dataset], batch_size: int, bf16: bool, relation_words: int, folder: Path
+) -> np.ndarray:
+    """Put the teacher's answers to the column ``text`` of all ``datasets`` into ``folder``, as ``Answers`` reads them.
 
     Returns:
-        The logits, float32 of shape ``(texts, classes)`` in the texts' order, memory-mapped from ``file``.
+        The logits, float32 of shape ``(texts, classes)``.
+
+    Raises:
+        BadInput: relations were asked of a teacher whose attention hides them.
     """
-    logits = open_memmap(file, "w+", np.float32, (len(dataset), teacher.model.config.num_labels))
-    size = batch_size * CHUNK
-    for index, batch in enumerate(tqdm(dataset.iter(size), total=-(-len(dataset) // size), unit="chunk", disable=None)):
-        logits[index * size : index * size + len(batch["text"])] = teacher.logits(batch["text"], batch_size, bf16)
-    logits.flush()
+    texts = sum(len(dataset) for dataset in datasets)
+    config = teacher.model.config
+    logits = open_memmap(folder / "logits.npy", "w+", np.float32, (texts, config.num_labels))
+    features = open_memmap(folder / "features.npy", "w+", np.float16, (texts, config.hidden_size))
+    relations = None
+    if relation_words:
+        shape = (texts, 3, relation_words, config.hidden_size)
+        relations = open_memmap(folder / "relations.npy", "w+", np.float16, shape)
+    size, start = batch_size * CHUNK, 0
+    with tqdm(total=texts, unit="text", disable=None) as bar:
+        for dataset in datasets:
+            for batch in dataset.iter(size):
+                for rows, answer in _answers(teacher, batch["text"], batch_size, bf16, relation_words):
+                    logits[start + rows], features[start + rows] = answer[0], answer[1]
+                    if relations is not None:
+                        relations[start + rows] = answer[2]
+                    bar.update(len(rows))
+                start += len(batch["text"])
+    for array in (logits, features, *([] if relations is None else [relations])):
+        array.flush()
     return logits
+
+
+def _answers(
+    teacher: Teacher, texts: list[str], batch_size: int, bf16: bool, words: int
+) -> Iterator[tuple[np.ndarray, list[Any]]]:
+    """For each batch its rows in ``texts``, logits, features, and the first ``words`` words' states."""
+    mask_token = teacher.tokenizer.mask_token or teacher.tokenizer.unk_token or "."
+    texts = [text.replace(MASK, mask_token) for text in texts]
+    with watch_last_attention(teacher.model) if words else nullcontext() as seen:
+        for rows, tokens, output in teacher.batches(texts, batch_size, bf16, states=True):
+            mask = tokens["attention_mask"].unsqueeze(2)
+            states = output.hidden_states[-1]
+            pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
+            relations = None
+            if words:
+                assert seen is not None
+                numbers = _word_table(teacher, [texts[row] for row in rows], states.shape[1])
+                relations, _ = word_states(torch.stack(seen, 1).float(), numbers.to(states.device), words)
+                seen.clear()
+            arrays = [x if x is None else x.float().cpu().numpy() for x in (output.logits, pooled, relations)]
+            yield rows, arrays
+
+
+def _word_table(teacher: Teacher, texts: list[str], length: int) -> torch.Tensor:
+    """Word numbers of the teacher's tokens, ``(texts, length)``; special tokens and padding have none."""
+    found = teacher.tokenizer(
+        texts,
+        truncation=True,
+        max_length=teacher.max_length,
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+    )
+    table = np.full((len(texts), length), NO_WORD, dtype=np.int64)
+    for row, text in enumerate(texts):
+        offsets, special = found["offset_mapping"][row], np.array(found["special_tokens_mask"][row], dtype=bool)
+        numbers = word_numbers(text, [start for start, _ in offsets])
+        place = (
+            slice(length - len(numbers), length) if teacher.tokenizer.padding_side == "left" else slice(len(numbers))
+        )
+        table[row, place] = np.where(special, NO_WORD, numbers)
+    return torch.from_numpy(table)

@@ -1,21 +1,28 @@
-"""One student's training from files: what the control and the student stages have in common."""
+"""One student's training from files: what the control, the student and a study's trials have in common."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from datasets import Dataset
 from tokenizers import Tokenizer
 
-from stillhouse.data.encoded import encode_split
+from stillhouse.data.encoded import encode_texts
 from stillhouse.data.splits import label_names, labels_of, read_split
+from stillhouse.distillation.answers import Answers, read_answers
 from stillhouse.distillation.checkpoints import scratch_folder
-from stillhouse.distillation.objective import Objective
-from stillhouse.distillation.trainer import Examples, Log, train_student
+from stillhouse.distillation.log import Log
+from stillhouse.distillation.objective import Distillation, HardLabels, distillation
+from stillhouse.distillation.trainer import Examples, train_student
 from stillhouse.models.device import choose_device
-from stillhouse.models.student import Student, build_student
+from stillhouse.models.students.network import TextNetwork
+from stillhouse.models.students.student import Student, build_student
 from stillhouse.params import Params
-from stillhouse.provenance import file_md5
+from stillhouse.provenance import file_md5, folder_md5
+
+NO_LABEL = -1
 
 
 def fit_student(
@@ -23,56 +30,82 @@ def fit_student(
     params: Params,
     data: Path,
     tokenizer: Tokenizer,
-    objective: Objective,
     *,
     device: str,
     log: Log,
-    embedding: torch.Tensor | None = None,
-    train_logits: Path | None = None,
+    answers: Path | None = None,
+    start: Callable[[TextNetwork], None] | None = None,
 ) -> tuple[Student, list[dict[str, float]]]:
     """Build the student that ``params.student`` describes and train it on the splits in ``data``.
 
     Args:
         stage: names the checkpoints.
-        params: all parameters; ``student.network``, ``student.training`` and ``seed`` are used.
+        params: all parameters; those under ``student`` and the seed are used.
         data: a folder with ``train.arrow`` and ``validation.arrow``.
         tokenizer: the student's own.
-        objective: what to minimise.
         device: as in ``params.device``.
-        log: called after every epoch.
-        embedding: initial word vectors, ``(vocabulary, dimension)``.
-        train_logits: a ``.npy`` of the teacher's logits for the training texts, ``(texts, classes)``.
+        log: told the numbers of every epoch and step.
+        answers: the folder that soften wrote; None trains on the hard labels alone, as the control does.
+        start: changes the freshly initialised network, for example to what the teacher knows.
 
     Returns:
         The student with the weights of its best epoch, and one row of numbers an epoch.
+
+    Raises:
+        TrainingDiverged: a NaN, an infinity or an exploding loss.
     """
     settings = params.student
-    files = {name: data / f"{name}.arrow" for name in ("train", "validation")}
-    digests: list[Any] = [file_md5(file) for file in [*files.values(), *([train_logits] if train_logits else [])]]
-    scratch = scratch_folder(stage, settings.model_dump(), params.seed, digests)
-    splits = {name: read_split(file) for name, file in files.items()}
-    torch.manual_seed(params.seed)
-    student = build_student(tokenizer, label_names(splits["train"]), settings.network, embedding)
-    examples = {
-        name: Examples(
-            encode_split(split, tokenizer, settings.network.max_length, scratch / f"{name}.ids"),
-            labels_of(split),
-            np.load(train_logits, mmap_mode="r") if train_logits and name == "train" else None,
-        )
-        for name, split in splits.items()
-    }
+    seed = params.seed if settings.training.seed is None else settings.training.seed
+    digests: list[Any] = [file_md5(data / f"{name}.arrow") for name in ("train", "validation")]
+    digests += [folder_md5(answers)] if answers else []
+    scratch = scratch_folder(stage, settings.model_dump(), seed, digests)
+    splits = {name: read_split(data / f"{name}.arrow") for name in ("train", "validation")}
+    torch.manual_seed(seed)
+    student = build_student(tokenizer, label_names(splits["train"]), settings.network)
+    if start:
+        start(student.network)
+    objective: Distillation | HardLabels = HardLabels()
+    given = None
+    if answers:
+        given = read_answers(answers)
+        objective = distillation(settings, student.network, given.features.shape[1])
+    length = settings.network.max_length
     history = train_student(
         student.network,
-        examples["train"],
-        examples["validation"],
+        _examples(splits["train"], tokenizer, length, scratch / "train", given, settings.folds),
+        _examples(splits["validation"], tokenizer, length, scratch / "validation"),
         objective,
         settings.training,
         device=choose_device(device),
-        seed=params.seed,
+        seed=seed,
         scratch=scratch,
         log=log,
     )
     return student, history
+
+
+def _examples(
+    split: Dataset,
+    tokenizer: Tokenizer,
+    max_length: int,
+    file: Path,
+    answers: Answers | None = None,
+    folds: int | None = None,
+) -> Examples:
+    """A split's texts, and after them those that only the teacher labelled."""
+    labels = labels_of(split)
+    if answers is None:
+        return Examples(encode_texts([split], tokenizer, max_length, file), labels)
+    chosen = answers.used(folds)
+    extra = answers.extra.select(chosen)
+    return Examples(
+        encode_texts([split, extra], tokenizer, max_length, file, words=answers.relations is not None),
+        np.concatenate([labels, np.full(len(extra), NO_LABEL)]),
+        answers.logits,
+        answers.features,
+        answers.relations,
+        np.concatenate([np.arange(len(split)), len(split) + chosen]),
+    )
 
 
 def best_epoch(history: list[dict[str, float]]) -> dict[str, float]:

@@ -10,7 +10,7 @@ import torch
 from stillhouse.classifier import Classifier
 from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.evaluation.metrics import softmax
-from stillhouse.models.student import load_student
+from stillhouse.models.students.student import load_student
 from stillhouse.models.teacher import load_teacher
 
 Predict = Callable[[Sequence[str]], np.ndarray]

@@ -46,14 +46,20 @@ class EncoderClassifier(nn.Module):
         attention_mask: Tensor,
         token_type_ids: Tensor | None = None,
         labels: Tensor | None = None,
+        output_hidden_states: bool = False,
     ) -> SequenceClassifierOutput:
-        """Token ids (batch, length) to logits (batch, classes), and with labels (batch,) the mean loss."""
+        """Token ids (batch, length) to logits (batch, classes), and with labels (batch,) the mean loss.
+
+        ``output_hidden_states`` adds the last layer's, (batch, length, hidden size).
+        """
         kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **kinds).last_hidden_state
         mask = attention_mask.unsqueeze(-1).to(states.dtype)
         logits = self.classifier(self.dropout((states * mask).sum(1) / mask.sum(1).clamp(min=1.0)))
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
-        return SequenceClassifierOutput(loss=loss, logits=logits)
+        return SequenceClassifierOutput(
+            loss=loss, logits=logits, hidden_states=(states,) if output_hidden_states else None
+        )
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the encoder as transformers does, and the linear layer beside it."""

@@ -16,22 +16,38 @@ EMBEDDING_STD = 0.1
 def initialise(model: nn.Module, name: str, embedding: Tensor | None = None) -> None:
     """Fill a student's weights in place.
 
-    Convolutions follow ``name``; biases are 0; norms are 1 and 0, but 0 and 0 for the last norm of a residual
-    block (marked by the attribute ``zero_start``), so that each block begins as the identity (Goyal et al.
-    2017, arXiv:1706.02677). ``embedding`` of shape ``(vocabulary, dimension)`` replaces the random one;
-    row 0 (padding) stays 0.
+    Convolutions and linear layers follow ``name``; biases are 0; norms are 1 and 0, but 0 and 0 for the last
+    norm of a residual block (marked by the attribute ``zero_start``), so that each block begins as the
+    identity (Goyal et al. 2017, arXiv:1706.02677). An LSTM's recurrent weights are orthogonal and its forget
+    gates open (Jozefowicz et al. 2015). ``embedding`` of shape ``(vocabulary, dimension)`` replaces the random
+    word vectors; the row of padding stays 0.
     """
     for module in model.modules():
-        if isinstance(module, nn.Conv1d):
+        if isinstance(module, nn.Conv1d | nn.Linear):
             INITIALISATIONS[name](module.weight)
-        elif isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-        elif isinstance(module, nn.BatchNorm1d):
+        elif isinstance(module, nn.BatchNorm1d | nn.LayerNorm):
             nn.init.constant_(module.weight, 0.0 if getattr(module, "zero_start", False) else 1.0)
+        elif isinstance(module, nn.LSTM):
+            _initialise_lstm(module, name)
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=EMBEDDING_STD)
-            if embedding is not None:
-                module.weight.data.copy_(embedding)
-            module.weight.data[module.padding_idx or 0] = 0.0
-        if isinstance(module, nn.Conv1d | nn.Linear | nn.BatchNorm1d) and module.bias is not None:
-            nn.init.zeros_(module.bias)
+            if module.padding_idx is not None:
+                if embedding is not None:
+                    module.weight.data.copy_(embedding)
+                module.weight.data[module.padding_idx] = 0.0
+        bias = getattr(module, "bias", None)
+        if isinstance(bias, nn.Parameter):
+            nn.init.zeros_(bias)
+
+
+def _initialise_lstm(lstm: nn.LSTM, name: str) -> None:
+    for key, weight in lstm.named_parameters():
+        if key.startswith("weight_hh"):
+            for gate in weight.data.chunk(4):
+                nn.init.orthogonal_(gate)
+        elif key.startswith("weight_ih"):
+            INITIALISATIONS[name](weight)
+        else:
+            nn.init.zeros_(weight)
+            if key.startswith("bias_ih"):  # gates lie in the order input, forget, cell, output
+                weight.data[lstm.hidden_size : 2 * lstm.hidden_size] = 1.0

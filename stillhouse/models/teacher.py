@@ -1,8 +1,9 @@
 """The fine-tuned teacher, and what it answers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,11 +28,22 @@ class Teacher:
 
     def logits(self, texts: Sequence[str], batch_size: int, bf16: bool = False) -> np.ndarray:
         """Logits, float32 of shape ``(len(texts), classes)``, computed in length-sorted batches."""
+        result = np.empty((len(texts), self.model.config.num_labels), np.float32)
+        for rows, _, output in self.batches(texts, batch_size, bf16):
+            result[rows] = output.logits.float().cpu().numpy()
+        return result
+
+    def batches(
+        self, texts: Sequence[str], batch_size: int, bf16: bool = False, states: bool = False
+    ) -> Iterator[tuple[np.ndarray, Any, Any]]:
+        """Batches of texts of similar length: their rows in ``texts``, their tokens, and the model's output.
+
+        With ``states`` the output has ``hidden_states``, of which the last is (batch, length, hidden size).
+        """
         self.model.eval()
         device = self.model.device
         tokens = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)
         order = np.argsort([-len(ids) for ids in tokens["input_ids"]], kind="stable")
-        result: np.ndarray | None = None
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             for start in range(0, len(order), batch_size):
                 rows = order[start : start + batch_size]
@@ -39,11 +51,7 @@ class Teacher:
                     {key: [values[row] for row in rows] for key, values in tokens.items()},
                     return_tensors="pt",
                 ).to(device)
-                logits = self.model(**batch).logits.float().cpu().numpy()
-                result = np.empty((len(texts), logits.shape[1]), np.float32) if result is None else result
-                result[rows] = logits
-        assert result is not None
-        return result
+                yield rows, batch, self.model(**batch, output_hidden_states=states)
 
 
 def load_teacher(folder: Path, max_length: int, device: torch.device) -> Teacher:

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ import mlflow
 from filelock import FileLock
 from mlflow.data.dataset_source_registry import get_dataset_source_from_json
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import RunStatus
+from mlflow.entities import Metric, RunStatus
 from mlflow.tracking import MlflowClient
 
 from stillhouse.errors import BadInput, Unavailable
@@ -58,7 +59,8 @@ def connect(experiment: str) -> str:
     try:
         # One process migrates a new database; two at once would corrupt it. A remote server is asked once
         # and briefly: MLflow's own patience is several minutes.
-        with FileLock(".stillhouse/mlflow.lock"), _impatient(not local):
+        patience = {} if local else {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+        with FileLock(".stillhouse/mlflow.lock"), environment(patience):
             found = mlflow.get_experiment_by_name(experiment)
             if found is None:
                 place = Path("mlartifacts").resolve().as_uri() if local else None
@@ -74,18 +76,6 @@ def connect(experiment: str) -> str:
             f"--experiment-id {found.experiment_id}), or choose another name."
         )
     return str(found.experiment_id)
-
-
-@contextmanager
-def _impatient(active: bool) -> Iterator[None]:
-    wanted = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"} if active else {}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 class Run:
@@ -105,6 +95,13 @@ class Run:
         """Log the numbers of a nested dictionary under dotted names."""
         numbers = {name: float(value) for name, value in _flatten(values) if isinstance(value, int | float)}
         mlflow.log_metrics(numbers, step=step, run_id=self.id)
+
+    def series(self, name: str, values: list[float], first_step: int) -> None:
+        """Log one number for each of many steps."""
+        now = int(time.time() * 1000)
+        points = [Metric(name, value, now, first_step + index) for index, value in enumerate(values)]
+        for start in range(0, len(points), 1000):  # a server takes 1,000 at a time
+            self._client.log_batch(self.id, points[start : start + 1000])
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Store a file with the run."""
@@ -141,23 +138,49 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def flow_run(experiment: str, name: str, flow_run_id: str) -> Iterator[Run]:
     """The parent run of a flow run; the stages started inside become its children."""
     tags = {"stillhouse.kind": "flow", "prefect.flow_run_id": flow_run_id}
-    with _run(experiment, name, tags) as run:
-        os.environ |= {PARENT_RUN: run.id, FLOW_RUN: flow_run_id}
+    with _run(experiment, name, tags) as run, _parent(run, {FLOW_RUN: flow_run_id}):
         try:
             yield run
         finally:
-            del os.environ[PARENT_RUN], os.environ[FLOW_RUN]
             run.tags({"dvc.lock_md5": lock_md5()})
+
+
+@contextmanager
+def part_run(experiment: str, kind: str, name: str) -> Iterator[Run]:
+    """A run of ``kind`` (``arm``, ``trial``) within a flow's; stages started inside become its children."""
+    with _run(experiment, name, {"stillhouse.kind": kind, **_parent_tags()}) as run, _parent(run, {}):
+        yield run
 
 
 @contextmanager
 def stage_run(experiment: str, stage: str) -> Iterator[Run]:
     """The run of one stage: a child of the flow's run, or on its own under a bare ``dvc repro``."""
-    tags = {STAGE_TAG: stage, "stillhouse.kind": "stage"}
-    if parent := os.environ.get(PARENT_RUN):
-        tags |= {"mlflow.parentRunId": parent, "prefect.flow_run_id": os.environ.get(FLOW_RUN, "")}
-    with _run(experiment, stage, tags) as run:
+    with _run(experiment, stage, {STAGE_TAG: stage, "stillhouse.kind": "stage", **_parent_tags()}) as run:
         yield run
+
+
+def _parent_tags() -> dict[str, str]:
+    parent = os.environ.get(PARENT_RUN)
+    return {"mlflow.parentRunId": parent, "prefect.flow_run_id": os.environ.get(FLOW_RUN, "")} if parent else {}
+
+
+@contextmanager
+def _parent(run: Run, more: dict[str, str]) -> Iterator[None]:
+    """Child processes that are started inside belong to ``run``."""
+    with environment({PARENT_RUN: run.id, **more}):
+        yield
+
+
+@contextmanager
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Environment variables for the time of a block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @contextmanager

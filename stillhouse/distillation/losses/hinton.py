@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def hinton(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+def hinton(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """Kullback-Leibler divergence of the softened student from the softened teacher, times T squared.
 
     G. Hinton, O. Vinyals and J. Dean, "Distilling the Knowledge in a Neural Network", 2015,
@@ -13,11 +13,13 @@ def hinton(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     Args:
         student: logits, ``(batch, classes)``.
         teacher: logits, ``(batch, classes)``.
+        labels: not used.
         temperature: > 0; larger is softer.
 
     Returns:
-        A scalar >= 0, the mean over the batch; 0 where the two differ by a constant in each row.
+        ``(batch,)``, each >= 0; 0 where the two rows differ by a constant.
     """
     soft_student = functional.log_softmax(student / temperature, dim=1)
     soft_teacher = functional.log_softmax(teacher / temperature, dim=1)
-    return functional.kl_div(soft_student, soft_teacher, log_target=True, reduction="batchmean") * temperature**2
+    divergence = functional.kl_div(soft_student, soft_teacher, log_target=True, reduction="none").sum(1)
+    return divergence * temperature**2

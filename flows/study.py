@@ -1,0 +1,208 @@
+"""The flow ``study``: many students at once, to find a better one.
+
+``python -m flows.study`` runs the trials that are still to run; ``--best`` prints the best found so far, and
+``--apply`` writes it into ``params.yaml``. Needs the extra ``study``, and ``dask`` or ``ray`` for a cluster.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from flows.environment import ensure_gpu_limit, own_prefect_home
+
+own_prefect_home()  # before Prefect is imported: it reads its settings then
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run as runtime
+from prefect.states import Failed, State
+from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
+
+from flows.changes import Changes, write_changes
+from flows.distillation import CHAIN
+from stillhouse.errors import BadInput, StillhouseError
+from stillhouse.params import Params, load_params
+from stillhouse.params import Study as Settings
+from tasks.runner import child_process, lines_of, logger, prefect_task
+from tasks.stage import OUTPUTS, STATE
+from tasks.trial import FOLDER, result_file
+
+BEFORE = CHAIN[: [stage.name for stage in CHAIN].index("student")]
+DAY_S = 86_400.0
+
+
+@flow(name="study", flow_run_name=lambda: f"study-{time.strftime('%Y%m%d-%H%M%S')}")
+def study() -> dict[str, Any] | State[Any]:
+    """Search `study.search` of params.yaml for a better student; a study that was stopped goes on."""
+    try:
+        return _search(load_params())
+    except StillhouseError as error:  # the user's to mend: a message, not a traceback
+        return Failed(message=str(error))
+
+
+@flow(name="trials", flow_run_name="trials")
+def trials(params: Params, answers_md5: str, parent: dict[str, str]) -> None:
+    """The trials that are still to run, as many at once as `study.workers` says."""
+    from optuna.trial import TrialState
+
+    from stillhouse.study import score, suggest
+
+    found = _open(params, answers_md5)
+    say = get_run_logger().info
+    while (left := params.study.trials - len(found.get_trials(states=(TrialState.COMPLETE,)))) > 0:
+        asked = [found.ask() for _ in range(min(left, params.study.workers))]
+        chosen = [suggest(trial, params.study.search) for trial in asked]
+        futures = [
+            _trial.submit(trial.number, changes, str(Path.cwd()), params.study.workers, parent)
+            for trial, changes in zip(asked, chosen, strict=True)
+        ]
+        failures = []
+        for trial, changes, future in zip(asked, chosen, futures, strict=True):
+            result = future.result()
+            if "message" in result:
+                found.tell(trial, state=TrialState.FAIL)
+                failures.append(result["message"])
+                say("trial %s failed: %s", trial.number, result["message"])
+                continue
+            found.tell(trial, score(result))
+            say("trial %s: %.4f on validation with %s", trial.number, result["validation_accuracy"], changes)
+        if len(failures) == len(asked):  # one that fails always would be asked for ever
+            raise BadInput(f"All trials of a round failed; the last said: {failures[-1]}")
+
+
+@task(task_run_name="trial-{number}", cache_policy=NO_CACHE)
+def _trial(number: int, changes: dict[str, Any], project: str, workers: int, parent: dict[str, str]) -> dict[str, Any]:
+    """Run one trial in a child process, wherever this task runs; the project's folder must be there too."""
+    folder = Path(project)
+    threads = str(max(1, (os.cpu_count() or 1) // workers))  # trials that share a machine share its cores
+    command = [sys.executable, "-m", "tasks.trial", str(number), json.dumps(changes)]
+    (folder / result_file(number)).unlink(missing_ok=True)
+    say = logger()
+    with child_process(command, DAY_S, folder, OMP_NUM_THREADS=threads, **parent) as (child, _):
+        for line in lines_of(child):
+            say(line)
+        status = child.wait()
+    try:
+        return json.loads((folder / result_file(number)).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"message": f"its process ended with status {status}; its output is in the log of trial-{number}"}
+
+
+def task_runner(settings: Settings) -> TaskRunner[Any]:
+    """The Prefect task runner that ``study.runner`` names.
+
+    Raises:
+        BadInput: its package is not installed.
+    """
+    try:
+        if settings.runner == "dask":
+            from prefect_dask import DaskTaskRunner
+
+            if settings.address:
+                return DaskTaskRunner(address=settings.address)
+            return DaskTaskRunner(cluster_kwargs={"n_workers": settings.workers, "threads_per_worker": 1})
+        if settings.runner == "ray":
+            from prefect_ray import RayTaskRunner
+
+            local = None if settings.address else {"num_cpus": settings.workers, "include_dashboard": False}
+            return RayTaskRunner(address=settings.address, init_kwargs=local)
+    except ImportError as error:
+        raise BadInput(
+            f"study.runner: {settings.runner} needs {error.name}: pip install 'stillhouse[{settings.runner}]'."
+        ) from None
+    if settings.runner == "processes":
+        return ProcessPoolTaskRunner(max_workers=settings.workers)
+    return ThreadPoolTaskRunner(max_workers=settings.workers)
+
+
+def _search(params: Params) -> dict[str, Any]:
+    from stillhouse.evaluation.report import as_markdown
+    from stillhouse.provenance import folder_md5
+    from stillhouse.study import best_changes
+    from stillhouse.tracking.runs import FLOW_RUN, PARENT_RUN, flow_run, tracking_uri
+
+    runner = task_runner(params.study)
+    ensure_gpu_limit(params.flow.gpu_slots)
+    with flow_run(params.tracking.experiment, runtime.name or "study", runtime.id or "") as run:
+        run.params({"study": params.study.model_dump()})
+        for stage in BEFORE:
+            prefect_task(stage, params.flow)()
+        answers = folder_md5(OUTPUTS / "soften" / "answers")
+        parent = {PARENT_RUN: run.id, FLOW_RUN: runtime.id or "", "MLFLOW_TRACKING_URI": tracking_uri()}
+        trials.with_options(task_runner=runner)(params, answers, parent)
+        found = _open(params, answers)
+        best = {"changes": best_changes(found), "score": found.best_value, "trial": found.best_trial.number}
+        told = as_markdown(_table(found))
+        (STATE / "study").mkdir(parents=True, exist_ok=True)
+        run.describe(told)
+        run.metrics({"best_score": best["score"]})
+    create_markdown_artifact(told, key="study", description="Trials, the best first")
+    return best
+
+
+def _open(params: Params, answers_md5: str) -> Any:
+    from stillhouse.study import open_study
+
+    fixed = {"seed": params.seed, "student": params.student.model_dump()}
+    # What is searched is not fixed, so that applying the best trial leaves the study as it is.
+    for key in params.study.search:
+        *parents, last = key.split(".")
+        section: Any = fixed
+        for part in parents:
+            section = section[part]
+        section.pop(last, None)
+    return open_study(params.study, params.register_.name, answers_md5, fixed, FOLDER)
+
+
+def _table(found: Any) -> list[list[str]]:
+    finished = sorted((t for t in found.trials if t.value is not None), key=lambda trial: -trial.value)
+    keys = list(finished[0].params) if finished else []
+    rows = [["trial", "score", *(key.removeprefix("student.") for key in keys)]]
+    for trial in finished:
+        rows.append([str(trial.number), f"{trial.value:.4f}", *(_short(trial.params[key]) for key in keys)])
+    return rows
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value).strip('"')
+
+
+def main() -> None:
+    """Run, show or apply; a user's mistake ends with its message and status 1."""
+    from stillhouse.evaluation.report import as_text
+    from stillhouse.provenance import folder_md5
+    from stillhouse.study import best_changes, nested
+
+    parser = argparse.ArgumentParser(prog="python -m flows.study", description=__doc__)
+    parser.add_argument("--best", action="store_true", help="print the best trial so far and end")
+    parser.add_argument("--apply", action="store_true", help="write the best trial into params.yaml and end")
+    options = parser.parse_args()
+    try:
+        params = load_params()
+        if not (options.best or options.apply):
+            state = study(return_state=True)
+            if not state.is_completed():
+                sys.exit(f"\n{state.message}")
+        answers = OUTPUTS / "soften" / "answers"
+        if not answers.exists():
+            raise BadInput("There is no study here yet. Run python -m flows.study first.")
+        found = _open(params, folder_md5(answers))
+        best = best_changes(found)
+        if options.apply:
+            written = write_changes(Changes.model_validate(nested(best)))
+            told = "\n".join(f"  {key}: {value}" for key, value in written.items())
+            print(f"params.yaml changed:\n{told}" if written else "params.yaml has these values already")
+            return
+        print("\n" + as_text(_table(found)) + "\n")
+        print(f"Best: trial {found.best_trial.number}. Write it into params.yaml: python -m flows.study --apply")
+    except StillhouseError as error:
+        sys.exit(f"\n{error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""A copy of the project with other parameters, in which DVC runs the same stages and shares the same cache.
+
+So a flow that compares settings is as resumable as the pipeline: what a copy ran once, with the same inputs,
+is brought back from the cache and not run again.
+"""
+
+import configparser
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from flows.changes import Changes, write_changes
+
+CODE = ("tasks", "stillhouse", "flows")
+FILES = ("dvc.yaml", "params.yaml", ".dvcignore")
+MADE_BY_RUNS = {"outputs", ".stillhouse", ".dvc", "mlflow.db", "mlartifacts", ".git", ".venv"}
+
+
+def workspace(folder: Path, changes: dict[str, Any], project: Path = Path()) -> Path:
+    """Make ``folder`` a copy of ``project``'s code and settings, with ``changes`` (nested) to its parameters.
+
+    Outputs that an earlier copy at the same place left stay. Data that lies in the project is linked.
+
+    Raises:
+        BadInput: the changed parameters are not valid.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in CODE:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.copytree(project / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(project / name, folder / name)
+    write_changes(Changes.model_validate(changes), folder / "params.yaml")
+    for entry in project.iterdir():  # relative paths in params.yaml mean the same here
+        if entry.name not in MADE_BY_RUNS and not (folder / entry.name).exists():
+            (folder / entry.name).symlink_to(entry.resolve())
+    _share_cache(folder, project)
+    return folder
+
+
+def _share_cache(folder: Path, project: Path) -> None:
+    command = [sys.executable, "-m", "dvc", "cache", "dir"]
+    cache = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout.strip()
+    config = configparser.ConfigParser()
+    config["core"] = {"no_scm": "true", "analytics": "false"}
+    config["cache"] = {"dir": str((project / cache).resolve())}
+    (folder / ".dvc").mkdir(exist_ok=True)
+    with (folder / ".dvc" / "config").open("w", encoding="utf-8") as file:
+        config.write(file)

@@ -1,0 +1,57 @@
+"""Texts beside the training texts for the teacher to label: altered copies of these, and unlabelled ones.
+
+A student learns from the teacher's answers, so it needs texts, not labels: the more different they are, the
+more of the teacher it sees (R. Tang et al. 2019, arXiv:1903.12136; L. Beyer et al., "Knowledge distillation:
+A good teacher is patient and consistent", CVPR 2022, arXiv:2106.05237).
+"""
+
+import random
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+from datasets import Dataset
+
+from stillhouse.data.vocabulary import MASK
+from stillhouse.params import Augment
+
+UNLABELLED = -1
+BATCH = 1000
+SCHEMA = pa.schema([("text", pa.string()), ("fold", pa.int64())])
+
+
+def write_transfer(train: Dataset, unlabelled: Dataset, settings: Augment, seed: int, file: Path) -> int:
+    """Write ``text`` and ``fold`` (-1 for unlabelled texts) as an Arrow stream; same input, same bytes.
+
+    Returns:
+        How many texts that are.
+    """
+    rows = 0
+    with pa.OSFile(str(file), "wb") as out, pa.ipc.new_stream(out, SCHEMA) as writer:
+        for texts, fold in _batches(train, unlabelled, settings, seed):
+            writer.write_batch(pa.record_batch([pa.array(texts, pa.string()), [fold] * len(texts)], schema=SCHEMA))
+            rows += len(texts)
+        if not rows:  # a file without a batch cannot be read back
+            writer.write_batch(pa.record_batch([pa.array([], pa.string()), pa.array([], pa.int64())], schema=SCHEMA))
+    return rows
+
+
+def _batches(train: Dataset, unlabelled: Dataset, settings: Augment, seed: int) -> Iterator[tuple[list[str], int]]:
+    for fold in range(settings.folds):
+        chance = random.Random(f"{seed}/{fold}")  # each fold is the same however many there are
+        for batch in train.iter(BATCH):
+            yield list(altered(batch["text"], settings, chance)), fold
+    for batch in unlabelled.iter(BATCH):
+        yield batch["text"], UNLABELLED
+
+
+def altered(texts: Iterable[str], settings: Augment, chance: random.Random) -> Iterator[str]:
+    """One altered copy of each text: perhaps only a run of its words, some of them masked, some left out."""
+    for text in texts:
+        words = text.split()
+        if chance.random() < settings.ngram:
+            length = chance.randint(max(1, settings.ngram_words // 4), settings.ngram_words)
+            start = chance.randint(0, max(0, len(words) - length))
+            words = words[start : start + length]
+        kept = [word for word in words if chance.random() >= settings.drop] or words[:1]
+        yield " ".join(MASK if chance.random() < settings.mask else word for word in kept)

@@ -1,0 +1,44 @@
+"""The ``bilstm`` student: a bidirectional LSTM over word pieces."""
+
+import torch
+from torch import Tensor, nn
+
+from stillhouse.models.students.network import TextNetwork
+from stillhouse.params import Network
+
+
+class BiLstm(TextNetwork):
+    """``depth`` layers, each with ``width`` units a direction.
+
+    R. Tang et al., "Distilling Task-Specific Knowledge from BERT into Simple Neural Networks", 2019,
+    arXiv:1903.12136 (one layer; there the last states are kept, here they are pooled over all positions).
+    The backward direction reads each text from its own end, not from the batch's padding.
+    """
+
+    def __init__(self, vocabulary: int, classes: int, settings: Network) -> None:
+        super().__init__(vocabulary, classes, settings, states=2 * settings.width)
+        self.noise = nn.Dropout1d(settings.dropout)
+        sizes = [settings.embedding, *[2 * settings.width] * (settings.depth - 1)]
+        self.onward = nn.ModuleList(nn.LSTM(size, settings.width, batch_first=True) for size in sizes)
+        self.backward_ = nn.ModuleList(nn.LSTM(size, settings.width, batch_first=True) for size in sizes)
+
+    def encode(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Word vectors (batch, length, embedding) to states (batch, length, 2 * width)."""
+        x = self.noise(x.transpose(1, 2)).transpose(1, 2)
+        turned = _reversal(mask)
+        for onward, backward in zip(self.onward, self.backward_, strict=True):
+            right, _ = onward(x)
+            left, _ = backward(_reorder(x, turned))
+            x = torch.cat([right, _reorder(left, turned)], 2) * mask.unsqueeze(2)
+        return x, mask
+
+
+def _reversal(mask: Tensor) -> Tensor:
+    """For each text the positions of its words in reverse; padding stays at the end. Its own inverse."""
+    lengths = mask.sum(1, keepdim=True).to(torch.int64)
+    positions = torch.arange(mask.shape[1], device=mask.device).unsqueeze(0)
+    return torch.where(positions < lengths, lengths - 1 - positions, positions)
+
+
+def _reorder(x: Tensor, order: Tensor) -> Tensor:
+    return x.gather(1, order.unsqueeze(2).expand(-1, -1, x.shape[2]))

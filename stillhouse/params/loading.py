@@ -1,0 +1,117 @@
+"""Reading and checking ``params.yaml``, with messages that name the key, its value and what is allowed."""
+
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import yaml
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
+
+from stillhouse.errors import BadInput
+from stillhouse.params.learning import Soften, Student, Teacher
+from stillhouse.params.running import (
+    Comparison,
+    Compress,
+    Data,
+    Evaluate,
+    Flow,
+    Register,
+    Schedule,
+    Study,
+    Tracking,
+)
+from stillhouse.params.section import Section, Seed
+
+TAGS = {"number", "schedule"}  # of the union that alpha and temperature are
+
+
+class Params(Section):
+    """All of ``params.yaml``."""
+
+    seed: Seed
+    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    data: Data
+    teacher: Teacher
+    soften: Soften
+    student: Student
+    compress: Compress
+    evaluate: Evaluate
+    register_: Register = Field(alias="register")
+    tracking: Tracking
+    flow: Flow
+    schedule: Schedule
+    comparison: Comparison
+    study: Study
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Params":
+        if "minilm" in self.student.losses and not self.soften.relation_words:
+            raise ValueError("student.losses.minilm needs the teacher's relations: set soften.relation_words, e.g. 32")
+        if (self.student.folds or 0) > self.soften.augment.folds:
+            raise ValueError(
+                f"student.folds is {self.student.folds}, but soften.augment.folds makes {self.soften.augment.folds}"
+            )
+        return self
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check ``params.yaml``.
+
+    Raises:
+        BadInput: the file is missing, is not YAML, or a key is unknown, missing or out of range. The
+            message has one line for each such key, with its value and what is allowed.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except FileNotFoundError:
+        raise BadInput(f"{path} is missing. Run from the project's folder, or restore the file.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not valid YAML: {error}") from None
+    return check_params(content, str(path))
+
+
+def check_params(content: Any, where: str) -> Params:
+    """Validate parsed parameters; ``where`` names their origin in the message. Raises BadInput."""
+    if not isinstance(content, dict):
+        raise BadInput(f"{where} must hold keys and values, but holds {type(content).__name__}")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise BadInput("\n".join([f"{where}:", *map(_explain, error.errors())])) from None
+
+
+def _explain(problem: Any) -> str:
+    location = [part for part in problem["loc"] if part not in TAGS]
+    key = ".".join(str(part) for part in location)
+    if problem["type"] == "extra_forbidden":
+        return f"  {key}: unknown key. {_allowed_beside(location)}"
+    if problem["type"] == "missing":
+        return f"  {key}: missing"
+    if problem["type"] == "value_error":  # its own message names the keys
+        return f"  {problem['msg'].removeprefix('Value error, ')}"
+    message = problem["msg"].removeprefix("Input ")
+    return f"  {key}: {message}, but is {problem['input']!r}"
+
+
+def _allowed_beside(location: list[Any]) -> str:
+    model: Any = Params
+    for part in location[:-1]:
+        fields = {(field.alias or name): field for name, field in model.model_fields.items()}
+        model = next(kind for kind in _kinds(fields[part].annotation) if issubclass(kind, BaseModel))
+    return "Allowed here: " + ", ".join((field.alias or name) for name, field in model.model_fields.items())
+
+
+def _kinds(annotation: Any) -> list[type]:
+    """The classes that an annotation names, through unions and ``Annotated``."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return [annotation]
+    return [kind for part in get_args(annotation) for kind in _kinds(part)]
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A loader that refuses a key given twice; YAML itself would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if twice := {key for key in keys if keys.count(key) > 1}:
+            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: {', '.join(map(str, twice))} given twice")
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,121 @@
+"""The sections of ``params.yaml`` about data, results and runs."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from stillhouse.params.section import Count, Fraction, Name, NotNegative, Positive, Ratio, Section
+
+STAGES = ("prepare", "control", "teacher", "soften", "student", "compress", "evaluate", "register")
+StageName = Literal["prepare", "control", "teacher", "soften", "student", "compress", "evaluate", "register"]
+
+
+class Data(Section):
+    """Where the labelled texts come from, and how they are cleaned and split."""
+
+    source: Literal["sample", "files", "hub"] = Field(description="sample, files or hub")
+    path: Name = Field(description="files: a CSV, TSV, JSONL or Parquet file, or a folder of splits")
+    hub_id: Name | None = Field(None, description="hub: the Hugging Face dataset id")
+    hub_config: Name | None = None
+    hub_revision: Name | None = Field(None, description="hub: a commit or tag")
+    text_column: Name
+    label_column: Name
+    unlabelled: Name | None = Field(None, description="a further split without labels, for the teacher to label")
+    encoding: Name = "utf-8"
+    empty_texts: Literal["error", "drop"] = "error"
+    duplicates: Literal["drop", "keep"] = "drop"
+    test_fraction: Fraction
+    validation_fraction: Fraction
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Data":
+        if self.source == "hub" and not self.hub_id:
+            raise ValueError("data.source is hub, so data.hub_id must name a dataset")
+        if self.source == "sample" and self.unlabelled:
+            raise ValueError(f"data.unlabelled is {self.unlabelled!r}, but the packaged sample has no such split")
+        if self.test_fraction + self.validation_fraction >= 0.9:
+            raise ValueError("data.test_fraction + data.validation_fraction must leave at least 10 % to train on")
+        return self
+
+
+class Compress(Section):
+    """Export and quantisation."""
+
+    quantisation: Literal["int8", "none"]
+    parity: Annotated[Ratio, Field(description="least agreement with the trained student")]
+
+
+class Evaluate(Section):
+    """The comparison on the test set."""
+
+    batch_size: Count
+    bootstrap: Annotated[int, Field(ge=100)]
+    examples: Annotated[int, Field(ge=0)]
+
+
+class Register(Section):
+    """The registered model and the gate to ``@champion``."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[^/:.%\"' ]+$")]
+    min_retention: NotNegative
+    max_size_mb: Positive
+    max_latency_ms: Positive
+
+
+class Tracking(Section):
+    """MLflow."""
+
+    experiment: Name
+
+
+class Flow(Section):
+    """Limits and retries of the flow; they change no result."""
+
+    gpu_slots: Count
+    retries: Annotated[int, Field(ge=0)]
+    retry_delay_s: NotNegative
+    timeout_minutes: dict[StageName, Positive]
+
+    @model_validator(mode="after")
+    def _every_stage(self) -> "Flow":
+        if missing := [name for name in STAGES if name not in self.timeout_minutes]:
+            raise ValueError(f"flow.timeout_minutes lacks {', '.join(missing)}")
+        return self
+
+
+class Comparison(Section):
+    """The arms of ``python -m flows.comparison``."""
+
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)]
+    regularise: Literal["reversed", "mutual"]
+
+
+class Study(Section):
+    """The search of ``python -m flows.study``."""
+
+    trials: Count
+    workers: Annotated[Count, Field(description="trials at once")]
+    runner: Literal["threads", "processes", "dask", "ray"]
+    address: Name | None = Field(None, description="of a Dask or Ray cluster")
+    search: Annotated[dict[str, Any], Field(min_length=1, description="parameters and what to try")]
+
+    @model_validator(mode="after")
+    def _searchable(self) -> "Study":
+        for key, values in self.search.items():
+            if not key.startswith("student."):
+                raise ValueError(f"study.search.{key}: a trial trains a student, so only student.* can be searched")
+            if key.startswith("student.vocabulary"):
+                raise ValueError(f"study.search.{key}: the vocabulary is learnt once, by the control stage")
+            ranged = isinstance(values, dict) and {"low", "high"} <= values.keys() <= {"low", "high", "log"}
+            if not ranged and not (isinstance(values, list) and values):
+                raise ValueError(f"study.search.{key} must be a list, or low and high (and log), but is {values!r}")
+            if ranged and not values["low"] < values["high"]:
+                raise ValueError(f"study.search.{key}: low ({values['low']}) must be below high ({values['high']})")
+        return self
+
+
+class Schedule(Section):
+    """When ``python -m flows.schedule`` starts the flow."""
+
+    cron: Name
+    timezone: Name = "UTC"

@@ -1,0 +1,90 @@
+"""Searching for a better student: what is tried, and what was found, in an Optuna study that outlives a run."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+import yaml
+
+from stillhouse.errors import BadInput
+from stillhouse.params import Params, check_params
+from stillhouse.params import Study as Settings
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+LOSS_WEIGHT = 0.01  # decides between students that are right equally often on a small validation set
+
+
+def open_study(settings: Settings, name: str, answers_md5: str, fixed: dict[str, Any], folder: Path) -> optuna.Study:
+    """The study of this search on these answers of the teacher: a new one, or one that was stopped.
+
+    Trials under other answers or other fixed settings are not comparable, so they make another study. Those
+    that were running when the last process ended are marked as failed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    identity = json.dumps([settings.search, answers_md5, fixed], sort_keys=True, default=str)
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    study = optuna.create_study(
+        storage=f"sqlite:///{(folder / 'study.db').resolve()}",
+        study_name=f"{name}-{digest}",
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=fixed.get("seed"), multivariate=True, constant_liar=True),
+        load_if_exists=True,
+    )
+    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    return study
+
+
+def suggest(trial: optuna.Trial, search: dict[str, Any]) -> dict[str, Any]:
+    """A value for each searched parameter, by dotted key. Values that are tables are chosen by their JSON text."""
+    chosen: dict[str, Any] = {}
+    for key, values in search.items():
+        if isinstance(values, list):
+            chosen[key] = json.loads(trial.suggest_categorical(key, [json.dumps(value) for value in values]))
+        elif all(isinstance(values[end], int) for end in ("low", "high")):
+            chosen[key] = trial.suggest_int(key, values["low"], values["high"], log=values.get("log", False))
+        else:
+            chosen[key] = trial.suggest_float(key, values["low"], values["high"], log=values.get("log", False))
+    return chosen
+
+
+def score(result: dict[str, float]) -> float:
+    """What a study maximises: accuracy on validation, and between equals the lower loss there."""
+    return result["validation_accuracy"] - LOSS_WEIGHT * result["validation_loss"]
+
+
+def changed(changes: dict[str, Any], path: Path = Path("params.yaml")) -> Params:
+    """The parameters with ``changes`` (dotted keys) in them; the file stays as it is. Raises BadInput."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        section = content
+        for part in parents:
+            section = section.get(part) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or last not in section:
+            raise BadInput(f"study.search.{key}: there is no such parameter in {path}")
+        section[last] = value
+    return check_params(content, f"{path} with {', '.join(f'{key}: {value}' for key, value in changes.items())}")
+
+
+def nested(changes: dict[str, Any]) -> dict[str, Any]:
+    """Dotted keys as nested sections."""
+    result: dict[str, Any] = {}
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        section = result
+        for part in parents:
+            section = section.setdefault(part, {})
+        section[last] = value
+    return result
+
+
+def best_changes(study: optuna.Study) -> dict[str, Any]:
+    """The best trial's values by dotted key. Raises BadInput where no trial has finished."""
+    finished = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+    if not finished:
+        raise BadInput("No trial has finished yet. Run python -m flows.study first.")
+    best = study.best_trial
+    return {key: json.loads(value) if isinstance(value, str) else value for key, value in best.params.items()}

@@ -1,0 +1,66 @@
+"""A study's trial: one student with other settings, trained in a process of its own on what soften left.
+
+``python -m tasks.trial <number> <changes as JSON>`` in a project whose stages up to ``soften`` have run. No DVC
+stage: it is judged on the validation set, and what it leaves is a number and an MLflow run.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from stillhouse.errors import StillhouseError
+from stillhouse.params import Params
+from tasks.stage import OUTPUTS, STATE, write_json
+
+FOLDER = STATE / "study"
+
+
+def result_file(number: int) -> Path:
+    """Where a trial's result lies, or the message of its failure."""
+    return FOLDER / f"trial-{number}.json"
+
+
+def run_trial(number: int, changes: dict[str, Any], params: Params, folder: Path = OUTPUTS) -> dict[str, float]:
+    """Train the student of ``params``, into which ``changes`` went; its best epoch's numbers and its size."""
+    from stillhouse.data.vocabulary import load_vocabulary
+    from stillhouse.distillation.checkpoints import clear_scratch
+    from stillhouse.distillation.student import best_epoch, fit_student
+    from stillhouse.models.inherit import starting_from
+    from stillhouse.tracking.runs import part_run
+
+    tokenizer = load_vocabulary(folder / "control" / "model" / "tokenizer.json")
+    with part_run(params.tracking.experiment, "trial", f"trial {number}") as run:
+        run.params(changes)
+        student, history = fit_student(
+            f"trial{number}",
+            params,
+            folder / "prepare",
+            tokenizer,
+            device=params.device,
+            log=run,
+            answers=folder / "soften" / "answers",
+            start=starting_from(params.student.start, folder / "teacher" / "model", tokenizer),
+        )
+        clear_scratch(f"trial{number}")
+        result = {"parameters": sum(p.numel() for p in student.network.parameters()), **best_epoch(history)}
+        run.metrics({"final": result})
+    return result
+
+
+def main() -> None:
+    """The command that the study flow starts."""
+    from stillhouse.study import changed
+
+    number, changes = int(sys.argv[1]), json.loads(sys.argv[2])
+    file = result_file(number)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write_json(file, run_trial(number, changes, changed(changes)))
+    except StillhouseError as error:
+        write_json(file, {"message": str(error)})
+        sys.exit(f"\ntrial {number} failed: {error}")
+
+
+if __name__ == "__main__":
+    main()

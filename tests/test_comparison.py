@@ -1,0 +1,61 @@
+"""The comparison of arms: its numbers on made-up answers, and the flow for real on one seed."""
+
+import json
+
+import numpy as np
+import pytest
+
+from stillhouse.evaluation.comparison import Arm, compare, draw, tables
+
+
+def arm(name, *shares, texts=400):
+    """Right on the first ``share`` of the texts, one share a seed."""
+    return Arm(name, np.array([(np.arange(texts) < share * texts).astype(float) for share in shares]))
+
+
+def test_means_spreads_error_ratios_and_paired_differences(tmp_path):
+    arms = [arm("teacher", 0.9, 0.9), arm("student", 0.8, 0.9), arm("twin", 0.9, 0.9)]
+    pairs = [("student", "teacher"), ("twin", "teacher")]
+    result = compare(arms, pairs, "teacher", 2000, 0)
+    assert result["arms"]["student"]["accuracy"] == pytest.approx(0.85)
+    assert result["arms"]["student"]["spread"] == pytest.approx(np.std([0.8, 0.9], ddof=1))
+    assert result["arms"]["student"]["error_ratio"] == pytest.approx(1.5)
+    gap = result["differences"]["student - teacher"]
+    assert gap["accuracy"] == pytest.approx(-0.05) and gap["low"] < -0.05 < gap["high"] < 0
+    assert gap["seeds"] == pytest.approx([-0.1, 0.0])
+    assert result["differences"]["twin - teacher"]["low"] == result["differences"]["twin - teacher"]["high"] == 0
+    told, differences = tables(result)
+    assert told[2] == ["student", "85.00 %", "7.07", "1.50"]
+    assert differences[1][:2] == ["student - teacher", "-5.00"] and differences[1][3] == "-10.00, +0.00"
+    draw(result, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_flow_compares_the_arms_and_its_second_run_trains_nothing(project):
+    project.set(comparison={"seeds": [1], "regularise": "reversed"}, teacher__epochs=2, student__training__epochs=4)
+    done = project.python("-m", "flows.comparison", timeout=400)
+    assert done.returncode == 0, done.stdout
+    folder = project.folder / "outputs" / "comparison"
+    result = json.loads((folder / "comparison.json").read_text())
+    assert list(result["arms"]) == [
+        "teacher",
+        "regularised teacher",
+        "student, hard labels",
+        "student of the teacher",
+        "student of the regularised teacher",
+    ]
+    assert "| student of the teacher - student, hard labels |" in done.stdout and (folder / "comparison.png").exists()
+    code = "from mlflow.tracking import MlflowClient; import mlflow, json\n"
+    code += f"mlflow.set_tracking_uri('sqlite:///{project.folder}/mlflow.db'); client = MlflowClient()\n"
+    code += "experiment = client.get_experiment_by_name('stillhouse').experiment_id\n"
+    code += "runs = {run.info.run_id: run for run in client.search_runs([experiment])}\n"
+    code += "arms = [run for run in runs.values() if run.data.tags['stillhouse.kind'] == 'arm']\n"
+    code += "parents = {runs[arm.data.tags['mlflow.parentRunId']].info.run_name.split('-')[0] for arm in arms}\n"
+    code += (
+        "inside = [run for run in runs.values() if run.data.tags.get('mlflow.parentRunId') == arms[0].info.run_id]\n"
+    )
+    code += "print(json.dumps([len(arms), sorted(parents), len(inside) > 5]))"
+    assert project.python("-c", code).stdout.strip().splitlines()[-1] == '[2, ["comparison"], true]'
+    again = project.python("-m", "flows.comparison", timeout=400)
+    assert again.returncode == 0 and "Running stage" not in again.stdout, again.stdout
+    assert (project.folder / "params.yaml").read_text().count("regularise: none") == 1

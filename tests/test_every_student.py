@@ -1,0 +1,88 @@
+"""Every student and every loss through the same stages: trained, resumed, compressed, registered, served."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import mlflow
+import pytest
+from conftest import Project
+
+from stillhouse.params import load_params
+from tasks import compress, control, register, soften, student
+from tasks import stage as stage_module
+
+LOSSES = {
+    "vgg": {"dkd": 0.5, "features": 0.2},
+    "bilstm": {"mse": 1.0, "standardised": 0.5},
+    "transformer": {"dist": 1.0, "minilm": 0.5, "hinton": 1.0, "features": 0.1},
+    "resnet": {"hinton": 1.0},
+}
+
+
+@contextlib.contextmanager
+def inside(project: Project):
+    """In the project's folder and tracking store, as its stages are."""
+    before, uri = Path.cwd(), mlflow.get_tracking_uri()
+    os.chdir(project.folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        mlflow.set_tracking_uri(uri)
+
+
+def run(module) -> None:
+    """A stage's command in this process, which saves the seconds of starting one."""
+    module.STAGE._run(getattr(module, module.STAGE.name))
+
+
+@pytest.mark.parametrize("architecture", LOSSES)
+def test_a_student_goes_through_all_stages(project, architecture, monkeypatch):
+    depth = 1 if architecture == "bilstm" else 2
+    shape = {"architecture": architecture, "depth": depth, "width": 32, "heads": 2, "embedding": 16}
+    for key, value in shape.items():
+        project.set(**{f"student__network__{key}": value})
+    project.set(
+        student__losses=LOSSES[architecture],
+        student__alpha={"start": 1.0, "end": 0.7, "shape": "cosine"},
+        student__training__epochs=8,
+        student__training__learning_rate=0.01 if architecture != "transformer" else 0.003,
+        student__training__average=0.5,
+        soften__augment={"folds": 1, "mask": 0.1, "drop": 0.1, "ngram": 0.3, "ngram_words": 8},
+        soften__relation_words=8 if architecture == "transformer" else 0,
+    )
+    with inside(project):
+        run(control)
+        run(soften)
+        # Stopped after some epochs, as by a crash; the checkpoint that is left is gone on from.
+        from stillhouse.tracking.runs import Run
+
+        metrics = Run.metrics
+
+        def crashing(self, values, step=None):
+            if step == 4 and "validation_accuracy" in values:
+                raise KeyboardInterrupt
+            metrics(self, values, step)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Run, "metrics", crashing)
+            with pytest.raises(KeyboardInterrupt):
+                run(student)
+        said = []
+        monkeypatch.setattr("builtins.print", lambda *words, **_: said.append(" ".join(map(str, words))))
+        run(student)
+        monkeypatch.undo()
+        assert "going on after epoch 3 of 8" in said
+        run(compress)
+        scores = stage_module.OUTPUTS / "student" / "metrics.json"
+        assert '"validation_accuracy": ' in scores.read_text()
+        run(register)
+        name = load_params().register_.name
+        versions = mlflow.MlflowClient().search_model_versions(f"name = '{name}'")
+        newest = max(int(version.version) for version in versions)
+        assert newest == 2
+        answers = mlflow.pyfunc.load_model(f"models:/{name}/{newest}").predict(
+            ["rain and wind and storm", "the team and the coach", "butter and flour in a pan"]
+        )
+    assert [answer.label for answer in answers] == ["weather", "sport", "cooking"]

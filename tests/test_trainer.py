@@ -1,0 +1,188 @@
+"""The training loop, and the checkpoints and batches it works with."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, texts_and_labels
+from datasets import Dataset
+
+from stillhouse.data.encoded import batches, encode_texts
+from stillhouse.data.vocabulary import learn_vocabulary
+from stillhouse.distillation import trainer
+from stillhouse.distillation.checkpoints import last_trainer_checkpoint, scratch_folder
+from stillhouse.distillation.objective import HardLabels, distillation
+from stillhouse.distillation.trainer import Examples, train_student
+from stillhouse.errors import TrainingDiverged
+from stillhouse.models.students.student import build_student, load_student, predict_logits, save_student
+from stillhouse.params import Varying, Vocabulary, load_params
+
+PARAMS = load_params(ROOT / "params.yaml")
+NETWORK = {"embedding": 16, "width": 16, "depth": 2, "max_length": 32}
+SMALL = PARAMS.student.network.model_copy(update=NETWORK)
+TRAINING = PARAMS.student.training.model_copy(update={"epochs": 4, "batch_size": 16, "learning_rate": 0.01})
+LABELS = ["sport", "cooking", "weather"]
+
+
+class Notes:
+    """Keeps what a training logs; ``stop_after`` an epoch it interrupts."""
+
+    def __init__(self, stop_after=None):
+        self.epochs, self.steps, self.stop_after = [], [], stop_after
+
+    def metrics(self, values, step=None):
+        if step == self.stop_after:
+            raise KeyboardInterrupt
+        self.epochs.append(step)
+
+    def series(self, name, values, first_step):
+        self.steps += list(enumerate(values, first_step))
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    rows = texts_and_labels(120)
+    dataset = Dataset.from_dict({"text": [text for text, _ in rows]})
+    tokenizer = learn_vocabulary(dataset["text"], Vocabulary(size=300, min_frequency=1, lowercase=True))
+    encoded = encode_texts([dataset], tokenizer, 32, tmp_path_factory.mktemp("ids") / "ids")
+    labels = np.array([LABELS.index(label) for _, label in rows])
+    logits = np.eye(3, dtype=np.float32)[labels] * 4
+    features = np.random.default_rng(0).normal(size=(120, 8)).astype(np.float16)
+    return tokenizer, Examples(encoded, labels, logits, features, None, np.arange(120))
+
+
+def fit(examples, scratch, training=TRAINING, log=None, wrap=None, **changes):
+    tokenizer, data = examples
+    settings = PARAMS.student.model_copy(update={"network": SMALL, "losses": {"hinton": 1.0}, **changes})
+    torch.manual_seed(0)
+    student = build_student(tokenizer, LABELS, settings.network)
+    objective = distillation(settings, student.network, 8)
+    history = train_student(
+        student.network,
+        data,
+        data,
+        wrap(objective) if wrap else objective,
+        training,
+        device=torch.device("cpu"),
+        seed=0,
+        scratch=scratch,
+        log=log or Notes(),
+    )
+    return student, history
+
+
+def test_a_student_learns_from_soft_targets_and_is_saved_and_loaded_whole(examples, tmp_path):
+    student, history = fit(examples, tmp_path, TRAINING.model_copy(update={"epochs": 10}))
+    assert history[-1]["validation_accuracy"] > 0.9
+    assert [row["epoch"] for row in history] == list(range(1, 11))
+    save_student(student, tmp_path / "model")
+    loaded = load_student(tmp_path / "model")
+    before, after = (predict_logits(s.network, examples[1].encoded, torch.device("cpu")) for s in (student, loaded))
+    np.testing.assert_array_equal(before, after)
+    assert loaded.label_names == LABELS
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"losses": {"hinton": 1.0, "features": 0.5}, "alpha": Varying(start=1, end=0.2, shape="linear")}],
+)
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_training_goes_on_from_its_last_checkpoint_to_the_very_same_weights(examples, tmp_path, changes, average):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "broken").mkdir()
+    training = TRAINING.model_copy(update={"average": average})
+    whole, history = fit(examples, tmp_path / "whole", training, **changes)
+    with pytest.raises(KeyboardInterrupt):
+        fit(examples, tmp_path / "broken", training, log=Notes(stop_after=3), **changes)
+    resumed, again = fit(examples, tmp_path / "broken", training, **changes)
+    assert again == history
+    for one, other in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_gradient_norms_are_logged_for_every_step(examples, tmp_path):
+    notes = Notes()
+    fit(examples, tmp_path, log=notes)
+    assert notes.epochs == [1, 2, 3, 4] and [step for step, _ in notes.steps] == list(range(4 * 8))
+    assert all(norm > 0 for _, norm in notes.steps)
+
+
+def test_averaged_weights_are_what_is_kept(examples, tmp_path):
+    plain, _ = fit(examples, tmp_path / "a" if (tmp_path / "a").mkdir() is None else tmp_path)
+    (tmp_path / "b").mkdir()
+    averaged, history = fit(examples, tmp_path / "b", TRAINING.model_copy(update={"average": 0.9}))
+    assert history[-1]["validation_accuracy"] > 0.8
+    assert not torch.equal(plain.network.head.weight, averaged.network.head.weight)
+
+
+class Poisoned(torch.nn.Module):
+    """An objective whose loss is multiplied once, at a step counted from 1."""
+
+    def __init__(self, inner, step, factor):
+        super().__init__()
+        self.inner, self.needs, self.count, self.step, self.factor = inner, inner.needs, 0, step, factor
+
+    def forward(self, network, batch, progress):
+        self.count += 1
+        return self.inner(network, batch, progress) * (self.factor if self.count >= self.step else 1.0)
+
+
+@pytest.mark.parametrize("factor", [float("nan"), float("inf")])
+def test_a_nan_stops_training_with_the_step_and_keeps_the_checkpoint(examples, tmp_path, factor):
+    told = f"step 3 of epoch 2: loss {factor:g}.*checkpoint of epoch 1 is kept.*learning_rate"
+    with pytest.raises(TrainingDiverged, match=told):
+        fit(examples, tmp_path, wrap=lambda inner: Poisoned(inner, 11, factor))  # 8 steps an epoch
+    assert trainer.load_checkpoint(tmp_path / "last.pt")["history"][-1]["epoch"] == 1
+
+
+def test_an_exploding_loss_stops_training(examples, tmp_path):
+    with pytest.raises(TrainingDiverged, match="of epoch 2 .it began at.*checkpoint of epoch 1 is kept"):
+        fit(examples, tmp_path, wrap=lambda inner: Poisoned(inner, 9, 1e6))
+    with pytest.raises(TrainingDiverged, match="Lower student.training.learning_rate"):
+        (tmp_path / "absurd").mkdir()
+        fit(examples, tmp_path / "absurd", TRAINING.model_copy(update={"learning_rate": 1e9, "epochs": 20}))
+
+
+def test_the_control_learns_from_hard_labels_alone(examples, tmp_path):
+    tokenizer, data = examples
+    torch.manual_seed(0)
+    student = build_student(tokenizer, LABELS, SMALL)
+    bare = Examples(data.encoded, data.labels)
+    history = train_student(
+        student.network,
+        bare,
+        bare,
+        HardLabels(),
+        TRAINING.model_copy(update={"epochs": 8}),
+        device=torch.device("cpu"),
+        seed=0,
+        scratch=tmp_path,
+        log=Notes(),
+    )
+    assert history[-1]["validation_accuracy"] > 0.9
+
+
+def test_batches_hold_every_row_once_and_texts_of_like_length():
+    lengths = np.random.default_rng(0).integers(1, 200, 1000)
+    for seed in (None, 0):
+        made = list(batches(lengths, 16, seed))
+        assert sorted(np.concatenate(made)) == list(range(1000))
+        padding = 1 - lengths.sum() / sum(len(rows) * lengths[rows].max() for rows in made)
+        assert padding < 0.1
+    assert all((a == b).all() for a, b in zip(batches(lengths, 16, 3), batches(lengths, 16, 3), strict=True))
+
+
+def test_checkpoints_of_another_run_are_not_gone_on_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = scratch_folder("student", {"lr": 1}, "digest")
+    assert scratch_folder("student", {"lr": 1}, "digest") == first
+    assert scratch_folder("student", {"lr": 2}, "digest") != first
+    assert not first.exists()
+
+
+def test_a_half_written_checkpoint_is_passed_over(tmp_path):
+    for step, state in ((10, '{"global_step": 10}'), (20, '{"global_'), (30, None)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        if state:
+            (folder / "trainer_state.json").write_text(state)
+    assert last_trainer_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
