@@ -31,8 +31,8 @@ def test_means_spreads_error_ratios_and_paired_differences(tmp_path):
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_flow_compares_the_arms_and_its_second_run_trains_nothing(project):
-    project.set(comparison={"seeds": [1], "regularise": "reversed"}, teacher__epochs=2, student__training__epochs=4)
+def test_the_flow_compares_the_arms_in_copies_of_the_project(project):
+    project.set(comparison={"seeds": [1], "regularise": "reversed"}, compress__parity=0.9)
     done = project.python("-m", "flows.comparison", timeout=400)
     assert done.returncode == 0, done.stdout
     folder = project.folder / "outputs" / "comparison"
@@ -56,6 +56,4 @@ def test_the_flow_compares_the_arms_and_its_second_run_trains_nothing(project):
     )
     code += "print(json.dumps([len(arms), sorted(parents), len(inside) > 5]))"
     assert project.python("-c", code).stdout.strip().splitlines()[-1] == '[2, ["comparison"], true]'
-    again = project.python("-m", "flows.comparison", timeout=400)
-    assert again.returncode == 0 and "Running stage" not in again.stdout, again.stdout
     assert (project.folder / "params.yaml").read_text().count("regularise: none") == 1

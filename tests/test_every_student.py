@@ -23,13 +23,14 @@ LOSSES = {
 @contextlib.contextmanager
 def inside(project: Project):
     """In the project's folder and tracking store, as its stages are."""
-    before, uri = Path.cwd(), mlflow.get_tracking_uri()
+    before = Path.cwd()
+    os.environ.pop("MLFLOW_TRACKING_URI", None)  # which mlflow.set_tracking_uri sets, too
     os.chdir(project.folder)
     try:
         yield
     finally:
         os.chdir(before)
-        mlflow.set_tracking_uri(uri)
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 def run(module) -> None:

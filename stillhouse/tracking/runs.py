@@ -194,7 +194,7 @@ def _run(experiment: str, name: str, tags: dict[str, str]) -> Iterator[Run]:
         "dvc.lock_md5": lock_md5(),
         PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}",
     }
-    with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=tags) as active:
+    with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=tags, nested=True) as active:
         yield Run(active.info.run_id, client)
 
 
