@@ -43,6 +43,16 @@ def test_changes_are_written_into_params_and_leave_its_comments(params_file):
     assert write_changes(changes, params_file) == {}
 
 
+def test_a_table_of_losses_is_changed_as_one_value(params_file):
+    changes = Changes.model_validate(
+        {"student": {"losses": {"mse": 1.0, "dkd": 0.5}, "alpha": {"start": 1, "end": 0.5, "shape": "linear"}}}
+    )
+    write_changes(changes, params_file)
+    student = load_params(params_file).student
+    assert student.losses == {"mse": 1.0, "dkd": 0.5} and student.alpha.end == 0.5
+    assert write_changes(changes, params_file) == {}
+
+
 def test_changes_that_do_not_fit_together_change_nothing(params_file):
     before = params_file.read_text()
     with pytest.raises(BadInput, match="data.hub_id must name a dataset"):
@@ -53,7 +63,8 @@ def test_changes_that_do_not_fit_together_change_nothing(params_file):
 def test_the_form_carries_types_limits_and_descriptions():
     schema = distillation.parameters.definitions
     alpha = schema["Student"]["properties"]["alpha"]
-    assert alpha["anyOf"][0] == {"maximum": 1, "minimum": 0, "type": "number"}
+    number, schedule = alpha["anyOf"][0]["oneOf"]
+    assert number == {"maximum": 1, "minimum": 0, "type": "number"} and schedule["$ref"].endswith("/Varying")
     assert alpha["description"] == "weight of the soft targets"
     assert schema["Params"]["properties"]["student"]["$ref"].endswith("/Student")  # shown at once, not behind a switch
     assert "refresh" in distillation.parameters.properties
