@@ -15,7 +15,8 @@ from flows.changes import Changes, write_changes
 
 CODE = ("tasks", "stillhouse", "flows")
 FILES = ("dvc.yaml", "params.yaml", ".dvcignore")
-MADE_BY_RUNS = {"outputs", ".stillhouse", ".dvc", "mlflow.db", "mlartifacts", ".git", ".venv"}
+# Each copy has its own of these; above all a lock that was shared would be written by both.
+ITS_OWN = {"outputs", "dvc.lock", "mlflow.db", "mlartifacts"}
 
 
 def workspace(folder: Path, changes: dict[str, Any], project: Path = Path()) -> Path:
@@ -34,7 +35,7 @@ def workspace(folder: Path, changes: dict[str, Any], project: Path = Path()) -> 
         shutil.copy(project / name, folder / name)
     write_changes(Changes.model_validate(changes), folder / "params.yaml")
     for entry in project.iterdir():  # relative paths in params.yaml mean the same here
-        if entry.name not in MADE_BY_RUNS and not (folder / entry.name).exists():
+        if not (entry.name in ITS_OWN or entry.name.startswith(".") or (folder / entry.name).exists()):
             (folder / entry.name).symlink_to(entry.resolve())
     _share_cache(folder, project)
     return folder
