@@ -68,9 +68,7 @@ def _corpus(name: str, result: dict[str, Any], peer: str) -> list[str]:
                 number(float(np.median(latency))) if latency else "",
             ]
         )
-    rows += [
-        [f"{who} (published)", f"{value}", "", "", "", "", source] for who, value, source in PUBLISHED.get(name, [])
-    ]
+    rows += [[f"{who} ({source})", f"{value}", "", "", "", "", ""] for who, value, source in PUBLISHED.get(name, [])]
     right = {
         model: np.array([unpack(run["models"][model]["answers"]) == labels for run in runs], dtype=float)
         for model in models
