@@ -59,14 +59,19 @@ def collect(folder: Path, seed: int) -> dict[str, Any]:
     evaluate = folder / OUTPUTS / "evaluate"
     metrics = json.loads((evaluate / "metrics.json").read_text(encoding="utf-8"))["models"]
     speed = json.loads((evaluate / "speed.json").read_text(encoding="utf-8"))["models"]
-    with (evaluate / "answers.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    numbers = {name: number for number, name in enumerate(sorted({row["label"] for row in rows}))}
+    rows, numbers = answers_of(folder)
     models = {
         name: metrics[name] | speed[name] | {"answers": pack([numbers.get(row[name], -1) for row in rows])}
         for name in metrics
     }
     return {"seed": seed, "labels": pack([numbers[row["label"]] for row in rows]), "models": models}
+
+
+def answers_of(folder: Path) -> tuple[list[dict[str, str]], dict[str, int]]:
+    """Every model's answers to each test text, by column, and the number of each class."""
+    with (folder / OUTPUTS / "evaluate" / "answers.csv").open(newline="", encoding="utf-8") as table:
+        rows = list(csv.DictReader(table))
+    return rows, {name: number for number, name in enumerate(sorted({row["label"] for row in rows}))}
 
 
 def peer(folder: Path, seed: int) -> dict[str, Any]:
@@ -76,9 +81,7 @@ def peer(folder: Path, seed: int) -> dict[str, Any]:
         command = [sys.executable, "-m", "benchmarks.peers", str((folder / OUTPUTS).resolve()), str(seed), str(file)]
         subprocess.run(command, check=True)
     result = json.loads(file.read_text(encoding="utf-8"))
-    with (folder / OUTPUTS / "evaluate" / "answers.csv").open(newline="", encoding="utf-8") as table:
-        rows = list(csv.DictReader(table))
-    numbers = {name: number for number, name in enumerate(sorted({row["label"] for row in rows}))}
+    rows, numbers = answers_of(folder)
     labels = np.array([numbers[row["label"]] for row in rows])
     answers = np.array([numbers.get(answer, -1) for answer in result["answers"]])
     teacher = np.array([numbers.get(row["teacher"], -1) for row in rows])

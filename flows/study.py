@@ -29,7 +29,7 @@ from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import Params, load_params
 from stillhouse.params import Study as Settings
 from tasks.runner import child_process, lines_of, logger, prefect_task
-from tasks.stage import OUTPUTS, STATE
+from tasks.stage import OUTPUTS
 from tasks.trial import FOLDER, result_file
 
 BEFORE = CHAIN[: [stage.name for stage in CHAIN].index("student")]
@@ -138,7 +138,6 @@ def _search(params: Params) -> dict[str, Any]:
         found = _open(params, answers)
         best = {"changes": best_changes(found), "score": found.best_value, "trial": found.best_trial.number}
         told = as_markdown(_table(found))
-        (STATE / "study").mkdir(parents=True, exist_ok=True)
         run.describe(told)
         run.metrics({"best_score": best["score"]})
     create_markdown_artifact(told, key="study", description="Trials, the best first")
