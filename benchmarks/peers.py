@@ -4,15 +4,16 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 
-def model2vec_classifier(outputs: Path, seed: int) -> dict[str, object]:
+def model2vec_pipeline(outputs: Path, seed: int) -> tuple[Any, int]:
     """Model2Vec (Tulkens and van Dongen 2024) of the teacher's encoder, its classifier fine-tuned on the labels.
 
     Both with the library's defaults. ``outputs`` is the folder of a finished pipeline run.
 
     Returns:
-        ``answers`` (labels of the test texts), ``megabytes`` (float32 vectors and head) and ``docs_per_s``.
+        What has ``predict(texts)``, and the bytes of its float32 vectors and head.
     """
     import torch
     from model2vec.distill import distill_from_model
@@ -22,32 +23,38 @@ def model2vec_classifier(outputs: Path, seed: int) -> dict[str, object]:
     from stillhouse.models.teacher import load_teacher
 
     torch.manual_seed(seed)
-    splits = {name: read_split(outputs / "prepare" / f"{name}.arrow") for name in ("train", "validation", "test")}
+    splits = {name: read_split(outputs / "prepare" / f"{name}.arrow") for name in ("train", "validation")}
     names = label_names(splits["train"])
     teacher = load_teacher(outputs / "teacher" / "model", 512, torch.device("cpu"))
     static = distill_from_model(teacher.model.base_model, teacher.tokenizer)
     classifier = StaticModelForClassification.from_static_model(model=static)
-    texts = {name: list(split["text"]) for name, split in splits.items()}
     labels = {name: [names[label] for label in labels_of(split)] for name, split in splits.items()}
     classifier.fit(
-        texts["train"],
+        list(splits["train"]["text"]),
         labels["train"],
-        X_val=texts["validation"],
+        X_val=list(splits["validation"]["text"]),
         y_val=labels["validation"],
         device="cpu",
     )
-    pipeline = classifier.to_pipeline()
-    pipeline.predict(texts["test"][:8])
+    return classifier.to_pipeline(), 4 * sum(parameter.numel() for parameter in classifier.parameters())
+
+
+def model2vec_classifier(outputs: Path, seed: int) -> dict[str, object]:
+    """Its ``answers`` (labels of the test texts), ``megabytes`` and ``docs_per_s``."""
+    from stillhouse.data.splits import read_split
+
+    pipeline, size = model2vec_pipeline(outputs, seed)
+    texts = list(read_split(outputs / "prepare" / "test.arrow")["text"])
+    pipeline.predict(texts[:8])
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        answers = pipeline.predict(texts["test"])
+        answers = pipeline.predict(texts)
         seconds.append(time.perf_counter() - start)
-    weights = sum(parameter.numel() for parameter in classifier.parameters())
     return {
         "answers": [str(answer) for answer in answers],
-        "megabytes": 4 * weights / 1e6,
-        "docs_per_s": len(texts["test"]) / min(seconds),
+        "megabytes": size / 1e6,
+        "docs_per_s": len(texts) / min(seconds),
     }
 
 

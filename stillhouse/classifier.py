@@ -4,6 +4,7 @@ Needs NumPy, tokenizers and onnxruntime alone. The registered model carries a co
 """
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tokenizers import Tokenizer
 
 BATCH = 32
 CHUNK = 4096  # texts that are tokenized and sorted by length together
+CHARACTERS = 6  # of a word piece, rather too many: so much of a long text is tokenized at first
 
 
 class Classifier:
@@ -25,6 +27,7 @@ class Classifier:
         self.tokenizer = tokenizer
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_length)
+        self.max_length = max_length
         self.classes_ = np.array(classes, dtype=object)
 
     @classmethod
@@ -32,10 +35,14 @@ class Classifier:
         """Load ``model.onnx``, ``tokenizer.json`` and ``config.json`` from ``folder``.
 
         Args:
-            folder: what the compress stage wrote, or the ``model`` artifact of a registered version.
+            folder: what the compress stage wrote, or a registered version such as ``models:/name@champion``,
+                for which alone MLflow is needed.
             threads: for the network; all cores when None.
+
+        Raises:
+            FileNotFoundError: the folder, or one of the files, does not exist.
         """
-        folder = Path(folder)
+        folder = _fetched(str(folder)) if str(folder).startswith("models:/") else Path(folder)
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -68,7 +75,10 @@ class Classifier:
         for position, text in enumerate(texts, start=offset):
             if not isinstance(text, str):
                 raise TypeError(f"text {position} is {type(text).__name__}, not a string")
-        ids = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        try:
+            ids = self._encode(texts)
+        except TypeError:  # half of a surrogate pair, as JSON may hold: UTF-8 has no bytes for it
+            ids = self._encode([text.encode("utf-8", "replace").decode("utf-8") for text in texts])
         order = np.argsort([-len(row) for row in ids], kind="stable")
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
@@ -78,3 +88,30 @@ class Classifier:
             logits = self.session.run(None, {"ids": batch})[0]
             exponents = np.exp(logits - logits.max(1, keepdims=True))
             result[rows + offset] = exponents / exponents.sum(1, keepdims=True)
+
+    def _encode(self, texts: list[str]) -> list[list[int]]:
+        """Word pieces of each text, as if it had been tokenized whole: what lies behind the last is not looked at."""
+        heads = [_head(text, self.max_length * CHARACTERS) for text in texts]
+        ids = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(heads, add_special_tokens=False)]
+        missing = [
+            row for row, pieces in enumerate(ids) if len(pieces) < self.max_length and len(heads[row]) < len(texts[row])
+        ]
+        whole = self.tokenizer.encode_batch_fast([texts[row] for row in missing], add_special_tokens=False)
+        for row, encoding in zip(missing, whole, strict=True):
+            ids[row] = encoding.ids
+        return ids
+
+
+def _head(text: str, length: int) -> str:
+    """The text up to the last space within ``length`` characters; no word piece spans a space."""
+    if len(text) <= length:
+        return text
+    end = text.rfind(" ", 0, length)
+    return text[:end] if end > 0 else text
+
+
+def _fetched(uri: str) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
+    return Path(download_artifacts(artifact_uri=uri, tracking_uri=store)) / "artifacts" / "model"

@@ -28,7 +28,7 @@ def register(context: Context) -> Metrics:
         examples = [text[:500] for text in test[:3]["text"]]
         version = registry.register_model(context.run, model, settings.name, examples, _evidence(context, digest))
     models = _read("metrics.json")["models"]
-    champion = registry.champion(settings.name)
+    champion = registry.version_of(settings.name, registry.CHAMPION)
     rival = None if champion is None or champion.number == version.number else champion
     verdict = judge(
         settings,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 WORDS = {
@@ -48,6 +49,8 @@ def pytest_configure():
         HF_HUB_OFFLINE="1",
         DVC_NO_ANALYTICS="1",
     )
+    if "PYTEST_XDIST_WORKER" in os.environ:  # two processes of two threads each on two cores wait for each other
+        os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def texts_and_labels(rows: int, seed: int = 0) -> list[tuple[str, str]]:
@@ -202,12 +205,16 @@ def new_project(folder: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
-    """A project whose flow ran once, whole. Tests that change it work on a copy."""
-    project = new_project(tmp_path_factory.mktemp("finished") / "project")
-    done = project.flow()
-    assert done.returncode == 0, done.stdout
-    (project.folder / "first-run.log").write_text(done.stdout)
-    return project
+    """A project whose flow ran once, whole. Tests that change it work on a copy; all workers share it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = Project((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished")
+    log = shared.folder / "first-run.log"
+    with FileLock(f"{shared.folder}.lock"):
+        if not log.exists():
+            done = new_project(shared.folder).flow()
+            assert done.returncode == 0, done.stdout
+            log.write_text(done.stdout)
+    return shared
 
 
 @pytest.fixture

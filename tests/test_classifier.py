@@ -1,5 +1,8 @@
 """The compressed student: the same answers as the trained one, in scikit-learn's manners."""
 
+import json
+import sys
+
 import numpy as np
 import pytest
 
@@ -29,6 +32,31 @@ def test_a_texts_answer_does_not_depend_on_its_neighbours(classifier):
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
+def test_of_a_long_text_only_the_beginning_is_tokenized_and_the_answer_is_that_of_the_whole(classifier):
+    texts = [
+        "goal " * 5000,
+        "x " * 5000 + "rain",
+        "storm" * 3000,
+        "wind" + " " * 9000 + "snow",
+        "é" * 50 + " sun" * 400,
+    ]
+    whole = [encoding.ids for encoding in classifier.tokenizer.encode_batch(texts, add_special_tokens=False)]
+    assert classifier._encode(texts) == whole
+    assert classifier.predict_proba(["rain " * 200_000, "\x00\x07 \ud83d", "x" * 1_000_000]).shape == (3, 3)
+
+
+def test_it_starts_within_a_second_and_loads_nothing_heavy(finished):
+    code = "import time; start = time.perf_counter(); import sys\n"
+    code += "from stillhouse.classifier import Classifier\n"
+    code += "label = Classifier.load('outputs/compress/model').predict(['goal match team'])[0]\n"
+    code += "seconds = time.perf_counter() - start\n"
+    code += "heavy = {'torch', 'transformers', 'mlflow', 'prefect', 'dvc', 'pandas', 'sklearn'} & sys.modules.keys()\n"
+    code += "import json; print(json.dumps([label, seconds, sorted(heavy)]))"
+    told = [json.loads(finished.run(sys.executable, "-c", code).stdout.splitlines()[-1]) for _ in range(3)]
+    assert told[0][0] == "sport" and told[0][2] == []
+    assert min(seconds for _, seconds, _ in told) < 1
+
+
 def test_what_is_not_a_list_of_strings_is_refused(classifier):
     assert classifier.predict_proba([]).shape == (0, 3)
     with pytest.raises(TypeError, match="not one string"):
@@ -49,7 +77,5 @@ def test_parity_is_measured_and_a_student_that_changed_is_refused(finished, tmp_
 
 
 def test_int8_takes_less_than_half(finished):
-    import json
-
     metrics = json.loads((finished.folder / "outputs" / "compress" / "metrics.json").read_text())
     assert (finished.folder / "outputs/compress/model/model.onnx").stat().st_size < metrics["onnx_float32_bytes"]

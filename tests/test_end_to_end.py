@@ -9,8 +9,11 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Project
@@ -157,7 +160,7 @@ heavy = [name for name in ('torch', 'transformers', 'prefect', 'dvc', 'datasets'
 print(json.dumps({
     'label': [a.label for a in answers[0]], 'probability': [a.probability for a in answers[0]], 'heavy': heavy,
     'files': [str(file) for file in pathlib.Path(path).rglob('*') if file.is_file()],
-    'signature': model.metadata.signature.to_dict(), 'example': model.metadata.saved_input_example_info is not None,
+    'metadata': model.metadata.metadata, 'signature': model.metadata.signature.to_dict(), 'example': model.metadata.saved_input_example_info is not None,
 }))"""
     told = json.loads(query(finished, code))
     assert told["label"] == ["sport", "cooking"] and all(0.3 < p <= 1 for p in told["probability"])
@@ -166,6 +169,7 @@ print(json.dumps({
         assert file.suffix not in (".pkl", ".pickle", ".pt", ".bin", ".joblib"), file
         with pytest.raises(ValueError):
             list(pickletools.genops(file.read_bytes()))
+    assert told["metadata"] == {"max_length": 32, "longer_texts": "cut after 32 word pieces, as in training"}
     version = query(
         finished, "import json; print(json.dumps(client.get_model_version_by_alias('topics', 'champion').tags))"
     )
@@ -173,6 +177,16 @@ print(json.dumps({
     assert all(evidence[key] for key in ("run.teacher", "run.student", "git.commit", "dvc.lock_md5", "data.test_md5"))
     requirements = next(Path(file) for file in told["files"] if file.endswith("requirements.txt")).read_text()
     assert "onnxruntime==" in requirements and "torch" not in requirements and "transformers" not in requirements
+
+
+def post(url: str, body: object) -> tuple[int, Any]:
+    """The status and the JSON that come back."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=120) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
 
 
 def test_the_served_model_answers_real_text(finished):
@@ -200,19 +214,25 @@ def test_the_served_model_answers_real_text(finished):
         start_new_session=True,
     )
     try:
-        body = json.dumps({"inputs": ["rain and wind and storm", "the team and the coach"]}).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"}
-        )
+        ask = partial(post, f"http://127.0.0.1:{port}/invocations")
         deadline = time.time() + 90
         while True:
             try:
-                answer = json.loads(urllib.request.urlopen(request, timeout=10).read())
+                status, answer = ask({"inputs": ["rain and wind and storm", "the team and the coach"]})
                 break
             except OSError:
                 assert time.time() < deadline and server.poll() is None
                 time.sleep(0.5)
+        odd = ask({"inputs": ["", "\x00\x07", "\ud83d", "goal " * 200_000]})
+        many = ask({"inputs": ["butter and flour"] * 100_000})
+        wrong = [
+            ask(body) for body in ({"inputs": [1]}, {"inputs": [None]}, {"inputs": {"a": 1}}, {"text": "goal"}, {})
+        ]
     finally:
         os.killpg(server.pid, signal.SIGKILL)
-    assert [row["label"] for row in answer["predictions"]] == ["weather", "sport"]
+    assert status == 200 and [row["label"] for row in answer["predictions"]] == ["weather", "sport"]
     assert all(0 < row["probability"] <= 1 for row in answer["predictions"])
+    assert odd[0] == 200 and len(odd[1]["predictions"]) == 4 and odd[1]["predictions"][3]["label"] == "sport"
+    assert many[0] == 200 and len(many[1]["predictions"]) == 100_000
+    for status, answer in wrong:
+        assert 400 <= status < 500 and "Traceback" not in json.dumps(answer), (status, answer)

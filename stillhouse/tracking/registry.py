@@ -1,5 +1,6 @@
 """The model registry: versions with their evidence, and the aliases ``challenger`` and ``champion``."""
 
+import json
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -46,10 +47,10 @@ def get_version(name: str, number: int) -> Version | None:
     return Version(name, number, tuple(sorted(found.aliases)))
 
 
-def champion(name: str) -> Version | None:
-    """The version that ``@champion`` points to, if there is one."""
+def version_of(name: str, alias: str) -> Version | None:
+    """The version that ``@alias`` points to, if there is one."""
     try:
-        found = MlflowClient().get_model_version_by_alias(name, CHAMPION)
+        found = MlflowClient().get_model_version_by_alias(name, alias)
     except MlflowException:
         return None
     return get_version(name, int(found.version))
@@ -68,6 +69,7 @@ def register_model(run: Run, model: Path, name: str, examples: list[str], tags: 
     nor transformers; ``tags`` are its evidence. Nothing in it is pickled.
     """
     here = Path(__file__).parent
+    length = json.loads((model / "config.json").read_text(encoding="utf-8"))["max_length"]
     with tempfile.TemporaryDirectory() as scratch:
         # A package of one module, so that the served file imports it by the same name as it does here.
         package = Path(scratch) / "stillhouse"
@@ -80,6 +82,7 @@ def register_model(run: Run, model: Path, name: str, examples: list[str], tags: 
             artifacts={"model": str(model)},
             code_paths=[str(package)],
             input_example=examples,
+            metadata={"max_length": length, "longer_texts": f"cut after {length} word pieces, as in training"},
             pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
         )
     client = MlflowClient()

@@ -42,11 +42,10 @@ class ResNet(TextNetwork):
         self.halve = nn.MaxPool1d(2, ceil_mode=True)
 
     def encode(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Word vectors (batch, length, embedding) to states (batch, length / 2^(depth - 1), width)."""
+        """Word vectors (batch, length, embedding) to states (batch, length / 2^depth, width)."""
         mask = mask.unsqueeze(1)
         x = torch.relu(self.norm(self.stem(self.noise(x.transpose(1, 2))))) * mask
-        for index, block in enumerate(self.blocks):
-            if index:
-                x, mask = self.halve(x), self.halve(mask)
+        for block in self.blocks:
+            x, mask = self.halve(x), self.halve(mask)
             x = block(x, mask)
         return x.transpose(1, 2), mask.squeeze(1)

@@ -1,0 +1,202 @@
+"""``python -m benchmarks.speed [outputs]``: how fast and how small, on this machine, in one run.
+
+Works on the ``outputs`` folder of a finished pipeline. All models see the same test texts in turns, text in and
+label out; then the registered model is started cold, and given 1, 10 and 100 times the texts.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from benchmarks.peers import model2vec_pipeline
+from stillhouse.classifier import Classifier
+from stillhouse.compression.export import export_onnx
+from stillhouse.data.splits import labels_of, read_split
+from stillhouse.evaluation.candidates import (
+    Candidate,
+    compressed_candidate,
+    svm_candidate,
+    teacher_candidate,
+)
+from stillhouse.evaluation.report import as_markdown, machine
+from stillhouse.evaluation.speed import measure_speed
+from stillhouse.models.students.student import load_student
+from stillhouse.models.teacher import load_teacher
+from stillhouse.params import load_params
+
+REPEATS = (1, 10, 100)
+COLD = """
+import time; start = time.perf_counter()
+from stillhouse.classifier import Classifier
+Classifier.load({model!r}).predict(["The striker scored twice."])
+print(time.perf_counter() - start)
+"""
+
+
+class TeacherInt8:
+    """The teacher as its users would serve it: ONNX, dynamic int8, batches sorted by length."""
+
+    def __init__(self, folder: Path, max_length: int, batch_size: int, scratch: Path) -> None:
+        teacher = load_teacher(folder, max_length, torch.device("cpu"))
+        self.tokenizer, self.max_length, self.batch_size = teacher.tokenizer, max_length, batch_size
+        example = self.tokenizer(["one", "one two"], padding=True, return_tensors="pt")
+        self.names = list(example)
+        network = _Logits(teacher.model, self.names).eval()
+        axes = {name: {0: "batch", 1: "length"} for name in self.names}
+        plain, file = scratch / "teacher.onnx", scratch / "teacher-int8.onnx"
+        torch.onnx.export(
+            network,
+            tuple(example[name] for name in self.names),
+            str(plain),
+            input_names=self.names,
+            output_names=["logits"],
+            dynamic_axes=axes | {"logits": {0: "batch"}},
+            opset_version=17,
+            dynamo=False,
+        )
+        quantize_dynamic(plain, file, weight_type=QuantType.QInt8)
+        self.bytes = file.stat().st_size
+        self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+
+    def predict(self, texts: Sequence[str]) -> np.ndarray:
+        """Class numbers (texts,)."""
+        tokens = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)
+        order = np.argsort([-len(ids) for ids in tokens["input_ids"]], kind="stable")
+        result = np.empty(len(texts), np.int64)
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            batch = self.tokenizer.pad({key: [tokens[key][row] for row in rows] for key in self.names})
+            inputs = {key: np.array(batch[key], np.int64) for key in self.names}
+            result[rows] = self.session.run(None, inputs)[0].argmax(1)
+        return result
+
+
+class _Logits(torch.nn.Module):
+    def __init__(self, model: torch.nn.Module, names: list[str]) -> None:
+        super().__init__()
+        self.model, self.names = model, names
+
+    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+        return self.model(**dict(zip(self.names, tensors, strict=True))).logits
+
+
+def models(outputs: Path, scratch: Path) -> list[Candidate]:
+    """Everything that is timed, the registered model as ``compressed student``."""
+    params = load_params()
+    batch, length = params.evaluate.batch_size, params.teacher.max_length
+    train = read_split(outputs / "prepare" / "train.arrow")
+    folder, compressed = outputs / "teacher" / "model", outputs / "compress" / "model"
+    int8 = TeacherInt8(folder, length, batch, scratch)
+    plain = scratch / "student"
+    plain.mkdir()
+    for name in ("tokenizer.json", "config.json"):
+        (plain / name).write_bytes((compressed / name).read_bytes())
+    export_onnx(load_student(outputs / "student" / "model"), plain / "model.onnx")
+    floats = compressed_candidate(plain)
+    peer, peer_bytes = model2vec_pipeline(outputs, params.seed)
+    classifier = Classifier.load(compressed)
+
+    def tokenize(texts: Sequence[str]) -> np.ndarray:
+        classifier.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return np.zeros(len(texts), np.int64)
+
+    return [
+        teacher_candidate(folder, length, batch),
+        Candidate("teacher, ONNX int8", int8.predict, int8.bytes),
+        Candidate("student, ONNX float32", floats.predict, floats.bytes),
+        compressed_candidate(compressed),
+        svm_candidate(list(train["text"]), labels_of(train), params.seed),
+        Candidate("Model2Vec classifier", lambda texts: np.zeros(len(peer.predict(list(texts)))), peer_bytes),
+        Candidate("tokenizing alone", tokenize, 0),
+    ]
+
+
+def scale(model: Path, texts: Sequence[str], scratch: Path) -> list[list[str]]:
+    """Seconds and peak memory of ``stillhouse.predict`` over 1, 10 and 100 times the texts, as table rows."""
+    rows = [["texts", "seconds", "texts/s", "peak memory MB"]]
+    block = "".join(" ".join(text.split()) + "\n" for text in texts)
+    for times in REPEATS:
+        file = scratch / "lines.txt"
+        with file.open("w", encoding="utf-8") as lines:
+            for _ in range(times):
+                lines.write(block)
+        seconds, memory = _child([sys.executable, "-m", "stillhouse.predict", str(model), str(file)])
+        count = times * len(texts)
+        rows.append([f"{count:,}", f"{seconds:.2f}", f"{count / seconds:,.0f}", f"{memory:,.0f}"])
+    return rows
+
+
+def cold_start(model: Path) -> list[list[str]]:
+    """Import to first answer, and the whole process with its peak memory; the best of five, as table rows."""
+    runs = [_child([sys.executable, "-c", COLD.format(model=str(model))]) for _ in range(5)]
+    read, write = os.pipe()
+    inner = []
+    for _ in range(5):
+        _child([sys.executable, "-c", COLD.format(model=str(model))], write)
+        inner.append(float(os.read(read, 100)))
+    whole, memory = min(runs)
+    return [
+        ["import to first answer s", "whole process s", "peak memory MB"],
+        [f"{min(inner):.2f}", f"{whole:.2f}", f"{memory:.0f}"],
+    ]
+
+
+def _child(command: list[str], output: int | None = None) -> tuple[float, float]:
+    """Seconds and peak resident megabytes of a process."""
+    start = time.perf_counter()
+    with Path(os.devnull).open("wb") as nowhere:
+        actions = [(os.POSIX_SPAWN_DUP2, nowhere.fileno() if output is None else output, 1)]
+        actions.append((os.POSIX_SPAWN_DUP2, nowhere.fileno(), 2))
+        process = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+    _, status, usage = os.wait4(process, 0)
+    if status:
+        raise RuntimeError(f"{' '.join(command[:4])} ended with status {status}")
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    """Measure and print; ``benchmarks/results/speed.json`` keeps the numbers."""
+    outputs = Path(sys.argv[1] if len(sys.argv) > 1 else "outputs")
+    texts = list(read_split(outputs / "prepare" / "test.arrow")["text"])
+    model = outputs / "compress" / "model"
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        timed = models(outputs, scratch)
+        _, speed = measure_speed(timed, texts)
+        own = speed["compressed student"]["docs_per_s"]
+        rows = [["model", "size MB", "docs/s", "p50 ms", "p95 ms", "compressed student is"]]
+        for candidate in timed:
+            numbers = speed[candidate.name]
+            rows.append(
+                [
+                    candidate.name,
+                    f"{candidate.bytes / 1e6:.2f}" if candidate.bytes else "",
+                    f"{numbers['docs_per_s']:,.0f}",
+                    f"{numbers['latency_ms']:.2f}",
+                    f"{numbers['latency_p95_ms']:.2f}",
+                    f"{own / numbers['docs_per_s']:.2f} x as fast",
+                ]
+            )
+        parts = [
+            machine(),
+            as_markdown(rows),
+            as_markdown(cold_start(model)),
+            as_markdown(scale(model, texts, scratch)),
+        ]
+    print("\n\n".join(parts))
+    sizes = {candidate.name: candidate.bytes for candidate in timed}
+    result = {name: numbers | {"bytes": sizes[name]} for name, numbers in speed.items()}
+    Path("benchmarks/results/speed.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

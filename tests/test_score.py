@@ -1,0 +1,67 @@
+"""Labelling what a user has: a table by flows/score.py, lines by stillhouse.predict."""
+
+import json
+
+import pandas as pd
+import pytest
+from conftest import texts_and_labels
+
+ROWS = [text for text, _ in texts_and_labels(90, seed=5)]
+
+
+def test_a_table_is_labelled_by_the_champion_and_its_version_is_recorded(project):
+    table = pd.DataFrame({"id": [f"{n:03d}" for n in range(90)], "body, raw": ROWS})
+    table.loc[4, "body, raw"] = 'a "quoted" goal,\nand a second line of the match'
+    table.to_csv(project.folder / "in.csv", index=False)
+    done = project.python("-m", "flows.score", "in.csv", "out.parquet", "--text-column", "body, raw", "--chunk", "40")
+    assert done.returncode == 0 and "90 rows labelled by topics version 1" in done.stdout, done.stdout
+    scored = pd.read_parquet(project.folder / "out.parquet")
+    pd.testing.assert_frame_equal(scored[list(table)], table, check_dtype=False)
+    truth = [label for _, label in texts_and_labels(90, seed=5)]
+    assert (scored["label"] == truth).mean() > 0.9 and scored["probability"].between(0.3, 1).all()
+    receipt = json.loads((project.folder / "out.parquet.json").read_text())
+    assert receipt["model"] == "topics" and receipt["version"] == 1 and receipt["rows"] == 90
+    assert not list(project.folder.glob(".out*"))  # no finished chunk is left
+
+
+def test_a_stopped_run_goes_on_and_finished_chunks_are_not_done_again(project):
+    pd.DataFrame({"text": ROWS}).to_parquet(project.folder / "in.parquet")
+    stop = "import flows.score as s; from pathlib import Path; import sys; joined = s._join\n"
+    stop += "def stopped(parts, target): sorted(parts.glob('*.parquet'))[1].unlink(); sys.exit('stopped')\n"
+    stop += "s._join = stopped; s.score('in.parquet', 'out.csv', chunk=30)"
+    assert project.python("-c", stop).returncode != 0 and not (project.folder / "out.csv").exists()
+    done = project.python("-m", "flows.score", "in.parquet", "out.csv", "--chunk", "30")
+    assert done.returncode == 0, done.stdout
+    receipt = json.loads((project.folder / "out.csv.json").read_text())
+    assert receipt["chunks_resumed"] == 2 and list(pd.read_csv(project.folder / "out.csv")["text"]) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no.csv", "out.csv"], "no.csv does not exist"),
+        (["data/reviews.csv", "out.csv"], "has no column 'text'; it has 'review', 'topic'"),
+        (["data/reviews.csv", "out.json"], "out.json is of an unknown kind"),
+        (["data/reviews.csv", "no/out.csv"], "no folder that you may write to"),
+        (["data/reviews.csv", "out.csv", "--text-column", "review", "--alias", "none"], "no model 'topics' with the"),
+    ],
+)
+def test_a_mistake_is_one_message(finished, arguments, message):
+    done = finished.python("-m", "flows.score", *arguments)
+    assert done.returncode == 1 and message in done.stdout.splitlines()[-1], done.stdout
+    assert not (finished.folder / "out.csv").exists()
+
+
+def test_lines_are_answered_in_order_from_a_file_and_from_standard_input(finished):
+    file = finished.folder / "lines.txt"
+    file.write_text("goal match team\n\nflour butter\u2028 oven\nrain wind storm", encoding="utf-8")
+    model = "outputs/compress/model"
+    done = finished.python("-m", "stillhouse.predict", model, "lines.txt")
+    assert done.returncode == 0, done.stdout
+    labels = [line.split("\t")[0] for line in done.stdout.splitlines()]
+    assert len(labels) == 4 and labels[0] == "sport" and labels[2:] == ["cooking", "weather"]
+    piped = finished.run("sh", "-c", f"python -m stillhouse.predict models:/topics@champion < {file}")
+    assert piped.stdout.splitlines()[-4:] == done.stdout.splitlines(), piped.stdout
+    file.unlink()
+    wrong = finished.python("-m", "stillhouse.predict", model, "lines.txt")
+    assert wrong.returncode == 1 and "No such file" in wrong.stdout and "Traceback" not in wrong.stdout
