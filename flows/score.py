@@ -58,7 +58,7 @@ def _score(source: Path, target: Path, column: str, name: str, alias: str, chunk
     from stillhouse.tracking.registry import fetch_model, version_of
     from stillhouse.tracking.runs import connect
 
-    _check(source, target, column, chunk)
+    check(source, target, column, chunk)
     connect(load_params().tracking.experiment)
     version = version_of(name, alias)
     if version is None:
@@ -102,7 +102,8 @@ def label_chunk(table: pa.Table, column: str, classifier: Classifier, part: Path
     draft.replace(part)
 
 
-def _check(source: Path, target: Path, column: str, chunk: int) -> None:
+def check(source: Path, target: Path, column: str, chunk: int) -> None:
+    """Refuse, before anything is done, what cannot be labelled or written. Raises BadInput."""
     for file, role in ((source, "the table to label"), (target, "the file to write")):
         if file.suffix.lower() not in KINDS:
             raise BadInput(f"{file} is of an unknown kind; {role} must end in {', '.join(KINDS)}.")

@@ -78,12 +78,10 @@ print(json.dumps({
 
 
 def test_a_second_run_of_either_kind_does_nothing_and_says_so(project):
-    start = time.perf_counter()
     again = project.flow()
-    seconds = time.perf_counter() - start
     assert again.returncode == 0, again.stdout
     assert ran(again.stdout) == [] and again.stdout.count("nothing that it depends on changed") == len(ALL)
-    assert "so no stage ran" in again.stdout and seconds < 30
+    assert "so no stage ran" in again.stdout
     assert "up to date" in project.dvc("status").stdout
     repro = project.dvc("repro")
     assert repro.returncode == 0 and ran(repro.stdout) == [] and "up to date" in repro.stdout

@@ -1,10 +1,14 @@
 """Labelling what a user has: a table by flows/score.py, lines by stillhouse.predict."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
 from conftest import texts_and_labels
+
+from flows.score import check
+from stillhouse.errors import BadInput
 
 ROWS = [text for text, _ in texts_and_labels(90, seed=5)]
 
@@ -37,19 +41,33 @@ def test_a_stopped_run_goes_on_and_finished_chunks_are_not_done_again(project):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("source", "target", "column", "message"),
     [
-        (["no.csv", "out.csv"], "no.csv does not exist"),
-        (["data/reviews.csv", "out.csv"], "has no column 'text'; it has 'review', 'topic'"),
-        (["data/reviews.csv", "out.json"], "out.json is of an unknown kind"),
-        (["data/reviews.csv", "no/out.csv"], "no folder that you may write to"),
-        (["data/reviews.csv", "out.csv", "--text-column", "review", "--alias", "none"], "no model 'topics' with the"),
+        ("no.csv", "out.csv", "text", "no.csv does not exist"),
+        ("in.csv", "out.csv", "text", "has no column 'text'; it has 'review', 'topic'"),
+        ("in.csv", "out.json", "review", "out.json is of an unknown kind"),
+        ("in.csv", "no/out.csv", "review", "no folder that you may write to"),
+        ("taken.csv", "out.csv", "text", "has a column 'label' already"),
+        ("header.csv", "out.csv", "text", "has no rows"),
+        ("latin.csv", "out.csv", "text", "cannot be read as CSV in UTF-8"),
+        ("numbers.parquet", "out.csv", "text", "column 'text' holds int64, not text"),
     ],
 )
-def test_a_mistake_is_one_message(finished, arguments, message):
+def test_a_table_that_cannot_be_labelled_is_refused_at_the_start(tmp_path, source, target, column, message):
+    (tmp_path / "in.csv").write_text("review,topic\ngoal,sport\n")
+    (tmp_path / "taken.csv").write_text("text,label\ngoal,sport\n")
+    (tmp_path / "header.csv").write_text("text\n")
+    (tmp_path / "latin.csv").write_bytes("text\nd\u00e9j\u00e0 vu\n".encode("latin-1"))
+    pd.DataFrame({"text": [1]}).to_parquet(tmp_path / "numbers.parquet")
+    with pytest.raises(BadInput, match=re.escape(message)):
+        check(tmp_path / source, tmp_path / target, column, 10)
+
+
+def test_a_mistake_ends_the_flow_with_its_message(finished):
+    arguments = ["data/reviews.csv", "out.csv", "--text-column", "review", "--alias", "none"]
     done = finished.python("-m", "flows.score", *arguments)
-    assert done.returncode == 1 and message in done.stdout.splitlines()[-1], done.stdout
-    assert not (finished.folder / "out.csv").exists()
+    assert done.returncode == 1 and "\nThe registry has no model 'topics' with the alias @none" in done.stdout
+    assert "Traceback" not in done.stdout and not (finished.folder / "out.csv").exists()
 
 
 def test_lines_are_answered_in_order_from_a_file_and_from_standard_input(finished):
