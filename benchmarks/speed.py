@@ -1,10 +1,10 @@
 """``python -m benchmarks.speed [outputs]``: how fast and how small, on this machine, in one run.
 
 Works on the ``outputs`` folder of a finished pipeline. All models see the same test texts in turns, text in and
-label out; then the registered model is started cold, and given 1, 10 and 100 times the texts.
+label out; then the compressed student is started cold, and given 1, 10 and 100 times the texts.
+``benchmarks/SPEED.md`` keeps what was measured.
 """
 
-import json
 import os
 import sys
 import tempfile
@@ -192,10 +192,10 @@ def main() -> None:
             as_markdown(cold_start(model)),
             as_markdown(scale(model, texts, scratch)),
         ]
-    print("\n\n".join(parts))
-    sizes = {candidate.name: candidate.bytes for candidate in timed}
-    result = {name: numbers | {"bytes": sizes[name]} for name, numbers in speed.items()}
-    Path("benchmarks/results/speed.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    head = "# Speed\n\nWritten by `python -m benchmarks.speed`; do not edit."
+    told = "\n\n".join([head, f"{len(texts)} test texts; {parts[0]}", *parts[1:]])
+    print(told)
+    Path("benchmarks/SPEED.md").write_text(told + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
