@@ -19,7 +19,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from benchmarks.peers import model2vec_pipeline
 from stillhouse.classifier import Classifier
-from stillhouse.compression.export import export_onnx
+from stillhouse.compression.export import OPSET, export_onnx
 from stillhouse.data.splits import labels_of, read_split
 from stillhouse.evaluation.candidates import (
     Candidate,
@@ -60,7 +60,7 @@ class TeacherInt8:
             input_names=self.names,
             output_names=["logits"],
             dynamic_axes=axes | {"logits": {0: "batch"}},
-            opset_version=17,
+            opset_version=OPSET,
             dynamo=False,
         )
         quantize_dynamic(plain, file, weight_type=QuantType.QInt8)
@@ -137,16 +137,15 @@ def scale(model: Path, texts: Sequence[str], scratch: Path) -> list[list[str]]:
 
 def cold_start(model: Path) -> list[list[str]]:
     """Import to first answer, and the whole process with its peak memory; the best of five, as table rows."""
-    runs = [_child([sys.executable, "-c", COLD.format(model=str(model))]) for _ in range(5)]
+    runs = []
     read, write = os.pipe()
-    inner = []
     for _ in range(5):
-        _child([sys.executable, "-c", COLD.format(model=str(model))], write)
-        inner.append(float(os.read(read, 100)))
-    whole, memory = min(runs)
+        seconds, memory = _child([sys.executable, "-c", COLD.format(model=str(model))], write)
+        runs.append((float(os.read(read, 100)), seconds, memory))
+    inner, whole, memory = map(min, zip(*runs, strict=True))
     return [
         ["import to first answer s", "whole process s", "peak memory MB"],
-        [f"{min(inner):.2f}", f"{whole:.2f}", f"{memory:.0f}"],
+        [f"{inner:.2f}", f"{whole:.2f}", f"{memory:.0f}"],
     ]
 
 

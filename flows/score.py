@@ -49,7 +49,7 @@ def score(
         chunk: Rows that are held in memory, and lost at most when a run is stopped.
     """
     try:
-        return _score(Path(source), Path(target), text_column, model or load_params().register_.name, alias, chunk)
+        return _score(Path(source), Path(target), text_column, model, alias, chunk)
     except StillhouseError as error:
         return Failed(message=str(error))
 
@@ -59,7 +59,9 @@ def _score(source: Path, target: Path, column: str, name: str, alias: str, chunk
     from stillhouse.tracking.runs import connect
 
     check(source, target, column, chunk)
-    connect(load_params().tracking.experiment)
+    params = load_params()
+    name = name or params.register_.name
+    connect(params.tracking.experiment)
     version = version_of(name, alias)
     if version is None:
         raise BadInput(

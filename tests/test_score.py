@@ -30,7 +30,7 @@ def test_a_table_is_labelled_by_the_champion_and_its_version_is_recorded(project
 
 def test_a_stopped_run_goes_on_and_finished_chunks_are_not_done_again(project):
     pd.DataFrame({"text": ROWS}).to_parquet(project.folder / "in.parquet")
-    stop = "import flows.score as s; from pathlib import Path; import sys; joined = s._join\n"
+    stop = "import flows.score as s; import sys\n"
     stop += "def stopped(parts, target): sorted(parts.glob('*.parquet'))[1].unlink(); sys.exit('stopped')\n"
     stop += "s._join = stopped; s.score('in.parquet', 'out.csv', chunk=30)"
     assert project.python("-c", stop).returncode != 0 and not (project.folder / "out.csv").exists()
