@@ -98,8 +98,8 @@ def _arm(experiment: str, regularise: str, seed: int, params: Params) -> dict[st
     from stillhouse.tracking.runs import part_run
 
     changes = {
-        "teacher": {"seed": seed, "regularise": regularise},
-        "student": {"training": {"seed": seed}},
+        "teacher": {"seed": _said(seed, params.teacher.seed, params), "regularise": regularise},
+        "student": {"training": {"seed": _said(seed, params.student.training.seed, params)}},
     }
     name = f"{regularise}-{seed}"
     folder = workspace(STATE / "comparison" / name, changes)
@@ -113,6 +113,11 @@ def _arm(experiment: str, regularise: str, seed: int, params: Params) -> dict[st
         with (folder / OUTPUTS / "evaluate" / "answers.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         return {column: [row[column] for row in rows] for column in rows[0]}
+
+
+def _said(seed: int, own: int | None, params: Params) -> int | None:
+    """``None`` where the seed of everything is it already: what the pipeline ran so comes from the cache."""
+    return None if own is None and seed == params.seed else seed
 
 
 @task(task_run_name="{arm}-{stage}", cache_policy=NO_CACHE)

@@ -3,8 +3,12 @@
 import os
 import random
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +55,15 @@ def pytest_configure():
     )
     if "PYTEST_XDIST_WORKER" in os.environ:  # two processes of two threads each on two cores wait for each other
         os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_collection_modifyitems(items):
+    """The first process makes the finished project at once; the others have what needs none until it is there.
+
+    Of what needs it the longest comes first, so that no process ends alone.
+    """
+    longest = ("test_comparison", "test_study", "test_end_to_end")
+    items.sort(key=lambda item: ("finished" not in item.fixturenames, item.module.__name__ not in longest))
 
 
 def texts_and_labels(rows: int, seed: int = 0) -> list[tuple[str, str]]:
@@ -105,9 +118,10 @@ def tiny_teacher(folder: Path, layers: int = 2) -> Path:
 
 @dataclass
 class Project:
-    """A clone of this repository in a folder of its own."""
+    """A clone of this repository in a folder of its own; its flows run on ``server``, or on one they start."""
 
     folder: Path
+    server: str | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -115,7 +129,8 @@ class Project:
             key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_API", "MLFLOW_TRACKING"))
         }
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {**kept, "PATH": path, "PYTHONPATH": str(self.folder)}
+        server = {"PREFECT_API_URL": self.server} if self.server else {}
+        return {**kept, **server, "PATH": path, "PYTHONPATH": str(self.folder)}
 
     def run(self, *command: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
         """A command in the project; its output and errors come back as one text in ``stdout``."""
@@ -153,7 +168,7 @@ class Project:
     def copy(self, folder: Path) -> "Project":
         """The same project in the same state elsewhere."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Project(folder)
+        return Project(folder, self.server)
 
 
 def new_project(folder: Path) -> Project:
@@ -193,6 +208,7 @@ def new_project(folder: Path) -> Project:
         register__name="topics",
         register__min_retention=0.5,
         flow__retry_delay_s=0.1,
+        flow__gpu_slots=8,  # tests that run side by side share a server
     )
     for command in (
         ["init", "-q"],
@@ -203,17 +219,55 @@ def new_project(folder: Path) -> Project:
     return project
 
 
+def start_server(folder: Path) -> str:
+    """A Prefect server that all processes' flows share (each would start one of its own); its URL, at once."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"]
+    environment = {**os.environ, "PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": ""}
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    (folder / "server.pid").write_text(str(process.pid))
+    (folder / "server.url").write_text(f"http://127.0.0.1:{port}/api")
+    return f"http://127.0.0.1:{port}/api"
+
+
+def wait_for_server(url: str, folder: Path) -> None:
+    deadline = time.time() + 120
+    while True:
+        try:
+            urllib.request.urlopen(f"{url}/health", timeout=5)
+            return
+        except OSError:
+            assert time.time() < deadline, (folder / "server.log").read_text()
+            time.sleep(0.5)
+
+
+def pytest_sessionfinish(session):
+    """The shared server goes with the process that leads the others."""
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    if "PYTEST_XDIST_WORKER" not in os.environ and factory:
+        pid = factory.getbasetemp() / "server.pid"
+        if pid.exists():
+            os.killpg(int(pid.read_text()), signal.SIGKILL)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
     """A project whose flow ran once, whole. Tests that change it work on a copy; all workers share it."""
     base = tmp_path_factory.getbasetemp()
-    shared = Project((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished")
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    shared = Project(base / "finished")
     log = shared.folder / "first-run.log"
     with FileLock(f"{shared.folder}.lock"):
         if not log.exists():
-            done = new_project(shared.folder).flow()
+            url = start_server(base)
+            done = new_project(shared.folder).flow()  # with the server that a flow starts for itself
             assert done.returncode == 0, done.stdout
+            wait_for_server(url, base)
             log.write_text(done.stdout)
+    shared.server = (base / "server.url").read_text()
     return shared
 
 
