@@ -21,8 +21,8 @@ from benchmarks.peers import model2vec_pipeline
 from stillhouse.classifier import Classifier
 from stillhouse.compression.export import OPSET, export_onnx
 from stillhouse.data.splits import labels_of, read_split
+from stillhouse.evaluation.candidate import Candidate
 from stillhouse.evaluation.candidates import (
-    Candidate,
     compressed_candidate,
     svm_candidate,
     teacher_candidate,

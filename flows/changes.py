@@ -2,35 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from stillhouse.params import Params, Section, check_params
+from stillhouse.params import Params, Section, check_params, optional
 
-
-def _optional(model: type[BaseModel]) -> Any:
-    """``model`` with every field optional and empty by default, its types, limits and descriptions kept."""
-    fields: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):  # a section of the form, empty until filled in
-            inner = _optional(kind)
-            fields[name] = (inner, Field(default_factory=inner, alias=field.alias, description=kind.__doc__))
-            continue
-        annotation: Any = kind
-        for limit in field.metadata:
-            annotation = _annotated(annotation, limit)
-        fields[name] = (annotation | None, Field(None, alias=field.alias, description=field.description))
-    return create_model(model.__name__, __config__=ConfigDict(extra="forbid"), **fields)
-
-
-def _annotated(kind: Any, limit: Any) -> Any:
-    return Annotated[kind, limit]
-
-
-Changes: Any = _optional(Params)
+Changes: Any = optional(Params)
 
 
 def write_changes(changes: BaseModel, path: Path = Path("params.yaml")) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from prefect.runtime import flow_run as runtime
 from prefect.states import Failed, State
 
 from flows.changes import Changes, write_changes
+from flows.fleet import run_fleet
 from stillhouse.errors import StillhouseError
 from stillhouse.params import STAGES, Params, load_params
 from tasks import compress, control, evaluate, prepare, register, soften, student, teacher
@@ -82,11 +83,14 @@ def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
                 outcome = prefect_task(stage, params.flow)(True)
             outcomes[stage.name] = outcome
             seconds[stage.name] = time.perf_counter() - start
-        summary = _summary(outcomes, seconds)
+        fleet = run_fleet(params, outcomes, seconds) if params.devices else None
+        summary = _summary(outcomes, seconds, fleet)
         parent.metrics({"seconds": seconds})
         parent.metrics({"test": {name: _numbers(model) for name, model in summary["models"].items()}})
         for file in _report_files():
             parent.artifact(file)
+        for file in fleet["files"] if fleet else []:
+            parent.artifact(file, "fleet")
         parent.describe(_markdown(summary))
         parent.tags({"stages.run": ", ".join(name for name, outcome in outcomes.items() if outcome == "ran") or "none"})
     return summary
@@ -115,7 +119,7 @@ def _report_files() -> list[Path]:
     return [OUTPUTS / "evaluate" / name for name in ("report.html", "speed.json", "frontier.png")]
 
 
-def _summary(outcomes: dict[str, Outcome], seconds: dict[str, float]) -> dict[str, Any]:
+def _summary(outcomes: dict[str, Outcome], seconds: dict[str, float], fleet: dict[str, Any] | None) -> dict[str, Any]:
     from stillhouse.tracking.registry import get_version
 
     speed = _read("evaluate", "speed.json")["models"]
@@ -130,6 +134,7 @@ def _summary(outcomes: dict[str, Outcome], seconds: dict[str, float]) -> dict[st
         "models": models,
         "outcomes": outcomes,
         "seconds": seconds,
+        "fleet": fleet,
     }
 
 
@@ -142,16 +147,18 @@ def _markdown(summary: dict[str, Any]) -> str:
 
     alias = ", ".join(f"@{name}" for name in summary["aliases"]) or "no alias"
     stages = [["stage", "outcome", "seconds"]]
-    stages += [[name, outcome, f"{summary['seconds'][name]:.1f}"] for name, outcome in summary["outcomes"].items()]
-    return "\n\n".join(
-        [
-            f"## {summary['name']} version {summary['version']} ({alias})",
-            as_markdown(table(summary["models"])),
-            "### Stages",
-            as_markdown(stages),
-            f"Report: `{summary['report']}`",
-        ]
-    )
+    for name, outcome in summary["outcomes"].items():
+        stages.append([name, outcome, f"{summary['seconds'][name]:.1f}" if name in summary["seconds"] else ""])
+    parts = [
+        f"## {summary['name']} version {summary['version']} ({alias})",
+        as_markdown(table(summary["models"])),
+        "### Stages",
+        as_markdown(stages),
+        f"Report: `{summary['report']}`",
+    ]
+    if fleet := summary["fleet"]:
+        parts += ["### Devices", as_markdown(fleet["table"]), f"Report: `{fleet['report']}`"]
+    return "\n\n".join(parts)
 
 
 def _read(stage: str, name: str) -> Any:
@@ -163,7 +170,8 @@ def show(summary: dict[str, Any], seconds: float) -> None:
     from stillhouse.evaluation.report import as_text, table
     from stillhouse.tracking.runs import tracking_uri
 
-    ran = [name for name, outcome in summary["outcomes"].items() if outcome != "unchanged"]
+    changed = {name.partition("@")[0] for name, outcome in summary["outcomes"].items() if outcome != "unchanged"}
+    ran = [name for name in summary["seconds"] if name in changed]
     total = sum(summary["seconds"].values())
     alias = ", ".join(f"@{name}" for name in summary["aliases"]) or "no alias"
     print("\n" + as_text(table(summary["models"])) + "\n")
@@ -173,6 +181,9 @@ def show(summary: dict[str, Any], seconds: float) -> None:
     else:
         print(f"Took     {seconds:.0f} s: nothing had changed, so no stage ran")
     print(f"Report   {summary['report']}")
+    if fleet := summary["fleet"]:
+        print("\n" + as_text(fleet["table"]) + "\n")
+        print(f"Fleet    {fleet['report']}")
     print(f"Model    {summary['name']} version {summary['version']} ({alias})")
     program = os.path.relpath(Path(sys.executable).parent / "mlflow")
     print(f"MLflow   {program} server --backend-store-uri {tracking_uri()} --port 5000")

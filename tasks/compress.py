@@ -1,37 +1,35 @@
 """Stage ``compress``: the trained student as a small ONNX file that answers as it does."""
 
-import json
-import shutil
+import tempfile
+from pathlib import Path
 
-from tasks.stage import OUTPUTS, Context, Metrics, Stage
+from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_json
 
 STAGE = Stage("compress")
 
 
 def compress(context: Context) -> Metrics:
-    """Write ``model/``: ``model.onnx``, ``tokenizer.json`` and ``config.json``, all that serving needs."""
-    from stillhouse.compression.export import export_onnx, quantise_int8
-    from stillhouse.compression.parity import check_parity
-    from stillhouse.models.students.student import load_student
+    """Write ``model/`` (``model.onnx``, ``tokenizer.json`` and ``config.json``, all that serving needs).
 
-    settings, source = context.params.compress, OUTPUTS / "student" / "model"
-    student = load_student(source)
-    model = context.out / "model"
-    model.mkdir()
-    plain = context.out / "float32.onnx"
-    export_onnx(student, plain)
-    if settings.quantisation == "int8":
-        quantise_int8(plain, model / "model.onnx")
-    else:
-        shutil.copy(plain, model / "model.onnx")
-    float_bytes = plain.stat().st_size
-    plain.unlink()
-    shutil.copy(source / "tokenizer.json", model)
-    config = {"labels": student.label_names, "max_length": student.settings.max_length}
-    (model / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    parity = check_parity(student, model, OUTPUTS / "prepare" / "validation.arrow", settings.parity)
-    size = sum(file.stat().st_size for file in model.iterdir())
-    return {"bytes": size, "onnx_float32_bytes": float_bytes, **parity}
+    ``speed.json`` says how fast each step's result is on this machine; DVC does not keep it.
+    """
+    from stillhouse.compression.steps import compress_student
+    from stillhouse.data.splits import read_split
+    from stillhouse.models.students.student import load_student
+    from stillhouse.provenance import folder_md5
+
+    student, data = load_student(OUTPUTS / "student" / "model"), OUTPUTS / "prepare"
+    train, validation = read_split(data / "train.arrow"), read_split(data / "validation.arrow")
+    with tempfile.TemporaryDirectory() as scratch:
+        ladder = compress_student(
+            student, context.params.compress, train, validation, Path(scratch), context.out / "model"
+        )
+    # Names what was timed: DVC may bring back another model beside it.
+    write_json(
+        context.out / "speed.json",
+        {"model_md5": folder_md5(context.out / "model"), "docs_per_s": ladder.docs_per_s},
+    )
+    return {"kept": ladder.last, "steps": ladder.numbers}
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import MissingContextError
+from prefect.runtime import task_run
 
 from stillhouse.errors import StillhouseError
 from stillhouse.params import Flow
@@ -43,19 +44,22 @@ class StageFailed(StillhouseError):
 
 
 def prefect_task(stage: Stage, settings: Flow) -> Task[..., Outcome]:
-    """The Prefect task of ``stage``: run it through DVC, unless nothing that it depends on changed."""
+    """The Prefect task of ``stage`` (of an ``instance`` of it): run through DVC, unless nothing changed for it."""
+
+    def name() -> str:
+        return stage.of(str(task_run.parameters.get("instance", ""))).address
 
     @task(
         name=stage.name,
-        task_run_name=stage.name,
+        task_run_name=name,
         cache_policy=NO_CACHE,  # DVC is the one cache
         retries=settings.retries if stage.retries else 0,
         retry_delay_seconds=settings.retry_delay_s,
         retry_condition_fn=_may_help,
     )
-    def run(force: bool = False) -> Outcome:
+    def run(force: bool = False, instance: str = "") -> Outcome:
         with gpu_slot(stage.trains):
-            return run_stage(stage.name, settings.timeout_minutes[stage.name] * 60, force)
+            return run_stage(stage.of(instance).address, settings.timeout_minutes[stage.name] * 60, force)
 
     return run
 
@@ -109,7 +113,7 @@ def run_stage(name: str, timeout_s: float, force: bool = False, folder: Path = P
         restore = [sys.executable, "-m", "dvc", "checkout", "-q", "-f", name]
         subprocess.run(restore, capture_output=True, check=False, cwd=folder)
         if expired.is_set():
-            limit = f"flow.timeout_minutes.{name} ({timeout_s / 60:g} min)"
+            limit = f"flow.timeout_minutes.{name.partition('@')[0]} ({timeout_s / 60:g} min)"
             raise StageFailed(
                 f"{name} was stopped after {limit}; training goes on from its last checkpoint", again=False
             )

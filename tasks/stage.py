@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,25 +32,44 @@ Metrics = dict[str, Any]
 
 @dataclass(frozen=True)
 class Context:
-    """What a stage works with: parameters, an empty folder for its files, and its MLflow run."""
+    """What a stage works with: parameters, an empty folder for its files, its MLflow run, and which of ``devices``."""
 
     params: Params
     device: str
     out: Path
     run: Any
+    instance: str = ""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage's name and manners: whether it trains on the device, and whether a second try can help."""
+    """A stage's name and manners: whether it trains on the device, and whether a second try can help.
+
+    A stage that is run once for each of ``devices`` has one ``instance`` a device.
+    """
 
     name: StageName
     trains: bool = False
     retries: bool = False
+    instance: str = ""
+
+    @property
+    def address(self) -> str:
+        """What DVC calls it."""
+        return f"{self.name}@{self.instance}" if self.instance else self.name
+
+    @property
+    def folder(self) -> Path:
+        """Where its outputs are."""
+        return OUTPUTS / self.name / self.instance
+
+    def of(self, instance: str) -> "Stage":
+        """The same stage for one device."""
+        return replace(self, instance=instance)
 
     def command(self, work: Callable[[Context], Metrics]) -> None:
         """Run ``work`` as the command of this stage and leave the process."""
-        failure = STATE / f"failure-{self.name}.json"
+        failure = STATE / f"failure-{self.address}.json"
         with suppress(OSError):
             STATE.mkdir(exist_ok=True)
             failure.unlink(missing_ok=True)
@@ -61,10 +80,10 @@ class Stage:
             return
         except StillhouseError as error:
             message, again = str(error), isinstance(error, Unavailable)
-            print(f"\n{self.name} failed: {message}\n", file=sys.stderr, flush=True)
+            print(f"\n{self.address} failed: {message}\n", file=sys.stderr, flush=True)
         except PermissionError as error:
             message, again = f"{error.filename} is not writable or not readable ({error.strerror}).", False
-            print(f"\n{self.name} failed: {message}\n", file=sys.stderr, flush=True)
+            print(f"\n{self.address} failed: {message}\n", file=sys.stderr, flush=True)
         except Exception as error:
             message, again = f"{type(error).__name__}: {error}", False
             traceback.print_exc()
@@ -76,18 +95,18 @@ class Stage:
     def _run(self, work: Callable[[Context], Metrics]) -> None:
         params = load_params()
         device = _choose_visible_device(params.device)
-        partial = OUTPUTS / f".{self.name}.partial"
+        partial = OUTPUTS / f".{self.address}.partial"
         _empty(partial)
         from stillhouse.provenance import folder_md5
         from stillhouse.tracking.runs import OUTPUT_TAG, stage_run
 
-        with self._lock(device), stage_run(params.tracking.experiment, self.name) as run:
+        with self._lock(device), stage_run(params.tracking.experiment, self.address) as run:
             run.params(self._tracked_params())
-            metrics = work(Context(params, device, partial, run))
+            metrics = work(Context(params, device, partial, run, self.instance))
             write_json(partial / "metrics.json", metrics)
             run.metrics({"final": metrics})
             run.tags({OUTPUT_TAG: folder_md5(partial)})
-            _publish(partial, OUTPUTS / self.name)
+            _publish(partial, self.folder)
 
     def _lock(self, device: str) -> Any:
         """One training at a time on this machine's GPU, also when DVC is run without Prefect."""
@@ -103,17 +122,18 @@ class Stage:
 
     def _tracked_params(self) -> dict[str, Any]:
         """The keys that ``dvc.yaml`` lists for this stage, with their values."""
-        keys = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][self.name].get("params", [])
+        stage = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][self.name]
         values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+        keys = [key.replace("${key}", self.instance) for key in stage.get("do", stage).get("params", [])]
         return {key: _pick(values, key) for key in keys}
 
     def _restore(self) -> None:
         """DVC removed the last good outputs before it started this command: bring them back from its cache."""
-        shutil.rmtree(OUTPUTS / f".{self.name}.partial", ignore_errors=True)
+        shutil.rmtree(OUTPUTS / f".{self.address}.partial", ignore_errors=True)
         locked = Path("dvc.lock")
-        if not locked.exists() or f"\n  {self.name}:\n" not in locked.read_text(encoding="utf-8"):
+        if not locked.exists() or f"\n  {self.address}:\n" not in locked.read_text(encoding="utf-8"):
             return
-        command = [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", self.name]
+        command = [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", self.address]
         subprocess.run(command, capture_output=True, timeout=120, check=False)
 
 

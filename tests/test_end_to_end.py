@@ -32,7 +32,7 @@ def query(project: Project, code: str) -> str:
 
 
 def ran(output: str) -> list[str]:
-    return re.findall(r"Running stage '(\w+)'", output)
+    return re.findall(r"Running stage '(\S+)'", output)
 
 
 def test_the_flow_ends_with_what_a_user_wants_to_know(finished):

@@ -8,7 +8,8 @@ import pytest
 import torch
 from conftest import ROOT, tiny_teacher
 
-from stillhouse.compression.export import export_onnx, quantise_int8
+from stillhouse.compression.export import export_onnx
+from stillhouse.compression.quantise import KINDS
 from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.errors import BadInput
 from stillhouse.models.inherit import inherit, input_vectors, output_vectors, reduced
@@ -80,8 +81,15 @@ def test_a_student_is_saved_loaded_and_exported_whole(architecture, tmp_path):
     expected = network(ids).detach()
     torch.testing.assert_close(load_student(tmp_path / "model").network(ids), expected)
     export_onnx(student, tmp_path / "plain.onnx")
-    quantise_int8(tmp_path / "plain.onnx", tmp_path / "int8.onnx")
-    for name, tolerance in (("plain", 1e-4), ("int8", 0.05)):
+    for kind, quantise in KINDS.items():
+        quantise(tmp_path / "plain.onnx", tmp_path / f"{kind}.onnx", [ids.numpy()])
+    for name, tolerance in (
+        ("plain", 1e-4),
+        ("int8", 0.05),
+        ("int8_dynamic", 0.8),
+        ("int8_static", 0.8),
+        ("fp16", 0.05),
+    ):
         session = onnxruntime.InferenceSession(str(tmp_path / f"{name}.onnx"))
         for batch in (ids, ids[1:2, :3], torch.zeros(1, 1, dtype=torch.int64)):
             got = session.run(None, {"ids": batch.numpy()})[0]

@@ -4,6 +4,7 @@ A vocabulary of its own keeps the embedding (most of a small student) no larger 
 leaves the student free of the teacher's tokenizer: any teacher will do.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,3 +39,22 @@ def learn_vocabulary(texts: Iterable[str], settings: Vocabulary) -> Tokenizer:
 def load_vocabulary(path: Path) -> Tokenizer:
     """A tokenizer saved as ``tokenizer.json``."""
     return Tokenizer.from_file(str(path))
+
+
+def truncate_vocabulary(tokenizer: Tokenizer, size: int) -> Tokenizer:
+    """The vocabulary that :func:`learn_vocabulary` would have stopped at: the first ``size`` pieces.
+
+    Byte-pair encoding learns the pieces in the order of their frequency, each from two that it has, so every
+    prefix is a vocabulary. Single characters always stay. Numbers of pieces do not change.
+    """
+    if size >= tokenizer.get_vocab_size():
+        return tokenizer
+    content = json.loads(tokenizer.to_str())
+    model = content["model"]
+    numbers = model["vocab"]
+    made = [numbers["".join(pair)] for pair in model["merges"]]
+    keep = max(size, made[0] if made else len(numbers))
+    model["vocab"] = {piece: number for piece, number in numbers.items() if number < keep}
+    # Up to the merge that made the last piece kept; a later one may make an earlier piece in another way.
+    model["merges"] = model["merges"][: made.index(keep - 1) + 1] if keep - 1 in made else []
+    return Tokenizer.from_str(json.dumps(content))

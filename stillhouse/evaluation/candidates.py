@@ -1,7 +1,6 @@
-"""The models that are compared, each as the same thing: texts in, class numbers and probabilities out."""
+"""The models that are compared, each as the same thing: a :class:`Candidate`."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +8,10 @@ import torch
 
 from stillhouse.classifier import Classifier
 from stillhouse.evaluation.baseline import TfidfSvm
+from stillhouse.evaluation.candidate import Candidate, weight_of
 from stillhouse.evaluation.metrics import softmax
 from stillhouse.models.students.student import load_student
 from stillhouse.models.teacher import load_teacher
-
-Predict = Callable[[Sequence[str]], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """``predict`` gives probabilities (texts, classes), or class numbers (texts,) where there are none."""
-
-    name: str
-    predict: Predict
-    bytes: int
 
 
 def teacher_candidate(folder: Path, max_length: int, batch_size: int) -> Candidate:
@@ -61,8 +50,3 @@ def svm_candidate(texts: Sequence[str], labels: np.ndarray, seed: int) -> Candid
     """TF-IDF + linear SVM, trained here on the same texts."""
     model = TfidfSvm(seed).fit(texts, labels)
     return Candidate("TF-IDF + SVM", model.predict, model.bytes)
-
-
-def weight_of(folder: Path) -> int:
-    """Bytes of everything in ``folder`` that serving needs."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -20,6 +20,7 @@ def judge(
     teacher: dict[str, Any],
     latency_ms: float,
     champion_accuracy: float | None,
+    section: str = "register",
 ) -> Verdict:
     """Hold the compressed student against the gate in ``params.yaml`` and against the present champion.
 
@@ -29,20 +30,21 @@ def judge(
         teacher: the teacher's ``accuracy``.
         latency_ms: median for one text.
         champion_accuracy: the champion's on the same test texts; None where there is no champion.
+        section: where in ``params.yaml`` the gate's keys stand.
     """
     retention = student["accuracy"] / max(teacher["accuracy"], 1e-9)
     checks = [
         (
             retention >= settings.min_retention,
-            f"keeps {retention:.1%} of the teacher's accuracy (register.min_retention: {settings.min_retention:.1%})",
+            f"keeps {retention:.1%} of the teacher's accuracy ({section}.min_retention: {settings.min_retention:.1%})",
         ),
         (
             student["megabytes"] <= settings.max_size_mb,
-            f"takes {student['megabytes']:.2f} MB (register.max_size_mb: {settings.max_size_mb:g})",
+            f"takes {student['megabytes']:.2f} MB ({section}.max_size_mb: {settings.max_size_mb:g})",
         ),
         (
             latency_ms <= settings.max_latency_ms,
-            f"answers one text in {latency_ms:.1f} ms (register.max_latency_ms: {settings.max_latency_ms:g})",
+            f"answers one text in {latency_ms:.1f} ms ({section}.max_latency_ms: {settings.max_latency_ms:g})",
         ),
     ]
     if champion_accuracy is not None:

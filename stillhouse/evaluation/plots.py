@@ -1,5 +1,6 @@
 """The report's pictures."""
 
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,26 @@ COLOURS = {
 plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "0"})
 
 
-def frontier(models: dict[str, dict[str, Any]], file: Path) -> None:
-    """Accuracy (with its 95 % interval) against throughput; the area of a point is the model's size."""
+def frontier(
+    models: dict[str, dict[str, Any]],
+    file: Path,
+    cost: str = "docs_per_s",
+    label: str = "texts per second, tokenizing included (log scale)",
+) -> None:
+    """Accuracy (with its 95 % interval) against speed or latency; the area of a point is the model's size."""
     figure, axes = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
+    others = cycle(["#2c7a4b", "#7b5ea7", "#d1705b", "#3f8f9b", "#8a7a3d"])
     for name, model in models.items():
-        x, y = model["docs_per_s"], 100 * model["accuracy"]
+        x, y = model[cost], 100 * model["accuracy"]
         spread = [[y - 100 * model["accuracy_low"]], [100 * model["accuracy_high"] - y]]
-        colour = COLOURS.get(name)
+        colour = COLOURS.get(name) or next(others)
         axes.errorbar(x, y, yerr=spread, color=colour, alpha=0.5, capsize=3, zorder=1)
         axes.scatter(x, y, s=30 + 12 * model["megabytes"], color=colour, alpha=0.85, zorder=2)
         axes.plot([], [], "o", color=colour, label=f"{name}, {model['megabytes']:.1f} MB")
     axes.set_xscale("log")
     axes.margins(x=0.15, y=0.1)
     axes.legend(loc="lower left", frameon=False)
-    axes.set_xlabel("texts per second, tokenizing included (log scale)")
+    axes.set_xlabel(label)
     axes.set_ylabel("accuracy on the test set, %")
     axes.grid(alpha=0.25)
     _save(figure, file)

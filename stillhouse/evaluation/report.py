@@ -8,6 +8,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from stillhouse.evaluation.steps import Row
+
 
 def write_report(
     file: Path,
@@ -15,38 +17,43 @@ def write_report(
     name: str,
     models: dict[str, dict[str, Any]],
     differences: dict[str, dict[str, float]],
+    steps: list[Row],
     card: dict[str, Any],
     examples: list[dict[str, Any]],
     frontier: Path,
     confusion: Path,
 ) -> None:
     """Write ``file``. ``models`` holds for each model what :func:`quality` and :func:`measure_speed` gave."""
+    teacher, student = models["teacher"], models["compressed student"]
+    render(
+        "report.html.jinja",
+        file,
+        name=name,
+        models=models,
+        differences=differences,
+        steps=steps,
+        card=card,
+        examples=examples,
+        teacher=teacher,
+        student=student,
+        retention=student["accuracy"] / max(teacher["accuracy"], 1e-9),
+        speedup=student["docs_per_s"] / teacher["docs_per_s"],
+        shrink=teacher["megabytes"] / student["megabytes"],
+        frontier=frontier,
+        confusion=confusion,
+    )
+
+
+def render(template: str, file: Path, **values: Any) -> None:
+    """Fill in a template of this folder; pictures (paths, through ``embed``) become part of the page."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters.update(percent=_percent, number=number, points=_points)
-    teacher, student = models["teacher"], models["compressed student"]
-    file.write_text(
-        environment.get_template("report.html.jinja").render(
-            name=name,
-            models=models,
-            differences=differences,
-            card=card,
-            examples=examples,
-            teacher=teacher,
-            student=student,
-            retention=student["accuracy"] / max(teacher["accuracy"], 1e-9),
-            speedup=student["docs_per_s"] / teacher["docs_per_s"],
-            shrink=teacher["megabytes"] / student["megabytes"],
-            machine=machine(),
-            frontier=_embed(frontier),
-            confusion=_embed(confusion),
-        ),
-        encoding="utf-8",
-    )
+    environment.filters.update(percent=percent, number=number, points=_points, embed=_embed)
+    file.write_text(environment.get_template(template).render(machine=machine(), **values), encoding="utf-8")
 
 
 def table(models: dict[str, dict[str, Any]]) -> list[list[str]]:
@@ -54,7 +61,7 @@ def table(models: dict[str, dict[str, Any]]) -> list[list[str]]:
     rows = [["model", "accuracy", "macro-F1", "size MB", "docs/s"]]
     for name, model in models.items():
         size, speed = number(model["megabytes"]), number(model["docs_per_s"])
-        rows.append([name, _percent(model["accuracy"]), _percent(model["macro_f1"]), size, speed])
+        rows.append([name, percent(model["accuracy"]), percent(model["macro_f1"]), size, speed])
     return rows
 
 
@@ -94,7 +101,8 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _percent(value: float) -> str:
+def percent(value: float) -> str:
+    """One digit after the point."""
     return f"{100 * value:.1f} %"
 
 

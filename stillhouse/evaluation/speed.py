@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stillhouse.evaluation.candidates import Candidate
+from stillhouse.evaluation.candidate import Candidate
 from stillhouse.evaluation.latency import latency_ms
 
 ROUNDS = 3

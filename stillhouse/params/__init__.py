@@ -1,5 +1,6 @@
 """``params.yaml`` as one typed, validated model: the only place where a parameter is checked."""
 
+from stillhouse.params.devices import Device
 from stillhouse.params.learning import (
     Augment,
     Mutual,
@@ -13,7 +14,9 @@ from stillhouse.params.learning import (
     Vocabulary,
 )
 from stillhouse.params.loading import Params, check_params, load_params
+from stillhouse.params.optional import optional
 from stillhouse.params.running import (
+    DEVICE_STAGES,
     STAGES,
     Comparison,
     Compress,
@@ -29,11 +32,13 @@ from stillhouse.params.running import (
 from stillhouse.params.section import Section
 
 __all__ = [
+    "DEVICE_STAGES",
     "STAGES",
     "Augment",
     "Comparison",
     "Compress",
     "Data",
+    "Device",
     "Evaluate",
     "Flow",
     "Mutual",
@@ -54,4 +59,5 @@ __all__ = [
     "Vocabulary",
     "check_params",
     "load_params",
+    "optional",
 ]

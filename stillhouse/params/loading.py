@@ -7,7 +7,9 @@ import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from stillhouse.errors import BadInput
+from stillhouse.params.devices import Device, DeviceName
 from stillhouse.params.learning import Soften, Student, Teacher
+from stillhouse.params.optional import applied
 from stillhouse.params.running import (
     Comparison,
     Compress,
@@ -36,6 +38,7 @@ class Params(Section):
     compress: Compress
     evaluate: Evaluate
     register_: Register = Field(alias="register")
+    devices: dict[DeviceName, Device]
     tracking: Tracking
     flow: Flow
     schedule: Schedule
@@ -51,6 +54,19 @@ class Params(Section):
                 f"student.folds is {self.student.folds}, but soften.augment.folds makes {self.soften.augment.folds}"
             )
         return self
+
+    def for_device(self, name: str) -> "Params":
+        """The parameters by which the student of the device ``name`` is made.
+
+        Raises:
+            ValidationError: the device's changes do not go with the rest.
+        """
+        device, content = self.devices[name], self.model_dump(by_alias=True)
+        content["student"] = applied(self.student, device.student)
+        content["compress"] = applied(self.compress, device.compress)
+        for key in ("min_retention", "max_size_mb", "max_latency_ms"):
+            content["register"][key] = getattr(device, key)
+        return Params.model_validate(content | {"devices": {}})
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
@@ -74,9 +90,28 @@ def check_params(content: Any, where: str) -> Params:
     if not isinstance(content, dict):
         raise BadInput(f"{where} must hold keys and values, but holds {type(content).__name__}")
     try:
-        return Params.model_validate(content)
+        params = Params.model_validate(content)
     except ValidationError as error:
         raise BadInput("\n".join([f"{where}:", *map(_explain, error.errors())])) from None
+    problems = [problem for name in params.devices for problem in _problems_of(params, name)]
+    if problems:
+        raise BadInput("\n".join([f"{where}:", *problems]))
+    return params
+
+
+def _problems_of(params: Params, device: str) -> list[str]:
+    """What does not go together once the device's changes are made."""
+    try:
+        learnt = params.for_device(device).student.vocabulary
+    except ValidationError as error:
+        return [f"  devices.{device}.{_explain(problem).strip()}" for problem in error.errors()]
+    base = params.student.vocabulary
+    if learnt.size > base.size or learnt.model_copy(update={"size": base.size}) != base:
+        return [
+            f"  devices.{device}.student.vocabulary: the vocabulary is learnt once, by student.vocabulary; a device "
+            f"may only use a smaller size than its {base.size}"
+        ]
+    return []
 
 
 def _explain(problem: Any) -> str:
@@ -96,7 +131,8 @@ def _allowed_beside(location: list[Any]) -> str:
     model: Any = Params
     for part in location[:-1]:
         fields = {(field.alias or name): field for name, field in model.model_fields.items()}
-        model = next(kind for kind in _kinds(fields[part].annotation) if issubclass(kind, BaseModel))
+        if part in fields:  # else the name of a device
+            model = next(kind for kind in _kinds(fields[part].annotation) if issubclass(kind, BaseModel))
     return "Allowed here: " + ", ".join((field.alias or name) for name, field in model.model_fields.items())
 
 

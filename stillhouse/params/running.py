@@ -7,7 +7,10 @@ from pydantic import Field, StringConstraints, model_validator
 from stillhouse.params.section import Count, Fraction, Name, NotNegative, Positive, Ratio, Section
 
 STAGES = ("prepare", "control", "teacher", "soften", "student", "compress", "evaluate", "register")
-StageName = Literal["prepare", "control", "teacher", "soften", "student", "compress", "evaluate", "register"]
+DEVICE_STAGES = ("device", "deploy")  # once for each of `devices`
+StageName = Literal[
+    "prepare", "control", "teacher", "soften", "student", "compress", "evaluate", "register", "device", "deploy"
+]
 
 
 class Data(Section):
@@ -39,9 +42,12 @@ class Data(Section):
 
 
 class Compress(Section):
-    """Export and quantisation."""
+    """Export, a smaller vocabulary, quantisation."""
 
-    quantisation: Literal["int8", "none"]
+    vocabulary: Annotated[int, Field(ge=100)] | None = Field(None, description="word pieces kept; null: all")
+    quantisation: Literal["int8", "int8_dynamic", "int8_static", "fp16", "none"]
+    calibration_texts: Annotated[Count, Field(description="int8_static: training texts that show the ranges")] = 256
+    tolerance: Annotated[Ratio, Field(description="accuracy on validation that a step may cost, or it is refused")]
     parity: Annotated[Ratio, Field(description="least agreement with the trained student")]
 
 
@@ -78,7 +84,7 @@ class Flow(Section):
 
     @model_validator(mode="after")
     def _every_stage(self) -> "Flow":
-        if missing := [name for name in STAGES if name not in self.timeout_minutes]:
+        if missing := [name for name in STAGES + DEVICE_STAGES if name not in self.timeout_minutes]:
             raise ValueError(f"flow.timeout_minutes lacks {', '.join(missing)}")
         return self
 

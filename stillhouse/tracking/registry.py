@@ -13,9 +13,24 @@ from mlflow.tracking import MlflowClient
 
 from stillhouse.tracking.runs import Run
 
-CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL_TAG = "stillhouse.model_md5"
 REQUIREMENTS = ["mlflow", "onnxruntime", "tokenizers", "numpy", "pandas"]
+
+
+@dataclass(frozen=True)
+class Aliases:
+    """What points to the newest version, and to the best that passed its gate."""
+
+    challenger: str
+    champion: str
+
+
+PIPELINE = Aliases("challenger", "champion")
+
+
+def aliases_of(device: str) -> Aliases:
+    """A device's own aliases: its name is that of the version to serve there."""
+    return Aliases(f"{device}-challenger", device)
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,9 @@ def fetch_model(version: Version, folder: Path) -> Path:
     return Path(found) / "artifacts" / "model"
 
 
-def register_model(run: Run, model: Path, name: str, examples: list[str], tags: dict[str, str]) -> Version:
+def register_model(
+    run: Run, model: Path, name: str, examples: list[str], tags: dict[str, str], aliases: Aliases
+) -> Version:
     """Log ``model`` (a folder written by the compress stage) with ``run`` and register it as a new version.
 
     The version carries its signature, an input example, and the packages it needs, which are neither torch
@@ -87,17 +104,21 @@ def register_model(run: Run, model: Path, name: str, examples: list[str], tags: 
         )
     client = MlflowClient()
     created = mlflow.register_model(logged.model_uri, name, tags=tags)
-    client.set_registered_model_alias(name, CHALLENGER, created.version)
-    return Version(name, int(created.version), (CHALLENGER,))
+    client.set_registered_model_alias(name, aliases.challenger, created.version)
+    return Version(name, int(created.version), (aliases.challenger,))
 
 
-def promote(version: Version) -> None:
-    """Point ``@champion`` at ``version``, which is then no longer the challenger."""
+def promote(version: Version, aliases: Aliases) -> None:
+    """Make ``version`` the champion, which is then no longer the challenger."""
     client = MlflowClient()
-    client.set_registered_model_alias(version.name, CHAMPION, str(version.number))
-    client.delete_registered_model_alias(version.name, CHALLENGER)
+    client.set_registered_model_alias(version.name, aliases.champion, str(version.number))
+    if aliases.challenger in version.aliases:
+        client.delete_registered_model_alias(version.name, aliases.challenger)
 
 
-def describe(version: Version, text: str) -> None:
-    """Set the version's description (Markdown)."""
-    MlflowClient().update_model_version(version.name, str(version.number), text)
+def describe(version: Version, text: str, tags: dict[str, str]) -> None:
+    """Set the version's description (Markdown) and further tags."""
+    client, number = MlflowClient(), str(version.number)
+    client.update_model_version(version.name, number, text)
+    for key, value in tags.items():
+        client.set_model_version_tag(version.name, number, key, value)

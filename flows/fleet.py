@@ -1,0 +1,59 @@
+"""The devices' part of the flow ``distillation``: a student for each, registered and judged, and their report."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from stillhouse.params import Params
+from tasks import deploy, device
+from tasks.runner import Outcome, prefect_task
+from tasks.stage import OUTPUTS
+
+
+def run_fleet(params: Params, outcomes: dict[str, Outcome], seconds: dict[str, float]) -> dict[str, Any]:
+    """Make the students of all devices, as many at once as there are places on the GPU, then deploy each alone.
+
+    Nothing else runs while a device's latency is measured. ``outcomes`` and ``seconds`` are added to.
+    """
+    from stillhouse.evaluation.fleet import fleet_table, read_fleet, write_fleet
+
+    names, start = list(params.devices), time.perf_counter()
+    made = prefect_task(device.STAGE, params.flow).map(instance=names).result()
+    outcomes |= {device.STAGE.of(name).address: outcome for name, outcome in zip(names, made, strict=True)}
+    seconds["device"] = time.perf_counter() - start
+    start = time.perf_counter()
+    for name in names:
+        run = prefect_task(deploy.STAGE, params.flow)
+        outcome = run(force=_is_unregistered(name), instance=name)
+        if _is_untimed(name):
+            outcome = run(force=True, instance=name)
+        outcomes[deploy.STAGE.of(name).address] = outcome
+    seconds["deploy"] = time.perf_counter() - start
+    fleet = read_fleet(OUTPUTS, params.devices)
+    speed = json.loads((OUTPUTS / "evaluate" / "speed.json").read_text(encoding="utf-8"))["models"]
+    models = json.loads((OUTPUTS / "evaluate" / "metrics.json").read_text(encoding="utf-8"))["models"]
+    others = {name: models[name] | speed[name] for name in ("teacher", "compressed student", "TF-IDF + SVM")}
+    files = write_fleet(OUTPUTS / "fleet", params.register_.name, fleet, others)
+    return {"table": fleet_table(fleet), "files": files, "report": str(files[0].resolve())}
+
+
+def _is_unregistered(name: str) -> bool:
+    from stillhouse.tracking.registry import get_version
+
+    file = deploy.STAGE.of(name).folder / "receipt.json"
+    if not file.exists():
+        return False
+    receipt = json.loads(file.read_text(encoding="utf-8"))
+    return get_version(receipt["name"], receipt["version"]) is None
+
+
+def _is_untimed(name: str) -> bool:
+    """Whether the timings, which DVC does not keep, are gone or of another model."""
+    folder: Path = deploy.STAGE.of(name).folder
+    if not (folder / "speed.json").exists():
+        return True
+    timed, receipt = (
+        json.loads((folder / file).read_text(encoding="utf-8")) for file in ("speed.json", "receipt.json")
+    )
+    return bool(timed["model_md5"] != receipt["model_md5"])

@@ -1,0 +1,108 @@
+"""From a trained student to the folder that is served, a step at a time, each held to what it may cost."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from tokenizers import Tokenizer
+
+from stillhouse.compression.export import export_onnx
+from stillhouse.compression.parity import Reference
+from stillhouse.compression.quantise import KINDS
+from stillhouse.compression.vocabulary import prune_vocabulary
+from stillhouse.data.encoded import encode_texts
+from stillhouse.errors import StillhouseError
+from stillhouse.models.students.student import Student
+from stillhouse.params import Compress
+
+CALIBRATION_BATCH = 16
+
+
+class Ladder:
+    """The steps so far: ``numbers`` are the same on every run, ``docs_per_s`` is of this machine now."""
+
+    def __init__(self, student: Student, tolerance: float, validation: Dataset) -> None:
+        self.numbers: dict[str, dict[str, Any]] = {}
+        self.docs_per_s: dict[str, float] = {}
+        self.kept, self.last = Path(), ""
+        self._reference, self._tolerance = Reference.of(student, validation), tolerance
+
+    def step(self, name: str, folder: Path) -> None:
+        """Measure what the step ``name`` made, and keep it unless it costs too much."""
+        told, speed = self._reference.compare(folder)
+        before = self.numbers["float32"]["accuracy"] if self.last else told["accuracy"]
+        lost = before - told["accuracy"]
+        refused = lost > self._tolerance + 1e-9
+        self.numbers[name], self.docs_per_s[name] = told | {"refused": int(refused)}, speed
+        if refused:
+            print(
+                f"{name} refused: it costs {lost:.2%} of accuracy on {len(self._reference.labels)} validation texts; "
+                f"compress.tolerance allows {self._tolerance:.2%}"
+            )
+        else:
+            self.kept, self.last = folder, name
+
+
+def compress_student(
+    student: Student, settings: Compress, train: Dataset, validation: Dataset, scratch: Path, out: Path
+) -> Ladder:
+    """Write ``model.onnx``, ``tokenizer.json`` and ``config.json`` into ``out``.
+
+    A step after which the accuracy on ``validation`` is more than ``settings.tolerance`` below that of the trained
+    student is refused: its numbers are kept, and the next step works on what there was before it.
+
+    Args:
+        student: the trained student.
+        settings: which steps, and what they may cost.
+        train: texts to calibrate on.
+        validation: texts to compare on.
+        scratch: an empty folder for what lies between the steps.
+        out: the folder to make.
+
+    Raises:
+        StillhouseError: the result agrees with the trained student less than ``settings.parity``.
+    """
+    length, ladder = student.settings.max_length, Ladder(student, settings.tolerance, validation)
+    config = json.dumps({"labels": student.label_names, "max_length": length}, indent=2) + "\n"
+
+    def folder(name: str, tokenizer: Tokenizer) -> Path:
+        made = scratch / name
+        made.mkdir()
+        tokenizer.no_truncation()
+        tokenizer.save(str(made / "tokenizer.json"))
+        (made / "config.json").write_text(config, encoding="utf-8")
+        return made
+
+    tokenizer = student.tokenizer
+    made = folder("float32", tokenizer)
+    export_onnx(student, made / "model.onnx")
+    ladder.step("float32", made)
+    if settings.vocabulary is not None and settings.vocabulary < tokenizer.get_vocab_size():
+        smaller = prune_vocabulary(made / "model.onnx", scratch / "pruned.onnx", tokenizer, settings.vocabulary)
+        made = folder(f"{settings.vocabulary} word pieces", smaller)
+        (scratch / "pruned.onnx").replace(made / "model.onnx")
+        ladder.step(made.name, made)
+    if settings.quantisation != "none":
+        source = ladder.kept / "model.onnx"
+        tokenizer = Tokenizer.from_file(str(ladder.kept / "tokenizer.json"))
+        made = folder(settings.quantisation, tokenizer)
+        chosen = train.select(range(min(settings.calibration_texts, len(train))))
+        encoded = encode_texts([chosen], tokenizer, length, scratch / "calibration")
+        starts = range(0, len(chosen), CALIBRATION_BATCH)
+        rows = [np.arange(start, min(start + CALIBRATION_BATCH, len(chosen))) for start in starts]
+        batches = [encoded.padded(batch) for batch in rows]
+        KINDS[settings.quantisation](source, made / "model.onnx", batches)
+        ladder.step(made.name, made)
+    same, difference = (ladder.numbers[ladder.last][key] for key in ("agreement", "largest_difference"))
+    if same < settings.parity:
+        raise StillhouseError(
+            f"The compressed student ({ladder.last}) answers as the trained one on only {same:.1%} of "
+            f"{len(validation)} validation texts; compress.parity asks for {settings.parity:.1%} (largest difference "
+            f"of a probability: {difference:.3f}). Compress it less (compress.vocabulary, compress.quantisation), or "
+            "lower compress.parity."
+        )
+    shutil.copytree(ladder.kept, out)
+    return ladder

@@ -1,0 +1,66 @@
+"""Stage ``deploy``: a device's student on the test set and under the device's threads, registered, and judged."""
+
+import csv
+import json
+import os
+import sys
+
+from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_json
+
+STAGE = Stage("deploy", retries=True)
+
+
+def deploy(context: Context) -> Metrics:
+    """Write ``receipt.json``, and ``speed.json`` about this machine, which DVC does not keep.
+
+    The version carries the tag ``device``; the alias named after the device is moved to it if it passes the gate.
+    """
+    name = context.instance
+    device, params = context.params.devices[name], context.params.for_device(name)
+    os.environ["RAYON_NUM_THREADS"] = str(device.threads)  # tokenizers reads it when it first has many texts
+
+    import numpy as np
+
+    from stillhouse.classifier import Classifier
+    from stillhouse.data.splits import label_names, labels_of, read_split
+    from stillhouse.evaluation.candidate import Candidate, weight_of
+    from stillhouse.evaluation.quality import quality
+    from stillhouse.evaluation.speed import measure_speed
+    from stillhouse.provenance import folder_md5
+    from stillhouse.tracking.registry import aliases_of
+    from tasks.registering import Case, register_and_judge
+
+    model = OUTPUTS / "device" / name / "model"
+    test = read_split(OUTPUTS / "prepare" / "test.arrow")
+    context.run.dataset(OUTPUTS / "prepare" / "test.arrow", "test")
+    texts, labels, names = list(test["text"]), labels_of(test), label_names(test)
+    candidate = Candidate(name, Classifier.load(model, device.threads).predict_proba, weight_of(model))
+    scores, speed = measure_speed([candidate], texts)
+    with (OUTPUTS / "evaluate" / "answers.csv").open(newline="", encoding="utf-8") as file:
+        scores["teacher"] = np.array([names.index(row["teacher"]) for row in csv.DictReader(file)])
+    sizes = {name: candidate.bytes, "teacher": 0}
+    result = quality(labels, scores, sizes, params.evaluate.bootstrap, params.seed)[name]
+    case = Case(
+        model,
+        params.register_,
+        f"devices.{name}",
+        aliases_of(name),
+        result,
+        json.loads((OUTPUTS / "evaluate" / "metrics.json").read_text(encoding="utf-8"))["models"]["teacher"],
+        speed[name]["latency_ms"],
+        texts,
+        labels,
+        names,
+        {"device": name},
+    )
+    version, verdict = register_and_judge(context, case)
+    receipt = {"name": params.register_.name, "version": version.number, "model_md5": folder_md5(model)}
+    write_json(context.out / "receipt.json", receipt)
+    told = speed[name] | {"threads": device.threads, "reasons": verdict.reasons}
+    write_json(context.out / "speed.json", {"model_md5": receipt["model_md5"], **told})
+    context.run.metrics({"speed": speed[name]})
+    return {**result, "version": version.number, "passed": int(verdict.passed)}
+
+
+if __name__ == "__main__":
+    STAGE.of(sys.argv[1]).command(deploy)

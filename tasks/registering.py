@@ -1,0 +1,85 @@
+"""What the stages ``register`` and ``deploy`` share: a version for the files, the gate, and the aliases."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stillhouse.evaluation.gate import Verdict, judge
+from stillhouse.params import Register
+from stillhouse.tracking import registry
+from tasks.stage import OUTPUTS, Context
+
+
+@dataclass(frozen=True)
+class Case:
+    """A compressed student and what it is held against.
+
+    ``section`` of ``params.yaml`` holds the gate; ``student`` and ``teacher`` are their numbers on the test set,
+    ``texts``, ``labels`` and ``names`` the test set itself; ``tags`` are added to the version's evidence.
+    """
+
+    model: Path
+    gate: Register
+    section: str
+    aliases: registry.Aliases
+    student: dict[str, Any]
+    teacher: dict[str, Any]
+    latency_ms: float
+    texts: list[str]
+    labels: np.ndarray
+    names: list[str]
+    tags: dict[str, str]
+
+
+def register_and_judge(context: Context, case: Case) -> tuple[registry.Version, Verdict]:
+    """Register the case's files, unless a version holds them already, and promote it if it passes its gate."""
+    from stillhouse.provenance import folder_md5
+
+    digest, name = folder_md5(case.model), case.gate.name
+    version = registry.find_version(name, digest)
+    if version is None:
+        examples = [text[:500] for text in case.texts[:3]]
+        evidence = _evidence(context, digest, case.student) | case.tags
+        version = registry.register_model(context.run, case.model, name, examples, evidence, case.aliases)
+    champion = registry.version_of(name, case.aliases.champion)
+    rival = None if champion is None or champion.number == version.number else champion
+    accuracy = _accuracy_of(rival, case) if rival else None
+    verdict = judge(case.gate, case.student, case.teacher, case.latency_ms, accuracy, case.section)
+    if verdict.passed and (champion is None or champion.number != version.number):
+        registry.promote(version, case.aliases)
+    elif not verdict.passed and champion is not None and champion.number == version.number:
+        print(f"the present {case.aliases.champion} no longer passes the gate; it stays until another one does")
+    standing = f"{'Passed' if verdict.passed else 'Did not pass'} the gate of {case.section}"
+    registry.describe(version, f"{standing}:\n\n" + "\n".join(f"- {reason}" for reason in verdict.reasons), case.tags)
+    print(f"{name} version {version.number}: {standing[0].lower() + standing[1:]}", *verdict.reasons, sep="\n  ")
+    return version, verdict
+
+
+def _evidence(context: Context, digest: str, student: dict[str, Any]) -> dict[str, str]:
+    from stillhouse.provenance import file_md5, folder_md5, git_commit, lock_md5
+    from stillhouse.tracking.runs import find_run
+
+    experiment = context.params.tracking.experiment
+    return {
+        registry.MODEL_TAG: digest,
+        "git.commit": git_commit(),
+        "dvc.lock_md5": lock_md5(),
+        "data.train_md5": file_md5(OUTPUTS / "prepare" / "train.arrow"),
+        "data.test_md5": file_md5(OUTPUTS / "prepare" / "test.arrow"),
+        "run.teacher": find_run(experiment, "teacher", folder_md5(OUTPUTS / "teacher")) or "",
+        "test.accuracy": f"{student['accuracy']:.4f}",
+        "test.macro_f1": f"{student['macro_f1']:.4f}",
+        "test.teacher_agreement": f"{student['teacher_agreement']:.4f}",
+    }
+
+
+def _accuracy_of(version: registry.Version, case: Case) -> float:
+    from stillhouse.classifier import Classifier
+
+    with tempfile.TemporaryDirectory() as scratch:
+        answers = Classifier.load(registry.fetch_model(version, Path(scratch))).predict(case.texts)
+    right = sum(case.names[label] == answer for label, answer in zip(case.labels, answers, strict=True))
+    return float(right / len(answers))

@@ -1,0 +1,99 @@
+"""Compression: each step measured, refused where it costs too much, and the result held to the trained student."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+from conftest import ROOT
+
+from stillhouse.classifier import Classifier
+from stillhouse.compression.quantise import KINDS
+from stillhouse.compression.steps import compress_student
+from stillhouse.data.splits import read_split
+from stillhouse.data.vocabulary import learn_vocabulary, load_vocabulary, truncate_vocabulary
+from stillhouse.errors import StillhouseError
+from stillhouse.models.students.student import load_student
+from stillhouse.params import Vocabulary, load_params
+
+DEFAULT = load_params(ROOT / "params.yaml").compress
+
+
+@pytest.fixture
+def compress(finished, tmp_path):
+    """Compress the finished project's student with some settings; the ladder and the folder."""
+    outputs = finished.folder / "outputs"
+    train, validation = (read_split(outputs / "prepare" / f"{name}.arrow") for name in ("train", "validation"))
+
+    def run(change=lambda student: None, **settings):
+        student = load_student(outputs / "student" / "model")
+        if vocabulary := settings.get("vocabulary"):  # the student itself is not to forget its words
+            assert vocabulary < student.tokenizer.get_vocab_size()
+        change(student)
+        scratch = tmp_path / f"scratch-{len(list(tmp_path.iterdir()))}"
+        scratch.mkdir()
+        chosen = DEFAULT.model_copy(update=settings)
+        ladder = compress_student(student, chosen, train, validation, scratch, scratch / "model")
+        return ladder, scratch / "model"
+
+    return run
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "none"])
+def test_every_quantisation_answers_as_the_trained_student(compress, kind):
+    ladder, model = compress(quantisation=kind)
+    assert ladder.last == (kind if kind != "none" else "float32")
+    told = ladder.numbers[ladder.last]
+    assert told["agreement"] >= 0.97 and told["largest_difference"] < 0.1
+    assert told["bytes"] == sum(file.stat().st_size for file in model.iterdir())
+    if kind != "none":
+        size = {name: told["bytes"] for name, told in ladder.numbers.items()}
+        assert size[kind] < size["float32"]
+    texts = ["goal match team", "flour butter oven", "rain wind storm"]
+    assert list(Classifier.load(model).predict(texts)) == ["sport", "cooking", "weather"]
+
+
+def test_what_is_served_is_int8(finished):
+    model = finished.folder / "outputs" / "compress" / "model" / "model.onnx"
+    session = onnxruntime.InferenceSession(str(model))
+    assert [node.type for node in session.get_inputs()] == ["tensor(int64)"]
+    told = json.loads((finished.folder / "outputs" / "compress" / "metrics.json").read_text())
+    assert told["kept"] == "int8_static" and list(told["steps"]) == ["float32", "int8_static"]
+    assert b"QuantizeLinear" in model.read_bytes()
+
+
+def test_a_vocabulary_cut_short_is_the_one_that_learning_would_have_stopped_at():
+    texts = ["the cat sat on the mat"] * 5 + ["the hat of the cat"] * 3 + ["a bat and a rat"] * 4
+    settings = Vocabulary(size=100, min_frequency=1, lowercase=True)
+    whole = learn_vocabulary(texts, settings)
+    for size in (28, 24, 20):
+        stopped = learn_vocabulary(texts, settings.model_construct(size=size, min_frequency=1, lowercase=True))
+        cut = truncate_vocabulary(whole, size)
+        assert cut.get_vocab() == stopped.get_vocab() and cut.get_vocab_size() == size
+        assert cut.encode("the cat that sat").ids == stopped.encode("the cat that sat").ids
+    letters = truncate_vocabulary(whole, 1)
+    assert letters.encode("tac").tokens == ["t", "a", "c"]
+
+
+def test_a_pruned_vocabulary_gives_a_smaller_student_that_still_reads(compress, finished):
+    whole = load_vocabulary(finished.folder / "outputs" / "control" / "model" / "tokenizer.json").get_vocab_size()
+    ladder, model = compress(vocabulary=whole - 20, quantisation="none", tolerance=1.0, parity=0.0)
+    assert ladder.last == f"{whole - 20} word pieces"
+    assert ladder.numbers[ladder.last]["bytes"] < ladder.numbers["float32"]["bytes"]
+    probabilities = Classifier.load(model).predict_proba(["goal match team", "", "zzz"])
+    assert probabilities.shape == (3, 3) and np.isfinite(probabilities).all()
+
+
+def test_a_step_that_costs_more_than_the_tolerance_is_refused_with_its_numbers(compress, capsys):
+    ladder, model = compress(vocabulary=100, quantisation="int8", tolerance=0.0)
+    lost = ladder.numbers["100 word pieces"]
+    assert lost["refused"] == 1 and lost["accuracy"] < ladder.numbers["float32"]["accuracy"]
+    assert "100 word pieces refused: it costs" in capsys.readouterr().out
+    # What follows is made of what was there before.
+    assert ladder.last == "int8" and ladder.numbers["int8"]["refused"] == 0
+    assert Classifier.load(model).tokenizer.get_vocab_size() > 100
+
+
+def test_a_result_that_answers_otherwise_than_the_trained_student_is_an_error(compress):
+    with pytest.raises(StillhouseError, match="compress.parity asks for 100.0%"):
+        compress(vocabulary=100, quantisation="none", tolerance=1.0, parity=1.0)
