@@ -5,17 +5,20 @@ label out; then the compressed student is started cold, and given 1, 10 and 100 
 ``benchmarks/SPEED.md`` keeps what was measured.
 """
 
-import os
+import re
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 from benchmarks.peers import model2vec_pipeline
 from stillhouse.classifier import Classifier
@@ -30,7 +33,7 @@ from stillhouse.evaluation.candidates import (
 from stillhouse.evaluation.report import as_markdown, machine
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.models.students.student import load_student
-from stillhouse.models.teacher import load_teacher
+from stillhouse.models.teacher import Teacher, load_teacher
 from stillhouse.params import load_params
 
 REPEATS = (1, 10, 100)
@@ -42,22 +45,19 @@ print(time.perf_counter() - start)
 """
 
 
-class TeacherInt8:
-    """The teacher as its users would serve it: ONNX, dynamic int8, batches sorted by length."""
+class Int8:
+    """A teacher's network as its users would serve it, ONNX in dynamic int8, called as the PyTorch one is."""
 
-    def __init__(self, folder: Path, max_length: int, batch_size: int, scratch: Path) -> None:
-        teacher = load_teacher(folder, max_length, torch.device("cpu"))
-        self.tokenizer, self.max_length, self.batch_size = teacher.tokenizer, max_length, batch_size
-        example = self.tokenizer(["one", "one two"], padding=True, return_tensors="pt")
-        self.names = list(example)
-        network = _Logits(teacher.model, self.names).eval()
-        axes = {name: {0: "batch", 1: "length"} for name in self.names}
+    def __init__(self, teacher: Teacher, scratch: Path) -> None:
+        example = teacher.tokenizer(["one", "one two"], padding=True, return_tensors="pt")
+        names = list(example)
+        axes = {name: {0: "batch", 1: "length"} for name in names}
         plain, file = scratch / "teacher.onnx", scratch / "teacher-int8.onnx"
         torch.onnx.export(
-            network,
-            tuple(example[name] for name in self.names),
+            _Logits(teacher.model, names).eval(),
+            tuple(example[name] for name in names),
             str(plain),
-            input_names=self.names,
+            input_names=names,
             output_names=["logits"],
             dynamic_axes=axes | {"logits": {0: "batch"}},
             opset_version=OPSET,
@@ -66,18 +66,14 @@ class TeacherInt8:
         quantize_dynamic(plain, file, weight_type=QuantType.QInt8)
         self.bytes = file.stat().st_size
         self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        self.config, self.device = teacher.model.config, torch.device("cpu")
 
-    def predict(self, texts: Sequence[str]) -> np.ndarray:
-        """Class numbers (texts,)."""
-        tokens = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)
-        order = np.argsort([-len(ids) for ids in tokens["input_ids"]], kind="stable")
-        result = np.empty(len(texts), np.int64)
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
-            batch = self.tokenizer.pad({key: [tokens[key][row] for row in rows] for key in self.names})
-            inputs = {key: np.array(batch[key], np.int64) for key in self.names}
-            result[rows] = self.session.run(None, inputs)[0].argmax(1)
-        return result
+    def eval(self) -> None:
+        """It always is."""
+
+    def __call__(self, output_hidden_states: bool = False, **batch: torch.Tensor) -> SequenceClassifierOutput:
+        logits = self.session.run(None, {name: tensor.numpy() for name, tensor in batch.items()})[0]
+        return SequenceClassifierOutput(logits=torch.from_numpy(logits))
 
 
 class _Logits(torch.nn.Module):
@@ -95,7 +91,9 @@ def models(outputs: Path, scratch: Path) -> list[Candidate]:
     batch, length = params.evaluate.batch_size, params.teacher.max_length
     train = read_split(outputs / "prepare" / "train.arrow")
     folder, compressed = outputs / "teacher" / "model", outputs / "compress" / "model"
-    int8 = TeacherInt8(folder, length, batch, scratch)
+    teacher = load_teacher(folder, length, torch.device("cpu"))
+    int8 = Int8(teacher, scratch)
+    served = Teacher(int8, teacher.tokenizer, length)
     plain = scratch / "student"
     plain.mkdir()
     for name in ("tokenizer.json", "config.json"):
@@ -111,7 +109,7 @@ def models(outputs: Path, scratch: Path) -> list[Candidate]:
 
     return [
         teacher_candidate(folder, length, batch),
-        Candidate("teacher, ONNX int8", int8.predict, int8.bytes),
+        Candidate("teacher, ONNX int8", lambda texts: served.logits(texts, batch), int8.bytes),
         Candidate("student, ONNX float32", floats.predict, floats.bytes),
         compressed_candidate(compressed),
         svm_candidate(list(train["text"]), labels_of(train), params.seed),
@@ -129,41 +127,42 @@ def scale(model: Path, texts: Sequence[str], scratch: Path) -> list[list[str]]:
         with file.open("w", encoding="utf-8") as lines:
             for _ in range(times):
                 lines.write(block)
-        seconds, memory = _child([sys.executable, "-m", "stillhouse.predict", str(model), str(file)])
+        seconds, memory, _ = _child([sys.executable, "-m", "stillhouse.predict", str(model), str(file)], scratch)
         count = times * len(texts)
         rows.append([f"{count:,}", f"{seconds:.2f}", f"{count / seconds:,.0f}", f"{memory:,.0f}"])
     return rows
 
 
-def cold_start(model: Path) -> list[list[str]]:
+def cold_start(model: Path, scratch: Path) -> list[list[str]]:
     """Import to first answer, and the whole process with its peak memory; the best of five, as table rows."""
-    runs = []
-    read, write = os.pipe()
-    for _ in range(5):
-        seconds, memory = _child([sys.executable, "-c", COLD.format(model=str(model))], write)
-        runs.append((float(os.read(read, 100)), seconds, memory))
-    inner, whole, memory = map(min, zip(*runs, strict=True))
+    command = [sys.executable, "-c", COLD.format(model=str(model))]
+    runs = [_child(command, scratch) for _ in range(5)]
+    inner, whole, memory = min(float(out) for *_, out in runs), min(run[0] for run in runs), min(run[1] for run in runs)
     return [
         ["import to first answer s", "whole process s", "peak memory MB"],
         [f"{inner:.2f}", f"{whole:.2f}", f"{memory:.0f}"],
     ]
 
 
-def _child(command: list[str], output: int | None = None) -> tuple[float, float]:
-    """Seconds and peak resident megabytes of a process."""
+def _child(command: list[str], scratch: Path) -> tuple[float, float, str]:
+    """Seconds, peak resident megabytes (Linux' VmHWM, read until the end) and output of a process."""
+    peak, output = 0.0, scratch / "output"
     start = time.perf_counter()
-    with Path(os.devnull).open("wb") as nowhere:
-        actions = [(os.POSIX_SPAWN_DUP2, nowhere.fileno() if output is None else output, 1)]
-        actions.append((os.POSIX_SPAWN_DUP2, nowhere.fileno(), 2))
-        process = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
-    _, status, usage = os.wait4(process, 0)
-    if status:
-        raise RuntimeError(f"{' '.join(command[:4])} ended with status {status}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+    with output.open("w") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            with suppress(OSError):
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                found = re.search(r"VmHWM:\s+(\d+) kB", status)
+                peak = max(peak, int(found[1]) / 1024 if found else 0.0)
+            time.sleep(0.005)
+        seconds = time.perf_counter() - start
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command[:4])} ended with status {process.returncode}")
+    return seconds, peak, output.read_text() if output.stat().st_size < 1000 else ""
 
 
 def main() -> None:
-    """Measure and print; ``benchmarks/results/speed.json`` keeps the numbers."""
+    """Measure and print."""
     outputs = Path(sys.argv[1] if len(sys.argv) > 1 else "outputs")
     texts = list(read_split(outputs / "prepare" / "test.arrow")["text"])
     model = outputs / "compress" / "model"
@@ -188,7 +187,7 @@ def main() -> None:
         parts = [
             machine(),
             as_markdown(rows),
-            as_markdown(cold_start(model)),
+            as_markdown(cold_start(model, scratch)),
             as_markdown(scale(model, texts, scratch)),
         ]
     head = "# Speed\n\nWritten by `python -m benchmarks.speed`; do not edit."

@@ -7,7 +7,6 @@ test texts are the same for all, and so are the data's splits.
 import base64
 import csv
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -60,14 +59,16 @@ def comparison() -> dict[str, Any] | State[Any]:
 
 
 def _compare(params: Params) -> dict[str, Any]:
-    from stillhouse.evaluation.comparison import Arm, compare, draw, tables
+    from stillhouse.evaluation import plots
+    from stillhouse.evaluation.comparison import Arm, compare, tables
     from stillhouse.evaluation.report import as_markdown
-    from stillhouse.tracking.runs import flow_run, tracking_uri
+    from stillhouse.tracking.runs import environment, flow_run, tracking_uri
 
     ensure_gpu_limit(params.flow.gpu_slots)
     experiment, seeds = params.tracking.experiment, params.comparison.seeds
-    with flow_run(experiment, runtime.name or "comparison", runtime.id or "") as parent:
-        os.environ["MLFLOW_TRACKING_URI"] = tracking_uri()  # the copies track into this project's store
+    # The copies track into this project's store.
+    store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
+    with store, flow_run(experiment, runtime.name or "comparison", runtime.id or "") as parent:
         parent.params({"comparison": params.comparison.model_dump(), "student": params.student.model_dump()})
         answers: dict[tuple[str, int], dict[str, list[str]]] = {}
         for seed in seeds:
@@ -82,7 +83,7 @@ def _compare(params: Params) -> dict[str, Any]:
         folder = OUTPUTS / "comparison"
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "comparison.json", result)
-        draw(result, folder / "comparison.png")
+        plots.arms(result["arms"], result["differences"], folder / "comparison.png")
         head = f"{len(seeds)} seeds, {result['texts']} test texts, teacher.regularise: {result['regularise']}"
         markdown = "\n\n".join([head, *map(as_markdown, tables(result))])
         (folder / "comparison.md").write_text(markdown + "\n", encoding="utf-8")

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from stillhouse.evaluation.comparison import Arm, compare, draw, tables
+from stillhouse.evaluation import plots
+from stillhouse.evaluation.comparison import Arm, compare, tables
 
 
 def arm(name, *shares, texts=400):
@@ -27,7 +28,7 @@ def test_means_spreads_error_ratios_and_paired_differences(tmp_path):
     told, differences = tables(result)
     assert told[2] == ["student", "85.00 %", "7.07", "1.50"]
     assert differences[1][:2] == ["student - teacher", "-5.00"] and differences[1][3] == "-10.00, +0.00"
-    draw(result, tmp_path / "figure.png")
+    plots.arms(result["arms"], result["differences"], tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 

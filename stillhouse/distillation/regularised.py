@@ -37,8 +37,7 @@ class ReversedTeacher(nn.Module):
         hint: Tensor | None = None,
     ) -> SequenceClassifierOutput:
         """As the teacher's own; ``hint`` holds the simple model's logits (batch, classes), in training only."""
-        logits = _logits(self.teacher, input_ids, attention_mask, token_type_ids)
-        loss = None if labels is None else functional.cross_entropy(logits, labels)
+        logits, loss = _taught_by_labels(self.teacher, input_ids, attention_mask, token_type_ids, labels)
         if loss is not None and hint is not None and labels is not None:
             soft = hinton(logits, hint, labels, self.temperature).mean()
             loss = (1 - self.ratio) * loss + self.ratio * soft
@@ -67,8 +66,7 @@ class MutualTeacher(nn.Module):
         row: Tensor | None = None,
     ) -> SequenceClassifierOutput:
         """As the teacher's own; ``row`` (batch,) are rows of the training texts, in training only."""
-        logits = _logits(self.teacher, input_ids, attention_mask, token_type_ids)
-        loss = None if labels is None else functional.cross_entropy(logits, labels)
+        logits, loss = _taught_by_labels(self.teacher, input_ids, attention_mask, token_type_ids, labels)
         if loss is not None and row is not None and labels is not None:
             ids = torch.from_numpy(self.texts.padded(row.cpu().numpy())).to(logits.device)
             answers = self.peer(ids)
@@ -81,11 +79,15 @@ class MutualTeacher(nn.Module):
         return (1 - self.ratio) * hard + self.ratio * soft
 
 
-def _logits(teacher: nn.Module, ids: Tensor, mask: Tensor, kinds: Tensor | None) -> Tensor:
+def _taught_by_labels(
+    teacher: nn.Module, ids: Tensor, mask: Tensor, kinds: Tensor | None, labels: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """The teacher's logits, and its cross entropy where there are labels."""
     inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask}
     if kinds is not None:
         inputs["token_type_ids"] = kinds
-    return teacher(**inputs).logits.float()
+    logits = teacher(**inputs).logits.float()
+    return logits, None if labels is None else functional.cross_entropy(logits, labels)
 
 
 def parameter_groups(model: nn.Module, learning_rate: float, weight_decay: float, peer_rate: float) -> list[dict]:

@@ -1,12 +1,10 @@
 """Arms of an experiment on the same test texts over several seeds: table, differences, figure."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stillhouse.evaluation import plots
 from stillhouse.evaluation.significance import bootstrap_interval
 
 
@@ -72,8 +70,3 @@ def tables(result: dict[str, Any]) -> tuple[list[list[str]], list[list[str]]]:
         seeds = ", ".join(f"{100 * value:+.2f}" for value in gap["seeds"])
         differences.append([name, f"{100 * gap['accuracy']:+.2f}", interval, seeds])
     return arms, differences
-
-
-def draw(result: dict[str, Any], file: Path) -> None:
-    """The arms as dots, one a seed, with their means; the differences with their intervals."""
-    plots.arms(result["arms"], result["differences"], file)
