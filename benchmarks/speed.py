@@ -72,6 +72,7 @@ class Int8:
         """It always is."""
 
     def __call__(self, output_hidden_states: bool = False, **batch: torch.Tensor) -> SequenceClassifierOutput:
+        """Logits of a padded batch."""
         logits = self.session.run(None, {name: tensor.numpy() for name, tensor in batch.items()})[0]
         return SequenceClassifierOutput(logits=torch.from_numpy(logits))
 

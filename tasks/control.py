@@ -14,7 +14,7 @@ def control(context: Context) -> Metrics:
     from stillhouse.data.vocabulary import learn_vocabulary
     from stillhouse.distillation.checkpoints import clear_scratch
     from stillhouse.distillation.hints import write_hints
-    from stillhouse.distillation.student import best_epoch, fit_student
+    from stillhouse.distillation.student import fit_student
     from stillhouse.models.students.student import save_student
 
     data, params = OUTPUTS / "prepare", context.params
@@ -22,12 +22,12 @@ def control(context: Context) -> Metrics:
     train = read_split(data / "train.arrow")
     texts = (text for batch in train.iter(1000) for text in batch["text"])
     tokenizer = learn_vocabulary(texts, params.student.vocabulary)
-    student, history = fit_student("control", params, data, tokenizer, device=context.device, log=context.run)
+    student, history, kept = fit_student("control", params, data, tokenizer, device=context.device, log=context.run)
     save_student(student, context.out / "model")
     write_hints(params.teacher.regularise, student, train, context.out / "hints")
     write_csv(context.out / "training.csv", history)
     clear_scratch("control")
-    return {"vocabulary": tokenizer.get_vocab_size(), **best_epoch(history)}
+    return {"vocabulary": tokenizer.get_vocab_size(), **kept}
 
 
 if __name__ == "__main__":

@@ -15,14 +15,14 @@ def device(context: Context) -> Metrics:
     from stillhouse.data.splits import read_split
     from stillhouse.data.vocabulary import load_vocabulary, truncate_vocabulary
     from stillhouse.distillation.checkpoints import clear_scratch
-    from stillhouse.distillation.student import best_epoch, fit_student
+    from stillhouse.distillation.student import fit_student
     from stillhouse.models.inherit import starting_from
 
     params, data = context.params.for_device(context.instance), OUTPUTS / "prepare"
     context.run.dataset(data / "train.arrow", "train")
     learnt = load_vocabulary(OUTPUTS / "control" / "model" / "tokenizer.json")
     tokenizer = truncate_vocabulary(learnt, params.student.vocabulary.size)
-    student, history = fit_student(
+    student, history, kept = fit_student(
         STAGE.of(context.instance).address,
         params,
         data,
@@ -37,7 +37,7 @@ def device(context: Context) -> Metrics:
         ladder = compress_student(student, params.compress, train, validation, Path(scratch), context.out / "model")
     write_csv(context.out / "training.csv", history)
     clear_scratch(STAGE.of(context.instance).address)
-    return {**best_epoch(history), "kept": ladder.last, "steps": ladder.numbers}
+    return {**kept, "kept": ladder.last, "steps": ladder.numbers}
 
 
 if __name__ == "__main__":

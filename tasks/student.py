@@ -9,14 +9,14 @@ def student(context: Context) -> Metrics:
     """Write ``model/`` and ``training.csv``."""
     from stillhouse.data.vocabulary import load_vocabulary
     from stillhouse.distillation.checkpoints import clear_scratch
-    from stillhouse.distillation.student import best_epoch, fit_student
+    from stillhouse.distillation.student import fit_student
     from stillhouse.models.inherit import starting_from
     from stillhouse.models.students.student import save_student
 
     params = context.params
     context.run.dataset(OUTPUTS / "prepare" / "train.arrow", "train")
     tokenizer = load_vocabulary(OUTPUTS / "control" / "model" / "tokenizer.json")
-    distilled, history = fit_student(
+    distilled, history, kept = fit_student(
         "student",
         params,
         OUTPUTS / "prepare",
@@ -29,7 +29,7 @@ def student(context: Context) -> Metrics:
     save_student(distilled, context.out / "model")
     write_csv(context.out / "training.csv", history)
     clear_scratch("student")
-    return {"parameters": sum(p.numel() for p in distilled.network.parameters()), **best_epoch(history)}
+    return {"parameters": sum(p.numel() for p in distilled.network.parameters()), **kept}
 
 
 if __name__ == "__main__":

@@ -25,14 +25,14 @@ def run_trial(number: int, changes: dict[str, Any], params: Params, folder: Path
     """Train the student of ``params``, into which ``changes`` went; its best epoch's numbers and its size."""
     from stillhouse.data.vocabulary import load_vocabulary
     from stillhouse.distillation.checkpoints import clear_scratch
-    from stillhouse.distillation.student import best_epoch, fit_student
+    from stillhouse.distillation.student import fit_student
     from stillhouse.models.inherit import starting_from
     from stillhouse.tracking.runs import part_run
 
     tokenizer = load_vocabulary(folder / "control" / "model" / "tokenizer.json")
     with part_run(params.tracking.experiment, "trial", f"trial {number}") as run:
         run.params(changes)
-        student, history = fit_student(
+        student, _, kept = fit_student(
             f"trial{number}",
             params,
             folder / "prepare",
@@ -43,7 +43,7 @@ def run_trial(number: int, changes: dict[str, Any], params: Params, folder: Path
             start=starting_from(params.student.start, folder / "teacher" / "model", tokenizer),
         )
         clear_scratch(f"trial{number}")
-        result = {"parameters": sum(p.numel() for p in student.network.parameters()), **best_epoch(history)}
+        result = {"parameters": sum(p.numel() for p in student.network.parameters()), **kept}
         run.metrics({"final": result})
     return result
 

@@ -11,7 +11,7 @@ from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.distillation import trainer
 from stillhouse.distillation.checkpoints import last_trainer_checkpoint, scratch_folder
 from stillhouse.distillation.objective import HardLabels, distillation
-from stillhouse.distillation.trainer import Examples, train_student
+from stillhouse.distillation.trainer import Examples, kept_epoch, train_student
 from stillhouse.errors import TrainingDiverged
 from stillhouse.models.students.student import build_student, load_student, predict_logits, save_student
 from stillhouse.params import Varying, Vocabulary, load_params
@@ -68,6 +68,16 @@ def fit(examples, scratch, training=TRAINING, log=None, wrap=None, **changes):
         log=log or Notes(),
     )
     return student, history
+
+
+def test_the_last_epoch_within_a_standard_error_of_the_best_is_kept():
+    rows = [
+        {"epoch": number, "validation_accuracy": accuracy} for number, accuracy in enumerate([0.9, 0.96, 0.95, 0.93])
+    ]
+    assert kept_epoch(rows, 100)["epoch"] == 2  # 0.96 has a standard error of 0.0196 on 100 texts,
+    assert kept_epoch(rows, 40)["epoch"] == 3  # of 0.031 on 40,
+    assert kept_epoch(rows, 10_000)["epoch"] == 1  # and of 0.002 on 10,000
+    assert kept_epoch(rows[:1], 100)["epoch"] == 0
 
 
 def test_a_student_learns_from_soft_targets_and_is_saved_and_loaded_whole(examples, tmp_path):

@@ -24,8 +24,9 @@ def learn_vocabulary(texts: Iterable[str], settings: Vocabulary) -> Tokenizer:
     a hash that differs from process to process.)
     """
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=settings.lowercase)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    if settings.lowercase:
+        tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     trainer = trainers.BpeTrainer(
         vocab_size=settings.size,
         min_frequency=settings.min_frequency,

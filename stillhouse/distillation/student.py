@@ -15,7 +15,7 @@ from stillhouse.distillation.answers import Answers, read_answers
 from stillhouse.distillation.checkpoints import scratch_folder
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.objective import Distillation, HardLabels, distillation
-from stillhouse.distillation.trainer import Examples, train_student
+from stillhouse.distillation.trainer import Examples, kept_epoch, train_student
 from stillhouse.models.device import choose_device
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.student import Student, build_student
@@ -35,7 +35,7 @@ def fit_student(
     log: Log,
     answers: Path | None = None,
     start: Callable[[TextNetwork], None] | None = None,
-) -> tuple[Student, list[dict[str, float]]]:
+) -> tuple[Student, list[dict[str, float]], dict[str, float]]:
     """Build the student that ``params.student`` describes and train it on the splits in ``data``.
 
     Args:
@@ -49,7 +49,7 @@ def fit_student(
         start: changes the freshly initialised network, for example to what the teacher knows.
 
     Returns:
-        The student with the weights of its best epoch, and one row of numbers an epoch.
+        The student with the weights of the kept epoch, one row of numbers an epoch, and the kept epoch's row.
 
     Raises:
         TrainingDiverged: a NaN, an infinity or an exploding loss.
@@ -81,7 +81,7 @@ def fit_student(
         scratch=scratch,
         log=log,
     )
-    return student, history
+    return student, history, kept_epoch(history, len(splits["validation"]))
 
 
 def _examples(
@@ -106,8 +106,3 @@ def _examples(
         answers.relations,
         np.concatenate([np.arange(len(split)), len(split) + chosen]),
     )
-
-
-def best_epoch(history: list[dict[str, float]]) -> dict[str, float]:
-    """The row whose weights were kept: the highest validation accuracy, then the lowest loss."""
-    return max(history, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))
