@@ -1,7 +1,6 @@
 """Stage ``evaluate``: teacher, control, student, compressed student and TF-IDF + SVM on one untouched test set."""
 
 import json
-from typing import Any
 
 from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_csv, write_json
 
@@ -26,7 +25,7 @@ def evaluate(context: Context) -> Metrics:
     from stillhouse.evaluation.report import write_report
     from stillhouse.evaluation.speed import measure_speed
     from stillhouse.evaluation.steps import step_rows
-    from stillhouse.provenance import file_md5, folder_md5
+    from stillhouse.provenance import file_md5
 
     params, settings, out = context.params, context.params.evaluate, context.out
     train = read_split(OUTPUTS / "prepare" / "train.arrow")
@@ -53,9 +52,6 @@ def evaluate(context: Context) -> Metrics:
         out / "answers.csv",
         [{name: names[column[row]] for name, column in columns.items()} for row in range(len(labels))],
     )
-    timed = _read("compress", "speed.json") if (OUTPUTS / "compress" / "speed.json").exists() else {}
-    known = timed.get("model_md5") == folder_md5(OUTPUTS / "compress" / "model")
-    step_speed = timed["docs_per_s"] if known else {}  # DVC may have brought back another model
     metrics = {"models": results, "differences": gaps}
     write_json(out / "metrics.json", metrics)
     # Names what was timed: DVC may bring back other results under these files.
@@ -65,8 +61,8 @@ def evaluate(context: Context) -> Metrics:
         name=params.register_.name,
         models=full,
         differences=gaps,
-        steps=step_rows(_read("compress", "metrics.json")["steps"], step_speed),
-        card=_read("prepare", "card.json"),
+        steps=step_rows(OUTPUTS / "compress"),
+        card=json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8")),
         examples=telling_examples(texts, labels, scores, names, settings.examples),
         frontier=out / "frontier.png",
         confusion=out / "confusion.png",
@@ -75,10 +71,6 @@ def evaluate(context: Context) -> Metrics:
         context.run.artifact(out / file)
     context.run.metrics({"speed": speed})
     return metrics
-
-
-def _read(stage: str, name: str) -> Any:
-    return json.loads((OUTPUTS / stage / name).read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -26,8 +26,7 @@ def read_fleet(outputs: Path, devices: dict[str, Device]) -> dict[str, Member]:
     for name, budget in devices.items():
         folder = outputs / "deploy" / name
         numbers = {**_read(folder / "metrics.json"), **_read(folder / "speed.json"), **_read(folder / "receipt.json")}
-        made = outputs / "device" / name
-        fleet[name] = Member(budget, numbers, step_rows(_read(made / "metrics.json")["steps"], {}))
+        fleet[name] = Member(budget, numbers, step_rows(outputs / "device" / name))
     return fleet
 
 

@@ -27,7 +27,7 @@ def frontier(
     label: str = "texts per second, tokenizing included (log scale)",
 ) -> None:
     """Accuracy (with its 95 % interval) against speed or latency; the area of a point is the model's size."""
-    figure, axes = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9.0, 4.2), layout="constrained")
     others = cycle(["#2c7a4b", "#7b5ea7", "#d1705b", "#3f8f9b", "#8a7a3d"])
     for name, model in models.items():
         x, y = model[cost], 100 * model["accuracy"]
@@ -38,7 +38,7 @@ def frontier(
         axes.plot([], [], "o", color=colour, label=f"{name}, {model['megabytes']:.1f} MB")
     axes.set_xscale("log")
     axes.margins(x=0.15, y=0.1)
-    axes.legend(loc="lower left", frameon=False)
+    figure.legend(loc="outside right upper", frameon=False)
     axes.set_xlabel(label)
     axes.set_ylabel("accuracy on the test set, %")
     axes.grid(alpha=0.25)

@@ -1,7 +1,11 @@
 """The steps of the compression as rows of a report."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from stillhouse.provenance import folder_md5
 
 
 @dataclass(frozen=True)
@@ -17,8 +21,16 @@ class Row:
     refused: bool
 
 
-def step_rows(steps: dict[str, dict[str, Any]], docs_per_s: dict[str, float]) -> list[Row]:
-    """From what the compress stage told of each step, on the validation texts."""
+def step_rows(folder: Path) -> list[Row]:
+    """What a stage that compresses left in ``folder``: numbers that DVC keeps, and timings that it does not.
+
+    The timings count where they are of this very model; DVC may have brought back another one.
+    """
+    steps = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["steps"]
+    timed: dict[str, Any] = {}
+    if (folder / "speed.json").exists():
+        timed = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
+    speed = timed["docs_per_s"] if timed.get("model_md5") == folder_md5(folder / "model") else {}
     return [
         Row(
             name,
@@ -26,7 +38,7 @@ def step_rows(steps: dict[str, dict[str, Any]], docs_per_s: dict[str, float]) ->
             told["accuracy"],
             told["agreement"],
             told["largest_difference"],
-            docs_per_s.get(name),
+            speed.get(name),
             bool(told["refused"]),
         )
         for name, told in steps.items()
