@@ -22,6 +22,7 @@ from flows.workspace import workspace
 from stillhouse.evaluation.metrics import macro_f1
 from stillhouse.evaluation.report import machine
 from stillhouse.params import STAGES
+from tasks import evaluate
 from tasks.runner import run_stage
 from tasks.stage import OUTPUTS, STATE
 
@@ -42,6 +43,8 @@ def measure(corpus: Corpus, seeds: list[int], extra: dict[str, Any]) -> dict[str
         start = time.perf_counter()
         for stage in STAGES[: STAGES.index("register")]:
             run_stage(stage, DAY_S, folder=folder)
+        if not evaluate.is_timed(folder / evaluate.STAGE.folder):  # brought back by DVC from another run
+            run_stage("evaluate", DAY_S, force=True, folder=folder)
         runs.append(collect(folder, seed) | {"seconds": time.perf_counter() - start})
         runs[-1]["models"][PEER] = peer(folder, seed)
     return {
@@ -56,9 +59,9 @@ def measure(corpus: Corpus, seeds: list[int], extra: dict[str, Any]) -> dict[str
 
 def collect(folder: Path, seed: int) -> dict[str, Any]:
     """What evaluate left: answers as class numbers, metrics, speed."""
-    evaluate = folder / OUTPUTS / "evaluate"
-    metrics = json.loads((evaluate / "metrics.json").read_text(encoding="utf-8"))["models"]
-    speed = json.loads((evaluate / "speed.json").read_text(encoding="utf-8"))["models"]
+    place = folder / evaluate.STAGE.folder
+    metrics = json.loads((place / "metrics.json").read_text(encoding="utf-8"))["models"]
+    speed = json.loads((place / "speed.json").read_text(encoding="utf-8"))["models"]
     rows, numbers = answers_of(folder)
     models = {
         name: metrics[name] | speed[name] | {"answers": pack([numbers.get(row[name], -1) for row in rows])}

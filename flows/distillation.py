@@ -79,7 +79,7 @@ def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
             start = time.perf_counter()
             force = (stage.name == "prepare" and refresh) or (stage.name == "register" and _is_unregistered())
             outcome = prefect_task(stage, params.flow)(force)
-            if stage.name == "evaluate" and _is_untimed():
+            if stage.name == "evaluate" and not evaluate.is_timed(stage.folder):
                 outcome = prefect_task(stage, params.flow)(True)
             outcomes[stage.name] = outcome
             seconds[stage.name] = time.perf_counter() - start
@@ -87,8 +87,8 @@ def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
         summary = _summary(outcomes, seconds, fleet)
         parent.metrics({"seconds": seconds})
         parent.metrics({"test": {name: _numbers(model) for name, model in summary["models"].items()}})
-        for file in _report_files():
-            parent.artifact(file)
+        for name in evaluate.TIMED:
+            parent.artifact(evaluate.STAGE.folder / name)
         for file in fleet["files"] if fleet else []:
             parent.artifact(file, "fleet")
         parent.describe(_markdown(summary))
@@ -104,19 +104,6 @@ def _is_unregistered() -> bool:
         return False
     receipt = _read("register", "receipt.json")
     return get_version(receipt["name"], receipt["version"]) is None
-
-
-def _is_untimed() -> bool:
-    """Whether the report and the timings, which DVC does not keep, are gone or of other results."""
-    from stillhouse.provenance import file_md5
-
-    if not all(file.exists() for file in _report_files()):
-        return True
-    return _read("evaluate", "speed.json")["metrics_md5"] != file_md5(OUTPUTS / "evaluate" / "metrics.json")
-
-
-def _report_files() -> list[Path]:
-    return [OUTPUTS / "evaluate" / name for name in ("report.html", "speed.json", "frontier.png")]
 
 
 def _summary(outcomes: dict[str, Outcome], seconds: dict[str, float], fleet: dict[str, Any] | None) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Stage ``evaluate``: teacher, control, student, compressed student and TF-IDF + SVM on one untouched test set."""
 
 import json
+from pathlib import Path
 
 from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_csv, write_json
 
 STAGE = Stage("evaluate")
+TIMED = ("report.html", "speed.json", "frontier.png")
 PAIRS = [
     ("student", "control"),
     ("compressed student", "student"),
@@ -71,6 +73,16 @@ def evaluate(context: Context) -> Metrics:
         context.run.artifact(out / file)
     context.run.metrics({"speed": speed})
     return metrics
+
+
+def is_timed(folder: Path) -> bool:
+    """Whether the report and the timings in ``folder``, which DVC does not keep, are there and of its metrics."""
+    from stillhouse.provenance import file_md5
+
+    if not all((folder / name).exists() for name in TIMED):
+        return False
+    timed = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
+    return bool(timed["metrics_md5"] == file_md5(folder / "metrics.json"))
 
 
 if __name__ == "__main__":
