@@ -1,0 +1,95 @@
+"""``python -m benchmarks.step [outputs]``: where a training step of the default student spends its time.
+
+Works on the ``outputs`` folder of a finished pipeline: one epoch of distillation from the stored answers, timed
+whole, and once more with the making of each batch timed. Prints the share of the step that is not the network:
+picking the batch's rows, padding them and fetching the teacher's answers.
+"""
+
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stillhouse.data.encoded import batches, encode_texts
+from stillhouse.data.splits import label_names, labels_of, read_split
+from stillhouse.data.vocabulary import load_vocabulary
+from stillhouse.distillation.answers import read_answers
+from stillhouse.distillation.objective import Batch, distillation
+from stillhouse.distillation.trainer import Examples, train_student
+from stillhouse.evaluation.report import machine
+from stillhouse.models.students.student import build_student
+from stillhouse.params import load_params
+
+
+@dataclass(frozen=True)
+class Timed(Examples):
+    """Examples that know how long their batches took."""
+
+    seconds: list[float] = field(default_factory=list)
+
+    def batch(self, rows: np.ndarray, device: torch.device, needs: frozenset[str] = frozenset()) -> Batch:
+        """As the parent's."""
+        start = time.perf_counter()
+        made = super().batch(rows, device, needs)
+        self.seconds.append(time.perf_counter() - start)
+        return made
+
+
+class Silent:
+    """A log that keeps nothing."""
+
+    def metrics(self, values: dict[str, float], step: int | None = None) -> None:
+        """Nothing."""
+
+    def series(self, name: str, values: list[float], first_step: int) -> None:
+        """Nothing."""
+
+
+def main() -> None:
+    """Measure and print."""
+    outputs = Path(sys.argv[1] if len(sys.argv) > 1 else "outputs")
+    params = load_params()
+    settings = params.student
+    train = read_split(outputs / "prepare" / "train.arrow")
+    tokenizer = load_vocabulary(outputs / "control" / "model" / "tokenizer.json")
+    given = read_answers(outputs / "soften" / "answers")
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        encoded = encode_texts([train], tokenizer, settings.network.max_length, scratch / "ids")
+        rows = np.arange(len(train))
+        examples = Examples(encoded, labels_of(train), given.logits, given.features, given.relations, rows)
+        timed = Timed(**{part.name: getattr(examples, part.name) for part in fields(examples)})
+        short = encode_texts([train.select(range(8))], tokenizer, settings.network.max_length, scratch / "few")
+        few = Examples(short, labels_of(train)[:8])
+        torch.manual_seed(params.seed)
+        student = build_student(tokenizer, label_names(train), settings.network)
+        objective = distillation(settings, student.network, given.features.shape[1])
+        start = time.perf_counter()
+        train_student(
+            student.network,
+            timed,
+            few,
+            objective,
+            settings.training.model_copy(update={"epochs": 1}),
+            device=torch.device("cpu"),
+            seed=params.seed,
+            scratch=scratch,
+            log=Silent(),
+        )
+        whole = time.perf_counter() - start
+        start = time.perf_counter()
+        steps = sum(1 for _ in batches(encoded.lengths, settings.training.batch_size, params.seed))
+        sampling = time.perf_counter() - start
+    loading = sum(timed.seconds) + sampling
+    print(f"{steps} steps of {settings.training.batch_size} texts, {machine()}")
+    print(
+        f"a step {1000 * whole / steps:.1f} ms, of which its batch {1000 * loading / steps:.2f} ms: {loading / whole:.1%}"
+    )
+
+
+if __name__ == "__main__":
+    main()
