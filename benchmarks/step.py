@@ -86,9 +86,8 @@ def main() -> None:
         sampling = time.perf_counter() - start
     loading = sum(timed.seconds) + sampling
     print(f"{steps} steps of {settings.training.batch_size} texts, {machine()}")
-    print(
-        f"a step {1000 * whole / steps:.1f} ms, of which its batch {1000 * loading / steps:.2f} ms: {loading / whole:.1%}"
-    )
+    each, own = 1000 * whole / steps, 1000 * loading / steps
+    print(f"a step {each:.1f} ms, of which its batch {own:.2f} ms: {loading / whole:.1%}")
 
 
 if __name__ == "__main__":
