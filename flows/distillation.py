@@ -132,7 +132,7 @@ def _numbers(model: dict[str, float]) -> dict[str, float]:
 def _markdown(summary: dict[str, Any]) -> str:
     from stillhouse.evaluation.report import as_markdown, table
 
-    alias = ", ".join(f"@{name}" for name in summary["aliases"]) or "no alias"
+    alias = ", ".join(f"`@{name}`" for name in summary["aliases"]) or "no alias"
     stages = [["stage", "outcome", "seconds"]]
     for name, outcome in summary["outcomes"].items():
         stages.append([name, outcome, f"{summary['seconds'][name]:.1f}" if name in summary["seconds"] else ""])
