@@ -67,6 +67,7 @@ def distillation(changes: Changes = NO_CHANGES, refresh: bool = False) -> dict[s
 
 
 def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
+    from stillhouse.tracking.registry import is_lost
     from stillhouse.tracking.runs import flow_run
 
     ensure_gpu_limit(params.flow.gpu_slots)
@@ -77,7 +78,8 @@ def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
         seconds: dict[str, float] = {}
         for stage in CHAIN:
             start = time.perf_counter()
-            force = (stage.name == "prepare" and refresh) or (stage.name == "register" and _is_unregistered())
+            lost = stage.name == "register" and is_lost(stage.folder / "receipt.json")
+            force = (stage.name == "prepare" and refresh) or lost
             outcome = prefect_task(stage, params.flow)(force)
             if stage.name == "evaluate" and not evaluate.is_timed(stage.folder):
                 outcome = prefect_task(stage, params.flow)(True)
@@ -94,16 +96,6 @@ def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
         parent.describe(_markdown(summary))
         parent.tags({"stages.run": ", ".join(name for name, outcome in outcomes.items() if outcome == "ran") or "none"})
     return summary
-
-
-def _is_unregistered() -> bool:
-    """Whether DVC holds a receipt for a registered version that is gone."""
-    from stillhouse.tracking.registry import get_version
-
-    if not (OUTPUTS / "register" / "receipt.json").exists():
-        return False
-    receipt = _read("register", "receipt.json")
-    return get_version(receipt["name"], receipt["version"]) is None
 
 
 def _summary(outcomes: dict[str, Outcome], seconds: dict[str, float], fleet: dict[str, Any] | None) -> dict[str, Any]:

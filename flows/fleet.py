@@ -17,6 +17,7 @@ def run_fleet(params: Params, outcomes: dict[str, Outcome], seconds: dict[str, f
     Nothing else runs while a device's latency is measured. ``outcomes`` and ``seconds`` are added to.
     """
     from stillhouse.evaluation.fleet import fleet_table, read_fleet, write_fleet
+    from stillhouse.tracking.registry import is_lost
 
     names, start = list(params.devices), time.perf_counter()
     made = prefect_task(device.STAGE, params.flow).map(instance=names).result()
@@ -25,7 +26,7 @@ def run_fleet(params: Params, outcomes: dict[str, Outcome], seconds: dict[str, f
     start = time.perf_counter()
     for name in names:
         run = prefect_task(deploy.STAGE, params.flow)
-        outcome = run(force=_is_unregistered(name), instance=name)
+        outcome = run(force=is_lost(deploy.STAGE.of(name).folder / "receipt.json"), instance=name)
         if _is_untimed(name):
             outcome = run(force=True, instance=name)
         outcomes[deploy.STAGE.of(name).address] = outcome
@@ -36,16 +37,6 @@ def run_fleet(params: Params, outcomes: dict[str, Outcome], seconds: dict[str, f
     others = {name: models[name] | speed[name] for name in ("teacher", "compressed student", "TF-IDF + SVM")}
     files = write_fleet(OUTPUTS / "fleet", params.register_.name, fleet, others)
     return {"table": fleet_table(fleet), "files": files, "report": str(files[0].resolve())}
-
-
-def _is_unregistered(name: str) -> bool:
-    from stillhouse.tracking.registry import get_version
-
-    file = deploy.STAGE.of(name).folder / "receipt.json"
-    if not file.exists():
-        return False
-    receipt = json.loads(file.read_text(encoding="utf-8"))
-    return get_version(receipt["name"], receipt["version"]) is None
 
 
 def _is_untimed(name: str) -> bool:

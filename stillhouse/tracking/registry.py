@@ -71,6 +71,14 @@ def version_of(name: str, alias: str) -> Version | None:
     return get_version(name, int(found.version))
 
 
+def is_lost(receipt: Path) -> bool:
+    """Whether the version that a stage's ``receipt.json`` names is gone; not so where there is no receipt."""
+    if not receipt.exists():
+        return False
+    told = json.loads(receipt.read_text(encoding="utf-8"))
+    return get_version(told["name"], told["version"]) is None
+
+
 def fetch_model(version: Version, folder: Path) -> Path:
     """Download a version's own files (ONNX, tokenizer, configuration) below ``folder``."""
     found = mlflow.artifacts.download_artifacts(version.uri, dst_path=str(folder))
