@@ -1,12 +1,13 @@
 # make run    install, run the pipeline on the packaged sample, say where everything is
 # make test   install, run the whole test suite
 # make bench  install, measure the default parameters on three corpora (hours), write benchmarks/RESULTS.md
+# make speed  install, measure speed, memory and cold start of what `make run` made, write benchmarks/SPEED.md
 VENV   ?= .venv
 PYTHON ?= python3.11
 BIN    := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: install run test check bench lock clean
+.PHONY: install run test check bench speed lock clean
 
 install: $(VENV)/.installed
 
@@ -28,9 +29,15 @@ check: install
 	$(BIN)/mypy
 
 # One corpus: make bench CORPORA=r8
-bench: install
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev,bench]'
+bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.run $(CORPORA)
+
+speed: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.speed
+
+$(VENV)/.bench: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev,bench]'
+	@touch $@
 
 # After changing a bound in pyproject.toml: resolve anew and keep what was found.
 lock:

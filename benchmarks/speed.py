@@ -191,7 +191,7 @@ def main() -> None:
             as_markdown(cold_start(model, scratch)),
             as_markdown(scale(model, texts, scratch)),
         ]
-    head = "# Speed\n\nWritten by `python -m benchmarks.speed`; do not edit."
+    head = "# Speed\n\nWritten by `make speed` (`python -m benchmarks.speed`); do not edit."
     told = "\n\n".join([head, f"{len(texts)} test texts; {parts[0]}", *parts[1:]])
     print(told)
     Path("benchmarks/SPEED.md").write_text(told + "\n", encoding="utf-8")
