@@ -1,14 +1,14 @@
 """``python -m benchmarks.step [outputs]``: where a training step of the default student spends its time.
 
 Works on the ``outputs`` folder of a finished pipeline: one epoch of distillation from the stored answers, timed
-whole, and once more with the making of each batch timed. Prints the share of the step that is not the network:
+whole and, within it, the making of each batch. Prints the share of the step that is not the network:
 picking the batch's rows, padding them and fetching the teacher's answers.
 """
 
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +61,7 @@ def main() -> None:
         scratch = Path(folder)
         encoded = encode_texts([train], tokenizer, settings.network.max_length, scratch / "ids")
         rows = np.arange(len(train))
-        examples = Examples(encoded, labels_of(train), given.logits, given.features, given.relations, rows)
-        timed = Timed(**{part.name: getattr(examples, part.name) for part in fields(examples)})
+        timed = Timed(encoded, labels_of(train), given.logits, given.features, given.relations, rows)
         short = encode_texts([train.select(range(8))], tokenizer, settings.network.max_length, scratch / "few")
         few = Examples(short, labels_of(train)[:8])
         torch.manual_seed(params.seed)

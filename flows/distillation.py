@@ -85,8 +85,9 @@ def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
                 outcome = prefect_task(stage, params.flow)(True)
             outcomes[stage.name] = outcome
             seconds[stage.name] = time.perf_counter() - start
-        fleet = run_fleet(params, outcomes, seconds) if params.devices else None
-        summary = _summary(outcomes, seconds, fleet)
+        models = _models()
+        fleet = run_fleet(params, models, outcomes, seconds) if params.devices else None
+        summary = _summary(models, outcomes, seconds, fleet)
         parent.metrics({"seconds": seconds})
         parent.metrics({"test": {name: _numbers(model) for name, model in summary["models"].items()}})
         for name in evaluate.TIMED:
@@ -98,11 +99,17 @@ def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
     return summary
 
 
-def _summary(outcomes: dict[str, Outcome], seconds: dict[str, float], fleet: dict[str, Any] | None) -> dict[str, Any]:
+def _models() -> dict[str, Any]:
+    """Every model's quality and speed."""
+    speed = _read("evaluate", "speed.json")["models"]
+    return {name: model | speed[name] for name, model in _read("evaluate", "metrics.json")["models"].items()}
+
+
+def _summary(
+    models: dict[str, Any], outcomes: dict[str, Outcome], seconds: dict[str, float], fleet: dict[str, Any] | None
+) -> dict[str, Any]:
     from stillhouse.tracking.registry import get_version
 
-    speed = _read("evaluate", "speed.json")["models"]
-    models = {name: model | speed[name] for name, model in _read("evaluate", "metrics.json")["models"].items()}
     receipt = _read("register", "receipt.json")
     version = get_version(receipt["name"], receipt["version"])
     return {

@@ -11,10 +11,13 @@ from tasks.runner import Outcome, prefect_task
 from tasks.stage import OUTPUTS
 
 
-def run_fleet(params: Params, outcomes: dict[str, Outcome], seconds: dict[str, float]) -> dict[str, Any]:
+def run_fleet(
+    params: Params, models: dict[str, Any], outcomes: dict[str, Outcome], seconds: dict[str, float]
+) -> dict[str, Any]:
     """Make the students of all devices, as many at once as there are places on the GPU, then deploy each alone.
 
-    Nothing else runs while a device's latency is measured. ``outcomes`` and ``seconds`` are added to.
+    Nothing else runs while a device's latency is measured. ``models`` has the numbers of those that the devices are
+    shown beside; ``outcomes`` and ``seconds`` are added to.
     """
     from stillhouse.evaluation.fleet import fleet_table, read_fleet, write_fleet
     from stillhouse.tracking.registry import is_lost
@@ -23,18 +26,15 @@ def run_fleet(params: Params, outcomes: dict[str, Outcome], seconds: dict[str, f
     made = prefect_task(device.STAGE, params.flow).map(instance=names).result()
     outcomes |= {device.STAGE.of(name).address: outcome for name, outcome in zip(names, made, strict=True)}
     seconds["device"] = time.perf_counter() - start
-    start = time.perf_counter()
+    start, run = time.perf_counter(), prefect_task(deploy.STAGE, params.flow)
     for name in names:
-        run = prefect_task(deploy.STAGE, params.flow)
         outcome = run(force=is_lost(deploy.STAGE.of(name).folder / "receipt.json"), instance=name)
         if _is_untimed(name):
             outcome = run(force=True, instance=name)
         outcomes[deploy.STAGE.of(name).address] = outcome
     seconds["deploy"] = time.perf_counter() - start
     fleet = read_fleet(OUTPUTS, params.devices)
-    speed = json.loads((OUTPUTS / "evaluate" / "speed.json").read_text(encoding="utf-8"))["models"]
-    models = json.loads((OUTPUTS / "evaluate" / "metrics.json").read_text(encoding="utf-8"))["models"]
-    others = {name: models[name] | speed[name] for name in ("teacher", "compressed student", "TF-IDF + SVM")}
+    others = {name: models[name] for name in ("teacher", "compressed student", "TF-IDF + SVM")}
     files = write_fleet(OUTPUTS / "fleet", params.register_.name, fleet, others)
     return {"table": fleet_table(fleet), "files": files, "report": str(files[0].resolve())}
 
