@@ -1,8 +1,6 @@
 """The devices' part of the flow ``distillation``: a student for each, registered and judged, and their report."""
 
-import json
 import time
-from pathlib import Path
 from typing import Any
 
 from stillhouse.params import Params
@@ -29,7 +27,7 @@ def run_fleet(
     start, run = time.perf_counter(), prefect_task(deploy.STAGE, params.flow)
     for name in names:
         outcome = run(force=is_lost(deploy.STAGE.of(name).folder / "receipt.json"), instance=name)
-        if _is_untimed(name):
+        if not deploy.is_timed(deploy.STAGE.of(name).folder):
             outcome = run(force=True, instance=name)
         outcomes[deploy.STAGE.of(name).address] = outcome
     seconds["deploy"] = time.perf_counter() - start
@@ -37,14 +35,3 @@ def run_fleet(
     others = {name: models[name] for name in ("teacher", "compressed student", "TF-IDF + SVM")}
     files = write_fleet(OUTPUTS / "fleet", params.register_.name, fleet, others)
     return {"table": fleet_table(fleet), "files": files, "report": str(files[0].resolve())}
-
-
-def _is_untimed(name: str) -> bool:
-    """Whether the timings, which DVC does not keep, are gone or of another model."""
-    folder: Path = deploy.STAGE.of(name).folder
-    if not (folder / "speed.json").exists():
-        return True
-    timed, receipt = (
-        json.loads((folder / file).read_text(encoding="utf-8")) for file in ("speed.json", "receipt.json")
-    )
-    return bool(timed["model_md5"] != receipt["model_md5"])

@@ -2,33 +2,39 @@
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_json
+
+if TYPE_CHECKING:
+    from stillhouse.models.students.student import Student
+    from stillhouse.params import Compress
 
 STAGE = Stage("compress")
 
 
 def compress(context: Context) -> Metrics:
+    """Write ``model/`` and ``speed.json`` for what the stage ``student`` left."""
+    from stillhouse.models.students.student import load_student
+
+    return squeeze(context, load_student(OUTPUTS / "student" / "model"), context.params.compress)
+
+
+def squeeze(context: Context, student: "Student", settings: "Compress") -> Metrics:
     """Write ``model/`` (``model.onnx``, ``tokenizer.json`` and ``config.json``, all that serving needs).
 
     ``speed.json`` says how fast each step's result is on this machine; DVC does not keep it.
     """
     from stillhouse.compression.steps import compress_student
     from stillhouse.data.splits import read_split
-    from stillhouse.models.students.student import load_student
     from stillhouse.provenance import folder_md5
 
-    student, data = load_student(OUTPUTS / "student" / "model"), OUTPUTS / "prepare"
+    out, data = context.out, OUTPUTS / "prepare"
     train, validation = read_split(data / "train.arrow"), read_split(data / "validation.arrow")
     with tempfile.TemporaryDirectory() as scratch:
-        ladder = compress_student(
-            student, context.params.compress, train, validation, Path(scratch), context.out / "model"
-        )
+        ladder = compress_student(student, settings, train, validation, Path(scratch), out / "model")
     # Names what was timed: DVC may bring back another model beside it.
-    write_json(
-        context.out / "speed.json",
-        {"model_md5": folder_md5(context.out / "model"), "docs_per_s": ladder.docs_per_s},
-    )
+    write_json(out / "speed.json", {"model_md5": folder_md5(out / "model"), "docs_per_s": ladder.docs_per_s})
     return {"kept": ladder.last, "steps": ladder.numbers}
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import sys
+from pathlib import Path
 
 from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_json
 
@@ -60,6 +61,16 @@ def deploy(context: Context) -> Metrics:
     write_json(context.out / "speed.json", {"model_md5": receipt["model_md5"], **told})
     context.run.metrics({"speed": speed[name]})
     return {**result, "version": version.number, "passed": int(verdict.passed)}
+
+
+def is_timed(folder: Path) -> bool:
+    """Whether the timings in ``folder``, which DVC does not keep, are there and of the model that its receipt names."""
+    if not (folder / "speed.json").exists():
+        return False
+    timed, receipt = (
+        json.loads((folder / file).read_text(encoding="utf-8")) for file in ("speed.json", "receipt.json")
+    )
+    return bool(timed["model_md5"] == receipt["model_md5"])
 
 
 if __name__ == "__main__":

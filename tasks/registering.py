@@ -45,12 +45,13 @@ def register_and_judge(context: Context, case: Case) -> tuple[registry.Version, 
         evidence = _evidence(context, digest, case.student) | case.tags
         version = registry.register_model(context.run, case.model, name, examples, evidence, case.aliases)
     champion = registry.version_of(name, case.aliases.champion)
-    rival = None if champion is None or champion.number == version.number else champion
+    reigns = champion is not None and champion.number == version.number
+    rival = None if reigns else champion
     accuracy = _accuracy_of(rival, case) if rival else None
     verdict = judge(case.gate, case.student, case.teacher, case.latency_ms, accuracy, case.section)
-    if verdict.passed and (champion is None or champion.number != version.number):
+    if verdict.passed and not reigns:
         registry.promote(version, case.aliases)
-    elif not verdict.passed and champion is not None and champion.number == version.number:
+    elif reigns and not verdict.passed:
         print(f"the present {case.aliases.champion} no longer passes the gate; it stays until another one does")
     standing = f"{'Passed' if verdict.passed else 'Did not pass'} the gate of {case.section}"
     registry.describe(version, f"{standing}:\n\n" + "\n".join(f"- {reason}" for reason in verdict.reasons), case.tags)
