@@ -6,13 +6,14 @@ Needs NumPy, tokenizers and onnxruntime alone. The registered model carries a co
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-BATCH = 32
+BATCH = 32  # texts that a thread gives the network at once
 CHUNK = 4096  # texts that are tokenized and sorted by length together
 CHARACTERS = 6  # of a word piece, rather too many: so much of a long text is tokenized at first
 
@@ -21,9 +22,15 @@ class Classifier:
     """A text classifier with scikit-learn's manners: ``predict``, ``predict_proba``, ``classes_``."""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer, classes: list[str], max_length: int
+        self,
+        session: onnxruntime.InferenceSession,
+        tokenizer: Tokenizer,
+        classes: list[str],
+        max_length: int,
+        threads: int,
     ) -> None:
         self.session = session
+        self._threads = ThreadPoolExecutor(threads)
         self.tokenizer = tokenizer
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_length)
@@ -37,7 +44,7 @@ class Classifier:
         Args:
             folder: what the compress stage wrote, or a registered version such as ``models:/name@champion``,
                 for which alone MLflow is needed.
-            threads: for the network; all cores when None.
+            threads: so many batches are in the network at once; one for each core when None.
 
         Raises:
             FileNotFoundError: the folder, or one of the files, does not exist.
@@ -46,11 +53,10 @@ class Classifier:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        if threads and threads < (os.cpu_count() or 1):  # for all cores its own choice is a fifth faster
-            options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1  # the network is small: a batch a thread is faster than threads that share one
         session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        return cls(session, tokenizer, config["labels"], config["max_length"])
+        return cls(session, tokenizer, config["labels"], config["max_length"], threads or _cores())
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Probabilities, float32 of shape ``(len(texts), classes)``; columns in the order of ``classes_``.
@@ -80,14 +86,18 @@ class Classifier:
         except TypeError:  # half of a surrogate pair, as JSON may hold: UTF-8 has no bytes for it
             ids = self._encode([text.encode("utf-8", "replace").decode("utf-8") for text in texts])
         order = np.argsort([-len(row) for row in ids], kind="stable")
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
+
+        def answer(rows: np.ndarray) -> None:
             batch = np.zeros((len(rows), max(len(ids[rows[0]]), 1)), dtype=np.int64)
             for position, row in enumerate(rows):
                 batch[position, : len(ids[row])] = ids[row]
             logits = self.session.run(None, {"ids": batch})[0]
             exponents = np.exp(logits - logits.max(1, keepdims=True))
             result[rows + offset] = exponents / exponents.sum(1, keepdims=True)
+
+        batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+        spread = self._threads.map if len(batches) > 1 else map
+        list(spread(answer, batches))
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
         """Word pieces of each text, as if it had been tokenized whole: what lies behind the last is not looked at."""
@@ -108,6 +118,11 @@ def _head(text: str, length: int) -> str:
         return text
     end = text.rfind(" ", 0, length)
     return text[:end] if end > 0 else text
+
+
+def _cores() -> int:
+    """Those that this process may use, which in a container may be fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _fetched(uri: str) -> Path:
