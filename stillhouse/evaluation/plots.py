@@ -66,21 +66,21 @@ def confusion(labels: np.ndarray, answers: np.ndarray, names: list[str], file: P
 
 def arms(arms: dict[str, dict[str, Any]], differences: dict[str, dict[str, Any]], file: Path) -> None:
     """Left, each arm's accuracy: a dot a seed and a line at the mean. Right, differences with 95 % intervals."""
-    height = 1.4 + 0.42 * max(len(arms), len(differences))
+    height = 1.6 + 0.42 * max(len(arms), len(differences))
     figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, height), layout="constrained")
     for row, arm in enumerate(arms.values()):
         values = 100 * np.array(arm["seeds"])
         left.scatter(values, np.full(len(values), row), s=26, color="#4c7fb0", alpha=0.8, zorder=2)
         left.plot([100 * arm["accuracy"]] * 2, [row - 0.28, row + 0.28], color="#1f4e79", linewidth=2.5, zorder=3)
     left.set_yticks(range(len(arms)), list(arms))
-    left.set_xlabel("accuracy on the test set, % (a dot a seed, a line at the mean)")
+    left.set_xlabel("accuracy on the test set, %\n(a dot a seed, a line at the mean)")
     for row, gap in enumerate(differences.values()):
         middle = 100 * gap["accuracy"]
         spread = [[middle - 100 * gap["low"]], [100 * gap["high"] - middle]]
         right.errorbar(middle, row, xerr=spread, fmt="o", color="#7a3b2e", capsize=4)
     right.axvline(0, color="#999999", linewidth=1)
     right.set_yticks(range(len(differences)), list(differences))
-    right.set_xlabel("difference in points, with its 95 % interval")
+    right.set_xlabel("difference in points,\nwith its 95 % interval")
     for axes in (left, right):
         axes.invert_yaxis()
         axes.grid(alpha=0.25, axis="x")
