@@ -1,5 +1,6 @@
 # make run    install, run the pipeline on the packaged sample, say where everything is
 # make test   install, run the whole test suite
+# make check  install, lint and check types
 # make bench  install, measure the default parameters on three corpora (hours), write benchmarks/RESULTS.md
 # make speed  install, measure speed, memory and cold start of what `make run` made, write benchmarks/SPEED.md
 VENV   ?= .venv
@@ -20,7 +21,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 run: install
 	@$(BIN)/python -m flows.distillation
 
-test: check
+test: install
 	$(BIN)/python -m pytest
 
 check: install
