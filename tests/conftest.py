@@ -55,6 +55,8 @@ def pytest_configure():
     )
     if "PYTEST_XDIST_WORKER" in os.environ:  # two processes of two threads each on two cores wait for each other
         os.environ["OMP_NUM_THREADS"] = "1"
+        if os.environ["PYTEST_XDIST_WORKER"] != "gw0":  # the others wait for the project that the first one makes
+            os.nice(5)
 
 
 def pytest_collection_modifyitems(items):
