@@ -73,6 +73,8 @@ def test_trials_run_on_dask_and_ray_go_on_and_the_best_is_written_back(project):
     row = next(line.split() for line in done.stdout.splitlines() if re.match(rf"{best} +0\.", line))
     student = yaml.safe_load((project.folder / "params.yaml").read_text())["student"]
     assert student["network"]["architecture"] == row[2] and f"{student['alpha']:.3g}" == row[3]
+    again = project.python("-m", "flows.study", "--apply")
+    assert again.returncode == 0 and "has these values already" in again.stdout, again.stdout
 
 
 def test_trials_that_cannot_be_run_end_the_study_with_their_message(project):
