@@ -56,7 +56,7 @@ class Classifier:
         options.intra_op_num_threads = 1  # the network is small: a batch a thread is faster than threads that share one
         session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        return cls(session, tokenizer, config["labels"], config["max_length"], threads or _cores())
+        return cls(session, tokenizer, config["labels"], config["max_length"], threads or cores())
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Probabilities, float32 of shape ``(len(texts), classes)``; columns in the order of ``classes_``.
@@ -120,8 +120,8 @@ def _head(text: str, length: int) -> str:
     return text[:end] if end > 0 else text
 
 
-def _cores() -> int:
-    """Those that this process may use, which in a container may be fewer than there are."""
+def cores() -> int:
+    """Cores that this process may use, which in a container may be fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

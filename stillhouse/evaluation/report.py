@@ -1,7 +1,6 @@
 """The report: one HTML file that needs nothing else, and the same table for a console or a Prefect page."""
 
 import base64
-import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -88,12 +87,14 @@ def as_text(rows: list[list[str]]) -> str:
 
 def machine() -> str:
     """The processor that was measured on."""
+    from stillhouse.classifier import cores  # brings onnxruntime, which a flow's tables need not wait for
+
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
-    return f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores of {model}"
+    return f"{cores()} cores of {model}"
 
 
 def number(value: float) -> str:
