@@ -7,12 +7,11 @@ test texts are the same for all, and so are the data's splits.
 import base64
 import csv
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from flows.environment import ensure_gpu_limit, own_prefect_home
+from flows.environment import own_prefect_home
 
 own_prefect_home()  # before Prefect is imported: it reads its settings then
 
@@ -23,6 +22,8 @@ from prefect.runtime import flow_run as runtime
 from prefect.states import Failed, State
 
 from flows.distillation import CHAIN
+from flows.running import run_flow, turn
+from flows.stopping import command
 from flows.workspace import workspace
 from stillhouse.errors import StillhouseError
 from stillhouse.params import Params, load_params
@@ -48,7 +49,8 @@ def comparison() -> dict[str, Any] | State[Any]:
     """Compare teacher plain and regularised, student on hard labels and distilled from either, over seeds."""
     try:
         params = load_params()
-        result = _compare(params)
+        with turn(params.flow):
+            result = _compare(params)
     except StillhouseError as error:  # the user's to mend: a message, not a traceback
         return Failed(message=str(error))
     folder = OUTPUTS / "comparison"
@@ -64,7 +66,6 @@ def _compare(params: Params) -> dict[str, Any]:
     from stillhouse.evaluation.report import as_markdown
     from stillhouse.tracking.runs import environment, flow_run, tracking_uri
 
-    ensure_gpu_limit(params.flow.gpu_slots)
     experiment, seeds = params.tracking.experiment, params.comparison.seeds
     # The copies track into this project's store.
     store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
@@ -133,11 +134,10 @@ def _right(answers: list[dict[str, list[str]]], column: str) -> Any:
     return np.array([np.array(told[column]) == np.array(told["label"]) for told in answers], dtype=float)
 
 
+@command
 def main() -> None:
-    """Run the comparison and print its table; a user's mistake ends with its message and status 1."""
-    state = comparison(return_state=True)
-    if not state.is_completed():
-        sys.exit(f"\n{state.message}")
+    """Run the comparison and print its table."""
+    run_flow(comparison)
     print("\n" + (OUTPUTS / "comparison" / "comparison.md").read_text(encoding="utf-8"))
     print(f"Figure  {(OUTPUTS / 'comparison' / 'comparison.png').resolve()}")
 

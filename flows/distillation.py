@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flows.environment import ensure_gpu_limit, own_prefect_home
+from flows.environment import own_prefect_home
 
 own_prefect_home()  # before Prefect is imported: it reads its settings then
 
@@ -22,6 +22,9 @@ from prefect.states import Failed, State
 
 from flows.changes import Changes, write_changes
 from flows.fleet import run_fleet
+from flows.running import run_flow, turn
+from flows.stopping import command
+from stillhouse.data.layout import split_files
 from stillhouse.errors import StillhouseError
 from stillhouse.params import STAGES, Params, load_params
 from tasks import compress, control, evaluate, prepare, register, soften, student, teacher
@@ -56,10 +59,11 @@ def distillation(changes: Changes = NO_CHANGES, refresh: bool = False) -> dict[s
         refresh: Fetch the data again even if nothing changed here, for a hub dataset that moves on.
     """
     try:
-        if written := write_changes(changes):
-            told = ", ".join(f"{key} = {value}" for key, value in written.items())
-            get_run_logger().info("params.yaml changed: %s", told)
-        summary = _run_chain(load_params(), refresh)
+        with turn(load_params().flow):
+            if written := write_changes(changes):
+                told = ", ".join(f"{key} = {value}" for key, value in written.items())
+                get_run_logger().info("params.yaml changed: %s", told)
+            summary = _run_chain(load_params(), refresh)
     except StillhouseError as error:  # the user's to mend: a message, not a traceback
         return Failed(message=str(error))
     create_markdown_artifact(_markdown(summary), key="distillation-results", description="Models on the test set")
@@ -70,7 +74,8 @@ def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
     from stillhouse.tracking.registry import is_lost
     from stillhouse.tracking.runs import flow_run
 
-    ensure_gpu_limit(params.flow.gpu_slots)
+    if params.data.source == "files":  # DVC would refuse a missing one in words of its own
+        split_files(Path(params.data.path), params.data.unlabelled)
     # Opening the parent run also finds out now, not after the training, that tracking does not answer.
     with flow_run(params.tracking.experiment, runtime.name or "distillation", runtime.id or "") as parent:
         parent.params(params.model_dump(by_alias=True, exclude={"flow", "schedule"}))
@@ -176,18 +181,11 @@ def show(summary: dict[str, Any], seconds: float) -> None:
     print("         then open http://localhost:5000")
 
 
+@command
 def main() -> None:
-    """Run the flow once; a user's mistake ends with its message and status 1."""
+    """Run the flow once and show what came of it."""
     start = time.perf_counter()
-    try:
-        load_params()
-    except StillhouseError as error:
-        sys.exit(f"\n{error}")
-    state = distillation(return_state=True)
-    if not state.is_completed():
-        sys.exit(f"\n{state.message}")
-    summary: Any = state.result()
-    show(summary, time.perf_counter() - start)
+    show(run_flow(distillation), time.perf_counter() - start)
 
 
 if __name__ == "__main__":

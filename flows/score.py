@@ -8,7 +8,6 @@ import csv
 import json
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,8 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed, State
 
+from flows.running import run_flow
+from flows.stopping import command, take_signals
 from stillhouse.classifier import Classifier
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import load_params
@@ -48,6 +49,7 @@ def score(
         alias: Which of its versions: the one that this alias points to now.
         chunk: Rows that are held in memory, and lost at most when a run is stopped.
     """
+    take_signals()
     try:
         return _score(Path(source), Path(target), text_column, model, alias, chunk)
     except StillhouseError as error:
@@ -177,8 +179,9 @@ def _join(parts: Path, target: Path) -> None:
     draft.replace(target)
 
 
+@command
 def main() -> None:
-    """Score one file; a user's mistake ends with its message and status 1."""
+    """Score one file."""
     parser = argparse.ArgumentParser(prog="python -m flows.score", description="Label a table with a registered model.")
     parser.add_argument("source", help="a CSV, TSV or Parquet file")
     parser.add_argument("target", help="the file to write; the same columns, and label and probability")
@@ -186,10 +189,7 @@ def main() -> None:
     parser.add_argument("--model", default="", help="registered name; that of params.yaml when left out")
     parser.add_argument("--alias", default="champion")
     parser.add_argument("--chunk", type=int, default=50_000, help="rows held in memory")
-    state = score(**vars(parser.parse_args()), return_state=True)
-    if not state.is_completed():
-        sys.exit(f"\n{state.message}")
-    receipt: Any = state.result()
+    receipt = run_flow(score, alone=False, **vars(parser.parse_args()))
     print(f"{receipt['rows']} rows labelled by {receipt['model']} version {receipt['version']}")
 
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flows.environment import ensure_gpu_limit, own_prefect_home
+from flows.environment import own_prefect_home
 
 own_prefect_home()  # before Prefect is imported: it reads its settings then
 
@@ -25,10 +25,13 @@ from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTa
 
 from flows.changes import Changes, write_changes
 from flows.distillation import CHAIN
+from flows.running import run_flow, turn
+from flows.stopping import command, take_signals
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import Params, load_params
 from stillhouse.params import Study as Settings
-from tasks.runner import child_process, lines_of, logger, prefect_task
+from tasks.children import child_process, leave_with_parent, lines_of
+from tasks.runner import logger, prefect_task
 from tasks.stage import OUTPUTS
 from tasks.trial import FOLDER, result_file
 
@@ -40,7 +43,9 @@ DAY_S = 86_400.0
 def study() -> dict[str, Any] | State[Any]:
     """Search `study.search` of params.yaml for a better student; a study that was stopped goes on."""
     try:
-        return _search(load_params())
+        params = load_params()
+        with turn(params.flow):
+            return _search(params)
     except StillhouseError as error:  # the user's to mend: a message, not a traceback
         return Failed(message=str(error))
 
@@ -52,6 +57,7 @@ def trials(params: Params, answers_md5: str, parent: dict[str, str]) -> None:
 
     from stillhouse.study import score, suggest
 
+    take_signals()
     found = _open(params, answers_md5)
     say = get_run_logger().info
     while (left := params.study.trials - len(found.get_trials(states=(TrialState.COMPLETE,)))) > 0:
@@ -78,6 +84,7 @@ def trials(params: Params, answers_md5: str, parent: dict[str, str]) -> None:
 @task(task_run_name="trial-{number}", cache_policy=NO_CACHE)
 def _trial(number: int, changes: dict[str, Any], project: str, workers: int, parent: dict[str, str]) -> dict[str, Any]:
     """Run one trial in a child process, wherever this task runs; the project's folder must be there too."""
+    leave_with_parent()
     folder = Path(project)
     threads = str(max(1, (os.cpu_count() or 1) // workers))  # trials that share a machine share its cores
     command = [sys.executable, "-m", "tasks.trial", str(number), json.dumps(changes)]
@@ -127,7 +134,6 @@ def _search(params: Params) -> dict[str, Any]:
     from stillhouse.tracking.runs import FLOW_RUN, PARENT_RUN, flow_run, tracking_uri
 
     runner = task_runner(params.study)
-    ensure_gpu_limit(params.flow.gpu_slots)
     with flow_run(params.tracking.experiment, runtime.name or "study", runtime.id or "") as run:
         run.params({"study": params.study.model_dump()})
         for stage in BEFORE:
@@ -171,8 +177,9 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value).strip('"')
 
 
+@command
 def main() -> None:
-    """Run, show or apply; a user's mistake ends with its message and status 1."""
+    """Run, show or apply."""
     from stillhouse.evaluation.report import as_text
     from stillhouse.provenance import folder_md5
     from stillhouse.study import best_changes, nested
@@ -181,26 +188,21 @@ def main() -> None:
     parser.add_argument("--best", action="store_true", help="print the best trial so far and end")
     parser.add_argument("--apply", action="store_true", help="write the best trial into params.yaml and end")
     options = parser.parse_args()
-    try:
-        params = load_params()
-        if not (options.best or options.apply):
-            state = study(return_state=True)
-            if not state.is_completed():
-                sys.exit(f"\n{state.message}")
-        answers = OUTPUTS / "soften" / "answers"
-        if not answers.exists():
-            raise BadInput("There is no study here yet. Run python -m flows.study first.")
-        found = _open(params, folder_md5(answers))
-        best = best_changes(found)
-        if options.apply:
-            written = write_changes(Changes.model_validate(nested(best)))
-            told = "\n".join(f"  {key}: {value}" for key, value in written.items())
-            print(f"params.yaml changed:\n{told}" if written else "params.yaml has these values already")
-            return
-        print("\n" + as_text(_table(found)) + "\n")
-        print(f"Best: trial {found.best_trial.number}. Write it into params.yaml: python -m flows.study --apply")
-    except StillhouseError as error:
-        sys.exit(f"\n{error}")
+    params = load_params()
+    if not (options.best or options.apply):
+        run_flow(study)
+    answers = OUTPUTS / "soften" / "answers"
+    if not answers.exists():
+        raise BadInput("There is no study here yet. Run python -m flows.study first.")
+    found = _open(params, folder_md5(answers))
+    best = best_changes(found)
+    if options.apply:
+        written = write_changes(Changes.model_validate(nested(best)))
+        told = "\n".join(f"  {key}: {value}" for key, value in written.items())
+        print(f"params.yaml changed:\n{told}" if written else "params.yaml has these values already")
+        return
+    print("\n" + as_text(_table(found)) + "\n")
+    print(f"Best: trial {found.best_trial.number}. Write it into params.yaml: python -m flows.study --apply")
 
 
 if __name__ == "__main__":

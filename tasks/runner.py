@@ -1,13 +1,13 @@
 """A stage as a Prefect task: DVC runs it in a child process, whose output becomes the task's log."""
 
 import json
-import os
-import signal
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +19,12 @@ from prefect.runtime import task_run
 
 from stillhouse.errors import StillhouseError
 from stillhouse.params import Flow
+from tasks.children import child_process, ending, lines_of
+from tasks.lock import wait_for_dvc
 from tasks.stage import STATE, Stage
 
 GPU_LIMIT = "gpu"
+SAY_S = 20.0  # how often those who wait say so
 # What DVC tells an interactive user after a stage; in a log it is noise.
 DVC_HINTS = (
     "To track the changes with git",
@@ -64,15 +67,36 @@ def prefect_task(stage: Stage, settings: Flow) -> Task[..., Outcome]:
     return run
 
 
-def gpu_slot(trains: bool) -> AbstractContextManager[None]:
+@contextmanager
+def gpu_slot(trains: bool) -> Iterator[None]:
     """A place on the GPU for work that trains: waited for, and given back when the block is left."""
-    if not trains:
-        return nullcontext()
-    # The lease is renewed by a thread; losing it must not kill hours of training.
-    return concurrency(GPU_LIMIT, strict=True, raise_on_lease_renewal_failure=False)
+    with ExitStack() as held:
+        if trains:
+            with _saying("a GPU slot (flow.gpu_slots); other training on this Prefect server has them all"):
+                # The lease is renewed by a thread; losing it must not kill hours of training.
+                held.enter_context(concurrency(GPU_LIMIT, strict=True, raise_on_lease_renewal_failure=False))
+        yield
+
+
+@contextmanager
+def _saying(what: str) -> Iterator[None]:
+    """Say what is waited for, and since when, should the block take longer than a few seconds."""
+    say, since, over = logger(), datetime.now(), threading.Event()
+
+    def tell() -> None:
+        while not over.wait(SAY_S):
+            say(f"waiting since {since:%H:%M:%S} for {what}")
+
+    threading.Thread(target=tell, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def _may_help(task: Any, task_run: Any, state: Any) -> bool:
+    if ending.is_set():
+        return False
     try:
         state.result()
     except StageFailed as error:
@@ -98,6 +122,8 @@ def run_stage(name: str, timeout_s: float, force: bool = False, folder: Path = P
     note = folder / STATE / f"failure-{name}.json"
     note.unlink(missing_ok=True)
     outcome: Outcome = "ran"
+    errors: list[str] = []
+    wait_for_dvc(folder, say)
     with child_process(command + (["--force"] if force else []), timeout_s, folder) as (child, expired):
         for line in lines_of(child):
             if "didn't change, skipping" in line:
@@ -108,91 +134,40 @@ def run_stage(name: str, timeout_s: float, force: bool = False, folder: Path = P
                 say(f"{name}: the same inputs were run before; outputs restored")
             elif not line.strip().startswith(DVC_HINTS):
                 say(line)
+            if line.startswith("ERROR: "):
+                errors.append(line)
         status = child.wait()
-    if status:
-        restore = [sys.executable, "-m", "dvc", "checkout", "-q", "-f", name]
-        subprocess.run(restore, capture_output=True, check=False, cwd=folder)
-        if expired.is_set():
-            limit = f"flow.timeout_minutes.{name.partition('@')[0]} ({timeout_s / 60:g} min)"
-            raise StageFailed(
-                f"{name} was stopped after {limit}; training goes on from its last checkpoint", again=False
-            )
-        raise _failure(name, note, status)
-    return outcome
+    if ending.is_set():
+        raise KeyboardInterrupt
+    if not status:
+        return outcome
+    if any("is busy, it is being blocked" in line for line in errors):  # by one that came in between
+        return run_stage(name, timeout_s, force, folder)
+    restore = [sys.executable, "-m", "dvc", "checkout", "-q", "-f", name]
+    subprocess.run(restore, capture_output=True, check=False, cwd=folder)
+    if expired.is_set():
+        limit = f"flow.timeout_minutes.{name.partition('@')[0]} ({timeout_s / 60:g} min)"
+        raise StageFailed(f"{name} was stopped after {limit}; training goes on from its last checkpoint", again=False)
+    raise _failure(name, note, status, errors)
 
 
-def _failure(name: str, note: Path, status: int) -> StageFailed:
+def _failure(name: str, note: Path, status: int, errors: list[str]) -> StageFailed:
+    """The stage's own message, or what DVC's last word means."""
     try:
         told = json.loads(note.read_text(encoding="utf-8"))
         return StageFailed(f"{name} failed: {told['message']}", told["again"])
     except (OSError, ValueError):
-        return StageFailed(f"{name} failed: dvc ended with status {status}; its output is in this task's log", False)
-
-
-@contextmanager
-def child_process(
-    command: list[str], timeout_s: float, folder: Path = Path(), **variables: str
-) -> Iterator[tuple[subprocess.Popen[str], threading.Event]]:
-    """A process group that is gone when the block is left, however it is left; the event says it took too long.
-
-    ``variables`` are added to its environment.
-    """
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(folder.resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # dvc.yaml says `python`
-        "PYTHONUNBUFFERED": "1",
-        "TQDM_MININTERVAL": "20",  # each refresh becomes a log line
-        "COLUMNS": "100",
-        **variables,
-    }
-    child = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=environment,
-        cwd=folder,
-        start_new_session=True,
-    )
-    expired = threading.Event()
-
-    def stop() -> None:
-        expired.set()
-        _kill(child)
-
-    timer = threading.Timer(timeout_s, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield child, expired
-    finally:
-        timer.cancel()
-        _kill(child)
-
-
-def _kill(child: subprocess.Popen[str]) -> None:
-    """End the whole group: politely, so that runs are closed and outputs restored, then for good."""
-    if child.poll() is not None:
-        return
-    for signal_number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
-        try:
-            os.killpg(child.pid, signal_number)
-            child.wait(patience)
-            return
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
-
-
-def lines_of(child: subprocess.Popen[str]) -> Iterator[str]:
-    """Lines as they come; universal newlines make each refresh of a progress bar (``\\r``) a line."""
-    assert child.stdout is not None
-    for line in child.stdout:
-        if line := line.rstrip():
-            yield line
+        pass
+    last = errors[-1].removeprefix("ERROR: ") if errors else f"dvc ended with status {status} and no message"
+    last = last.removeprefix(f"failed to reproduce '{name}': ")
+    if re.search(r"exited with (-9|137)$", last):
+        last = (
+            "its process was killed, most often because the machine's memory ran out. Lower its batch_size, or give "
+            "it more memory; training goes on from its last checkpoint."
+        )
+    elif "No space left" in last or "No possible cache link types" in last:
+        last += ". Most often the disk is full: free some space (.dvc/cache and outputs/ need it), then run again."
+    return StageFailed(f"{name} failed: {last}", False)
 
 
 def logger() -> Callable[[str], None]:

@@ -24,9 +24,10 @@ from filelock import FileLock
 
 from stillhouse.errors import BadInput, StillhouseError, Unavailable
 from stillhouse.params import Params, StageName, load_params
+from tasks.lock import STATE, refuse_beside_a_flow
 
 OUTPUTS = Path("outputs")
-STATE = Path(".stillhouse")
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Metrics = dict[str, Any]
 
 
@@ -73,9 +74,11 @@ class Stage:
         with suppress(OSError):
             STATE.mkdir(exist_ok=True)
             failure.unlink(missing_ok=True)
-        signal.signal(signal.SIGTERM, _leave)  # so that the run and the files are put in order
+        for number in STOPS:
+            signal.signal(number, _leave)  # so that the run and the files are put in order
         _keep_memory()
         try:
+            refuse_beside_a_flow()
             self._run(work)
             return
         except StillhouseError as error:
@@ -198,4 +201,6 @@ def _pick(values: Any, key: str) -> Any:
 
 
 def _leave(signal_number: int, frame: Any) -> None:
+    for number in STOPS:
+        signal.signal(number, lambda *_: None)  # once is enough
     sys.exit(128 + signal_number)

@@ -9,43 +9,12 @@ from typing import Any
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Dataset, Features, Value, load_dataset
 
+from stillhouse.data.layout import READERS
 from stillhouse.errors import BadInput
 from stillhouse.params import Data
 
-SPLITS = ("train", "validation", "test")
-READERS = {".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".parquet": "parquet"}
 BOTH = {"text_column": "text", "label_column": "label"}
 TEXT = {"text_column": "text"}
-
-
-def split_files(path: Path, unlabelled: str | None) -> dict[str, Path]:
-    """The file of each split in a folder, or one file as ``train``; also that named ``unlabelled``. Raises BadInput."""
-    allowed = ", ".join(READERS)
-    if path.is_file():
-        if path.suffix.lower() not in READERS:
-            raise BadInput(f"data.path: {path} is of an unknown kind; it must end in {allowed}.")
-        if unlabelled:
-            raise BadInput(
-                f"data.unlabelled is {unlabelled!r}, but data.path is one file. Make data.path a folder that holds "
-                f"train{path.suffix} and {unlabelled}{path.suffix}."
-            )
-        return {"train": path}
-    if not path.is_dir():
-        raise BadInput(f"data.path: {path} does not exist. Give a file ({allowed}) or a folder of splits.")
-    files: dict[str, Path] = {}
-    for split in [*SPLITS, *([unlabelled] if unlabelled else [])]:
-        found = sorted(file for file in path.glob(f"{split}.*") if file.suffix.lower() in READERS)
-        if len(found) > 1:
-            raise BadInput(f"data.path: {path} holds more than one {split} split: {_listed(found)}. Keep one.")
-        files |= {split: found[0]} if found else {}
-    if "train" not in files:
-        raise BadInput(
-            f"data.path: {path} holds no train split. Put train.csv (or {allowed}) there, with validation.* "
-            "and test.* where you have them, or name one file."
-        )
-    if unlabelled and unlabelled not in files:
-        raise BadInput(f"data.unlabelled: {path} holds no {unlabelled}.* ({allowed}).")
-    return files
 
 
 def read_table(file: Path, data: Data, cache: Path, columns: dict[str, str] = BOTH) -> Dataset:
@@ -156,7 +125,3 @@ def _plain(value: Any) -> str | None:
     if value is None or value != value:  # NaN, which a missing number becomes
         return None
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _listed(files: list[Path]) -> str:
-    return ", ".join(file.name for file in files)

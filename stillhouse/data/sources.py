@@ -11,7 +11,8 @@ from pathlib import Path
 from datasets import ClassLabel, Dataset, disable_progress_bars, load_dataset
 from datasets.exceptions import DatasetNotFoundError
 
-from stillhouse.data.files import SPLITS, TEXT, as_strings, check_columns, read_table, split_files
+from stillhouse.data.files import TEXT, as_strings, check_columns, read_table
+from stillhouse.data.layout import SPLITS, split_files
 from stillhouse.data.sample import sample_texts
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.params import Data

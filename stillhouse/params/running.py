@@ -77,6 +77,7 @@ class Tracking(Section):
 class Flow(Section):
     """Limits and retries of the flow; they change no result."""
 
+    when_busy: Annotated[Literal["wait", "fail"], Field(description="where another run works on this project")] = "wait"
     gpu_slots: Count
     retries: Annotated[int, Field(ge=0)]
     retry_delay_s: NotNegative

@@ -72,11 +72,16 @@ def version_of(name: str, alias: str) -> Version | None:
 
 
 def is_lost(receipt: Path) -> bool:
-    """Whether the version that a stage's ``receipt.json`` names is gone; not so where there is no receipt."""
-    if not receipt.exists():
+    """Whether the version that a stage's ``receipt.json`` names is gone.
+
+    Not so where there is no receipt, or none that can be read: DVC then restores it or runs the stage.
+    """
+    try:
+        told = json.loads(receipt.read_text(encoding="utf-8"))
+        name, number = told["name"], told["version"]
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    told = json.loads(receipt.read_text(encoding="utf-8"))
-    return get_version(told["name"], told["version"]) is None
+    return get_version(name, number) is None
 
 
 def fetch_model(version: Version, folder: Path) -> Path:

@@ -194,8 +194,19 @@ def _run(experiment: str, name: str, tags: dict[str, str]) -> Iterator[Run]:
         "dvc.lock_md5": lock_md5(),
         PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}",
     }
-    with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=tags, nested=True) as active:
+    active = mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=tags, nested=True)
+    status = RunStatus.FAILED
+    try:
         yield Run(active.info.run_id, client)
+        status = RunStatus.FINISHED
+    except Exception:
+        raise
+    except BaseException:  # Ctrl-C and its kin; what was started inside may have had no time to say so
+        status = RunStatus.KILLED
+        _end_dead_runs(client, experiment_id)
+        raise
+    finally:
+        mlflow.end_run(RunStatus.to_string(status))
 
 
 def _end_dead_runs(client: MlflowClient, experiment_id: str) -> None:

@@ -1,0 +1,86 @@
+"""What every flow that works on a project goes through: the project for itself, and a Prefect server to talk to."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from prefect import get_run_logger
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
+from prefect.runtime import flow_run as runtime
+from prefect.states import Crashed
+
+from flows.environment import ensure_gpu_limit, is_own_home
+from flows.server import prefect_server
+from flows.stopping import take_signals
+from stillhouse.errors import BadInput
+from stillhouse.params import load_params
+from stillhouse.params.running import Flow as Settings
+from tasks.lock import note_runs, project_lock, unfinished_runs
+
+_mine: list[str] = []  # flow runs of this process
+
+
+def run_flow(flow: Callable[..., Any], alone: bool = True, **parameters: Any) -> Any:
+    """Run a flow here and now; its result. ``alone``: it changes the project, so nothing else may meanwhile.
+
+    Raises:
+        BadInput: with the flow's own message, where it failed.
+    """
+    settings = load_params().flow
+    if not alone:
+        return _run(flow, parameters)
+    with project_lock(settings.when_busy, print):  # waited for here, before anything is started
+        return _run(flow, parameters)
+
+
+def _run(flow: Callable[..., Any], parameters: dict[str, Any]) -> Any:
+    with prefect_server():
+        state = flow(**parameters, return_state=True)
+        if not state.is_completed():
+            raise BadInput(str(state.message))
+        return state.result()
+
+
+@contextmanager
+def turn(settings: Settings) -> Iterator[None]:
+    """Within a flow: the project is this flow's, and what dead ones left behind is put in order.
+
+    Raises:
+        BadInput: another run works on the project, and ``flow.when_busy`` is ``fail``.
+    """
+    take_signals()
+    with project_lock(settings.when_busy, get_run_logger().warning):
+        run, others = str(runtime.id), list(_mine)
+        dead = [run for run in unfinished_runs() if run not in others]
+        note_runs([*dead, *others, run])
+        _mark_crashed(dead)
+        _mine.append(run)
+        note_runs(_mine)
+        # Slots that are taken in a database of the project's own were taken by dead flows, but for this process's.
+        ensure_gpu_limit(settings.gpu_slots, free=is_own_home() and not others)
+        try:
+            yield
+            ended = True
+        except Exception:
+            ended = True
+            raise
+        except BaseException:  # whether Prefect hears of it is not sure: the next one looks again
+            ended = False
+            raise
+        finally:
+            _mine.remove(run)
+            if ended:
+                note_runs(_mine)
+
+
+def _mark_crashed(runs: list[str]) -> None:
+    with get_client(sync_client=True) as client:
+        for run in runs:
+            try:
+                state = client.read_flow_run(UUID(run)).state
+                if state is None or not state.is_final():
+                    client.set_flow_run_state(UUID(run), Crashed(message="Its process is gone."), force=True)
+            except ObjectNotFound:  # of another server, or cleaned away
+                continue

@@ -1,0 +1,82 @@
+"""Prefect's server where there is none: temporary, in the project, and gone when the flow is."""
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogHandler
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings, temporary_settings
+
+from stillhouse.errors import Unavailable
+from tasks.children import end, guarded
+
+START_S = 120.0
+DRAIN_S = 3.0
+PATIENCE_S = 1.5  # for the server to close its database
+
+
+@contextmanager
+def prefect_server() -> Iterator[None]:
+    """The server that ``PREFECT_API_URL`` names, or a temporary one that is there for the block.
+
+    It is in a session of its own, so that a signal to the flow's group leaves it for last, and under a guard, so
+    that it never outlives the flow.
+
+    Raises:
+        Unavailable: it did not start.
+    """
+    if PREFECT_API_URL.value():
+        yield
+        return
+    home = Path(str(PREFECT_HOME.value()))
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "server.log").open("a", encoding="utf-8") as log:
+        for _ in range(3):  # the port may be taken in the meantime
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+            command = "-m uvicorn --factory prefect.server.api.server:create_app --host 127.0.0.1 --log-level error"
+            variables = {
+                **get_current_settings().to_environment_variables(exclude_unset=True),
+                "PREFECT_UI_ENABLED": "0",
+                "PREFECT__SERVER_EPHEMERAL": "1",
+                "PREFECT__SERVER_FINAL": "1",
+            }
+            words = [sys.executable, *command.split(), "--port", str(port)]
+            server = guarded(words, PATIENCE_S, log, Path(), **variables)
+            try:
+                url = f"http://127.0.0.1:{port}/api"
+                if not _answers(url, server):
+                    continue
+                with temporary_settings({PREFECT_API_URL: url}):
+                    try:
+                        yield
+                    finally:
+                        _drain()
+                return
+            finally:
+                end(server)
+    raise Unavailable(f"Prefect's temporary server did not start; {home / 'server.log'} says why.")
+
+
+def _answers(url: str, server: "subprocess.Popen[str]") -> bool:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5):
+                return True
+        except OSError:
+            time.sleep(0.1)
+    return False
+
+
+def _drain() -> None:
+    """Send what is still to be sent to the server, before it goes."""
+    APILogHandler().flush()
+    EventsWorker.drain_all(timeout=DRAIN_S)

@@ -1,0 +1,82 @@
+"""How a flow's command ends: by itself, with a user's mistake, or stopped by a signal within ten seconds."""
+
+import functools
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from stillhouse.errors import StillhouseError
+from tasks.children import end_all
+from tasks.stage import STOPS
+
+DEADLINE_S = 8.5  # after which the process leaves at once; what it started is ended by its guards
+AGAIN_S = 1.0  # a terminal that is closed sends its signal more than once
+_received: list[tuple[int, float]] = []
+_taken = False
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked this process to end."""
+
+    def __str__(self) -> str:
+        return f"stopped by {signal.Signals(_received[0][0]).name}"
+
+
+def command(body: Callable[[], None]) -> Callable[[], None]:
+    """Decorates a flow's ``main``: a mistake ends with its message, a signal with one line."""
+
+    @functools.wraps(body)
+    def main() -> None:
+        global _taken
+        _taken = True
+        take_signals()
+        try:
+            body()
+        except StillhouseError as error:
+            sys.exit(f"\n{error}")
+        finally:  # also where a library swallowed what the signal raised
+            if _received:
+                _leave()
+
+    return main
+
+
+def take_signals() -> None:
+    """Let SIGINT, SIGTERM and SIGHUP stop this process in order, where :func:`command` runs it.
+
+    A flow calls it again, since Prefect has put a handler of its own in place by then.
+    """
+    if _taken and threading.current_thread() is threading.main_thread():
+        for number in STOPS:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: Any) -> None:
+    now = time.monotonic()
+    if _received:
+        if now - _received[0][1] > AGAIN_S:
+            _leave()
+        return
+    _received.append((number, now))
+    end_all()
+    logging.disable(logging.CRITICAL)  # each library would say the same in its own way, some with tracebacks
+    timer = threading.Timer(DEADLINE_S, _leave)
+    timer.daemon = True
+    timer.start()
+    raise Stopped
+
+
+def _leave() -> None:
+    """Say so in one line and end at once, whatever threads are still at."""
+    number = _received[0][0]
+    print(
+        f"\nStopped by {signal.Signals(number).name}. Nothing is lost: the next run goes on from here.",
+        file=sys.stderr,
+        flush=True,
+    )
+    os._exit(128 + number)

@@ -1,0 +1,203 @@
+"""One run at a time works on a project: a file lock that the operating system frees when its process ends.
+
+Flows take it for their whole time. Under a bare ``dvc repro`` nobody does: its stages refuse to run beside a flow,
+and a flow waits for a ``dvc repro`` that was there first.
+"""
+
+import contextlib
+import json
+import os
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+import zc.lockfile
+from filelock import FileLock, Timeout
+
+from stillhouse.errors import BadInput
+
+HOLDER = "STILLHOUSE_HOLDER"  # set for the children of a flow: the project is theirs already
+STATE = Path(".stillhouse")
+LOCK, NOTE = STATE / "project.lock", STATE / "project.json"
+RWLOCK = Path(".dvc/tmp/rwlock")
+LOOK_S, SAY_S = 0.5, 60.0
+_lock: FileLock | None = None
+
+
+@contextmanager
+def project_lock(when_busy: Literal["wait", "fail"], say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the project for the time of the block; a block within it holds it already.
+
+    Raises:
+        BadInput: another run works on it, and ``when_busy`` is ``fail``.
+    """
+    global _lock
+    STATE.mkdir(parents=True, exist_ok=True)
+    if _lock is None or Path(_lock.lock_file) != LOCK.resolve():
+        _lock = FileLock(LOCK.resolve(), thread_local=False)
+    lock = _lock
+    within = lock.is_locked
+    if within:
+        lock.acquire()
+    else:
+        _wait(lock, when_busy, say)
+    try:
+        if not within:
+            drop_dead_entries()
+            _write_note({**_about(psutil.Process()), "flow_runs": unfinished_runs()})
+        yield
+    finally:
+        if not within and not unfinished_runs():
+            NOTE.unlink(missing_ok=True)
+        lock.release()
+
+
+def _wait(lock: FileLock, when_busy: str, say: Callable[[str], None]) -> None:
+    start, said = time.time(), 0.0
+    while busy := _busy(lock):
+        told = f"another run works on this project ({busy})"
+        if when_busy == "fail":
+            raise BadInput(f"{told[0].upper()}{told[1:]}. Try again when it has ended, or set flow.when_busy: wait.")
+        if time.time() - said >= SAY_S:
+            since = f", since {datetime.fromtimestamp(start):%H:%M:%S}" if said else ""
+            say(f"waiting{since}: {told}")
+            said = time.time()
+        time.sleep(LOOK_S)
+
+
+def _busy(lock: FileLock) -> str:
+    """Who works on the project; nobody, and then the lock is taken."""
+    if others := _repros():  # looked for first, so that their stages never meet this lock
+        return others
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return holder()
+    if others := _repros():
+        lock.release()
+    return others
+
+
+def refuse_beside_a_flow() -> None:
+    """For a stage's own process: raise BadInput where a flow that did not start it holds the project."""
+    if os.environ.get(HOLDER):
+        return
+    STATE.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(LOCK.resolve(), timeout=2 * LOOK_S):  # a flow that looks whether it is free lets go at once
+            return
+    except Timeout:
+        raise BadInput(
+            f"another run works on this project ({holder()}). Try again when it has ended; what it makes need not "
+            "be made again."
+        ) from None
+
+
+def holder() -> str:
+    """Who holds the lock: its process, command and since when."""
+    note = _read_note()
+    return f"process {note['pid']}, {note['command']}, since {note['since']}" if "pid" in note else "just started"
+
+
+def _repros() -> str:
+    """Each ``dvc repro`` of this project that is running and was not started by this process or its parents."""
+    mine = {os.getpid(), *(process.pid for process in psutil.Process().parents())}
+    here, found = Path.cwd(), []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if process.pid in mine or "repro" not in words or not _is_dvc(words):
+            continue
+        with contextlib.suppress(psutil.Error, OSError):
+            # A guard repeats the command that it runs.
+            if Path(process.cwd()) == here and not any("guard.py" in word for word in words):
+                about = _about(process)
+                found.append(f"process {about['pid']}, {about['command']}, since {about['since']}")
+    return "; ".join(found)
+
+
+def _is_dvc(words: list[str]) -> bool:
+    return any(Path(word).name == "dvc" for word in words[:4])
+
+
+def drop_dead_entries(folder: Path = Path()) -> set[int]:
+    """Take out of DVC's ``rwlock`` what processes left that are no DVC of this project any more.
+
+    DVC asks only whether there is *a* process of that number; after a restart there often is.
+
+    Returns:
+        The processes that are: each holds some of the project's files now.
+    """
+    file = folder / RWLOCK
+    if not file.exists():
+        return set()
+    living: set[int] = set()
+    with contextlib.suppress(zc.lockfile.LockError, OSError), _guarded(file):  # a DVC is at it, and does its part
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            entries = [*content["write"].values(), *(one for each in content["read"].values() for one in each)]
+            living = {pid for pid in {int(entry["pid"]) for entry in entries} if _dvc_in(folder, pid)}
+            write = {path: entry for path, entry in content["write"].items() if entry["pid"] in living}
+            read = {path: [one for one in each if one["pid"] in living] for path, each in content["read"].items()}
+            kept = {"write": write, "read": {path: each for path, each in read.items() if each}}
+        except (ValueError, AttributeError, TypeError, KeyError):  # cut short by a kill; DVC would never heal it
+            kept = {"write": {}, "read": {}}
+        file.write_text(json.dumps(kept), encoding="utf-8")
+    return living
+
+
+def _guarded(file: Path) -> contextlib.closing[Any]:
+    """As DVC guards each change of the file."""
+    return contextlib.closing(zc.lockfile.LockFile(f"{file}.lock"))
+
+
+def wait_for_dvc(folder: Path, say: Callable[[str], None]) -> None:
+    """Wait until no DVC that others started (a ``dvc pull`` beside the flow) holds files of the project."""
+    said = False
+    while others := drop_dead_entries(folder) - {child.pid for child in psutil.Process().children(recursive=True)}:
+        if not said:
+            say(f"waiting: DVC is at work on this project (process {', '.join(map(str, sorted(others)))})")
+        said = True
+        time.sleep(LOOK_S)
+
+
+def _dvc_in(folder: Path, pid: int) -> bool:
+    with contextlib.suppress(psutil.Error, OSError):
+        process = psutil.Process(pid)
+        return _is_dvc(process.cmdline()) and Path(process.cwd()) == folder.resolve()
+    return False
+
+
+def _about(process: psutil.Process) -> dict[str, Any]:
+    words = process.cmdline()
+    told = shlex.join([Path(words[0]).name, *words[1:]]) if words else process.name()
+    since = datetime.fromtimestamp(process.create_time())
+    return {"pid": process.pid, "command": told, "since": f"{since:%Y-%m-%d %H:%M:%S}"}
+
+
+def unfinished_runs() -> list[str]:
+    """Prefect's flow runs that worked on this project and were not seen to end."""
+    return [str(run) for run in _read_note().get("flow_runs", [])]
+
+
+def note_runs(runs: list[str]) -> None:
+    """Write down which flow runs work on this project now; only for the holder of the lock."""
+    _write_note({**_read_note(), "flow_runs": runs})
+
+
+def _read_note() -> dict[str, Any]:
+    try:
+        note = json.loads(NOTE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def _write_note(note: dict[str, Any]) -> None:
+    partial = NOTE.with_suffix(".partial")
+    partial.write_text(json.dumps(note), encoding="utf-8")
+    partial.replace(NOTE)

@@ -1,0 +1,122 @@
+"""Stopped in any way, a run ends at once with all its processes, and the next one goes on to the same bytes."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import Project, new_project
+
+# What is sent to whom in the middle of which stage's training, and the status that the flow then ends with.
+STOPS = [
+    ("control", signal.SIGINT, "group", 130),
+    ("control", signal.SIGKILL, "alone", -9),
+    ("control", signal.SIGHUP, "alone", 129),
+    ("teacher", signal.SIGTERM, "alone", 143),
+    ("teacher", signal.SIGKILL, "group", -9),
+    ("teacher", signal.SIGINT, "alone", 130),
+    ("student", signal.SIGHUP, "group", 129),
+    ("student", signal.SIGTERM, "group", 143),
+]
+LATER = {"control": "epoch 1 of", "teacher": "step 10 of", "student": "epoch 1 of"}
+
+
+def processes_of(project: Project) -> list[str]:
+    """The command lines of all that works in the project."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd", "status"]):
+        if process.info["cwd"] == str(project.folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(f"{process.pid} {' '.join(process.info['cmdline'] or [])[:200]}")
+    return found
+
+
+def begin(project: Project, log: Path, *command: str, **environment: str) -> subprocess.Popen:
+    with log.open("w") as output:
+        return subprocess.Popen(
+            [sys.executable, *command],
+            cwd=project.folder,
+            env={**project.environment, **environment},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+def wait_for(text: str, log: Path, child: subprocess.Popen, timeout: float = 120) -> None:
+    deadline = time.time() + timeout
+    while text not in log.read_text():
+        assert time.time() < deadline and child.poll() is None, log.read_text()
+        time.sleep(0.02)
+
+
+def stop(project: Project, log: Path, stage: str, number: int, whom: str, status: int) -> None:
+    child = begin(project, log, "-m", "flows.distillation")
+    wait_for(f"> python -m tasks.{stage}", log, child)
+    wait_for(LATER[stage], log, child)
+    start = time.time()
+    (os.killpg if whom == "group" else os.kill)(child.pid, number)
+    assert child.wait(30) == status, log.read_text()
+    deadline = start + (60 if number == signal.SIGKILL else 10)
+    while (left := processes_of(project)) and time.time() < deadline:
+        time.sleep(0.1)
+    assert not left and time.time() < deadline, (number, whom, left)
+    told = log.read_text()
+    assert "Traceback" not in told, told
+    if number != signal.SIGKILL:
+        *_, last = told.strip().splitlines()
+        assert last == f"Stopped by {signal.Signals(number).name}. Nothing is lost: the next run goes on from here."
+
+
+def prefect_states(project: Project) -> list[str]:
+    with sqlite3.connect(project.folder / ".stillhouse" / "prefect" / "prefect.db") as database:
+        return [state for (state,) in database.execute("select state_type from flow_run order by created")]
+
+
+def slots(project: Project) -> int:
+    with sqlite3.connect(project.folder / ".stillhouse" / "prefect" / "prefect.db") as database:
+        return database.execute("select active_slots from concurrency_limit_v2 where name = 'gpu'").fetchone()[0]
+
+
+def runs(project: Project) -> list[tuple[str, str]]:
+    code = "from mlflow.tracking import MlflowClient; import json, mlflow\n"
+    code += f"mlflow.set_tracking_uri('sqlite:///{project.folder}/mlflow.db'); client = MlflowClient()\n"
+    code += "found = client.search_runs([e.experiment_id for e in client.search_experiments()])\n"
+    code += "print(json.dumps([(r.data.tags['stillhouse.kind'], r.info.status) for r in found]))"
+    return json.loads(project.python("-c", code).stdout.strip().splitlines()[-1])
+
+
+def results(project: Project) -> dict[str, bytes]:
+    """What DVC keeps of every stage, but for what names a registered version."""
+    files = [file for file in (project.folder / "outputs").rglob("*") if file.is_file()]
+    kept = [file for file in files if file.name not in ("speed.json", "report.html", "frontier.png")]
+    return {str(f.relative_to(project.folder)): f.read_bytes() for f in kept if "/register/" not in str(f)}
+
+
+@pytest.mark.timeout(600)
+def test_a_run_stopped_in_any_way_ends_at_once_and_the_next_goes_on_to_the_same_bytes(finished, tmp_path):
+    project = new_project(tmp_path / "stopped")
+    project.set(flow__gpu_slots=1)  # the default: a slot that a dead run holds would stop every later one
+    for number, (stage, *sent) in enumerate(STOPS):
+        stop(project, tmp_path / f"{number}.log", stage, *sent)
+    assert "RUNNING" in prefect_states(project)  # of those that were killed; their slots are still taken
+    assert slots(project) == 1
+    last = project.flow()
+    assert last.returncode == 0, last.stdout
+    assert "topics version 1 (@champion)" in last.stdout
+    assert results(project) == results(finished)
+    states = prefect_states(project)
+    assert states[-1] == "COMPLETED" and set(states[:-1]) == {"CRASHED"}, states
+    assert {status for _, status in runs(project)} == {"FINISHED", "KILLED"}
+    assert sorted(status for kind, status in runs(project) if kind == "flow") == ["FINISHED"] + ["KILLED"] * len(STOPS)
+    assert slots(project) == 0 and not processes_of(project)
+    assert not (project.folder / ".stillhouse" / "project.json").exists()
+    assert re.search(r"going on from \S*checkpoint-|goes on after epoch", "".join(
+        (tmp_path / f"{number}.log").read_text() for number in range(len(STOPS))
+    ) + last.stdout)
