@@ -22,11 +22,6 @@ def own_prefect_home() -> None:
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
 
-def is_own_home() -> bool:
-    """Whether Prefect's database is this project's own, so that no other project's flows are in it."""
-    return not os.environ.get("PREFECT_API_URL") and os.environ.get("PREFECT_HOME") == str(HOME.resolve())
-
-
 def _without_traceback_if_stopped(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         print("\nStopped before anything was started.", file=sys.stderr)
@@ -35,7 +30,7 @@ def _without_traceback_if_stopped(kind: type[BaseException], error: BaseExceptio
 
 
 def ensure_gpu_limit(slots: int, free: bool = False) -> None:
-    """Create the global concurrency limit ``gpu`` where the Prefect server has none, or set its slots.
+    """Create the global concurrency limit for training where the Prefect server has none, or set its slots.
 
     ``free``: give back those that are taken, since nobody who took one is alive.
     """
@@ -43,13 +38,13 @@ def ensure_gpu_limit(slots: int, free: bool = False) -> None:
     from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
     from prefect.exceptions import ObjectNotFound
 
-    from tasks.runner import GPU_LIMIT
+    from tasks.runner import gpu_limit
 
     with get_client(sync_client=True) as client:
         try:
-            limit = client.read_global_concurrency_limit_by_name(GPU_LIMIT)
+            limit = client.read_global_concurrency_limit_by_name(gpu_limit())
         except ObjectNotFound:
-            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=GPU_LIMIT, limit=slots))
+            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=gpu_limit(), limit=slots))
         else:
             change = {"limit": slots} if limit.limit != slots else {}
             if free and limit.active_slots:

@@ -1,5 +1,6 @@
 """What every flow that works on a project goes through: the project for itself, and a Prefect server to talk to."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,13 +12,14 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run as runtime
 from prefect.states import Crashed
 
-from flows.environment import ensure_gpu_limit, is_own_home
+from flows.environment import ensure_gpu_limit
 from flows.server import prefect_server
 from flows.stopping import take_signals
 from stillhouse.errors import BadInput
 from stillhouse.params import load_params
 from stillhouse.params.running import Flow as Settings
 from tasks.lock import note_runs, project_lock, unfinished_runs
+from tasks.runner import GPU_LIMIT
 
 _mine: list[str] = []  # flow runs of this process
 
@@ -58,8 +60,8 @@ def turn(settings: Settings) -> Iterator[None]:
         _mark_crashed(dead)
         _mine.append(run)
         note_runs(_mine)
-        # Slots that are taken in a database of the project's own were taken by dead flows, but for this process's.
-        ensure_gpu_limit(settings.gpu_slots, free=is_own_home() and not others)
+        # Slots of a limit of the project's own that are taken were taken by dead flows, but for this process's.
+        ensure_gpu_limit(settings.gpu_slots, free=GPU_LIMIT in os.environ and not others)
         try:
             yield
             ended = True

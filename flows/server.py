@@ -1,5 +1,7 @@
 """Prefect's server where there is none: temporary, in the project, and gone when the flow is."""
 
+import hashlib
+import os
 import socket
 import subprocess
 import sys
@@ -14,7 +16,9 @@ from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings, temporary_settings
 
 from stillhouse.errors import Unavailable
+from stillhouse.tracking.runs import environment
 from tasks.children import end, guarded
+from tasks.runner import GPU_LIMIT
 
 START_S = 120.0
 DRAIN_S = 3.0
@@ -54,7 +58,9 @@ def prefect_server() -> Iterator[None]:
                 url = f"http://127.0.0.1:{port}/api"
                 if not _answers(url, server):
                     continue
-                with temporary_settings({PREFECT_API_URL: url}):
+                # Leases of slots die with this server, so its limit is shared with no other project's.
+                limit = {GPU_LIMIT: f"gpu of {hashlib.md5(os.fsencode(Path.cwd())).hexdigest()[:8]}"}
+                with temporary_settings({PREFECT_API_URL: url}), environment(limit):
                     try:
                         yield
                     finally:

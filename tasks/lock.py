@@ -72,13 +72,13 @@ def _wait(lock: FileLock, when_busy: str, say: Callable[[str], None]) -> None:
 
 def _busy(lock: FileLock) -> str:
     """Who works on the project; nobody, and then the lock is taken."""
-    if others := _repros():  # looked for first, so that their stages never meet this lock
+    if others := _repros(guarded=False):  # looked for first, so that their stages never meet this lock
         return others
     try:
         lock.acquire(timeout=0)
     except Timeout:
         return holder()
-    if others := _repros():
+    if others := _repros(guarded=True):
         lock.release()
     return others
 
@@ -104,20 +104,24 @@ def holder() -> str:
     return f"process {note['pid']}, {note['command']}, since {note['since']}" if "pid" in note else "just started"
 
 
-def _repros() -> str:
-    """Each ``dvc repro`` of this project that is running and was not started by this process or its parents."""
+def _repros(guarded: bool) -> str:
+    """Each ``dvc repro`` of this project that is running; those that a flow started, and guards, only if asked for."""
     mine = {os.getpid(), *(process.pid for process in psutil.Process().parents())}
     here, found = Path.cwd(), []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if process.pid in mine or "repro" not in words or not _is_dvc(words):
+        if process.pid in mine or "repro" not in words or not _is_dvc(words) or _is_guard(words):
             continue
         with contextlib.suppress(psutil.Error, OSError):
-            # A guard repeats the command that it runs.
-            if Path(process.cwd()) == here and not any("guard.py" in word for word in words):
+            parent = process.parent()
+            if Path(process.cwd()) == here and (guarded or not (parent and _is_guard(parent.cmdline()))):
                 about = _about(process)
                 found.append(f"process {about['pid']}, {about['command']}, since {about['since']}")
     return "; ".join(found)
+
+
+def _is_guard(words: list[str]) -> bool:
+    return any(word.endswith("guard.py") for word in words)
 
 
 def _is_dvc(words: list[str]) -> bool:

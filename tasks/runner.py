@@ -1,6 +1,8 @@
 """A stage as a Prefect task: DVC runs it in a child process, whose output becomes the task's log."""
 
+import contextvars
 import json
+import os
 import re
 import subprocess
 import sys
@@ -23,7 +25,7 @@ from tasks.children import child_process, ending, lines_of
 from tasks.lock import wait_for_dvc
 from tasks.stage import STATE, Stage
 
-GPU_LIMIT = "gpu"
+GPU_LIMIT = "STILLHOUSE_GPU_LIMIT"  # names the limit where it is not Prefect's `gpu`
 SAY_S = 20.0  # how often those who wait say so
 # What DVC tells an interactive user after a stage; in a log it is noise.
 DVC_HINTS = (
@@ -67,6 +69,11 @@ def prefect_task(stage: Stage, settings: Flow) -> Task[..., Outcome]:
     return run
 
 
+def gpu_limit() -> str:
+    """The global concurrency limit that training takes a slot of: ``gpu``, or this project's own on its own server."""
+    return os.environ.get(GPU_LIMIT, "gpu")
+
+
 @contextmanager
 def gpu_slot(trains: bool) -> Iterator[None]:
     """A place on the GPU for work that trains: waited for, and given back when the block is left."""
@@ -74,7 +81,7 @@ def gpu_slot(trains: bool) -> Iterator[None]:
         if trains:
             with _saying("a GPU slot (flow.gpu_slots); other training on this Prefect server has them all"):
                 # The lease is renewed by a thread; losing it must not kill hours of training.
-                held.enter_context(concurrency(GPU_LIMIT, strict=True, raise_on_lease_renewal_failure=False))
+                held.enter_context(concurrency(gpu_limit(), strict=True, raise_on_lease_renewal_failure=False))
         yield
 
 
@@ -87,7 +94,8 @@ def _saying(what: str) -> Iterator[None]:
         while not over.wait(SAY_S):
             say(f"waiting since {since:%H:%M:%S} for {what}")
 
-    threading.Thread(target=tell, daemon=True).start()
+    # In a copy of this context, which says to Prefect's logger where its server is.
+    threading.Thread(target=contextvars.copy_context().run, args=(tell,), daemon=True).start()
     try:
         yield
     finally:

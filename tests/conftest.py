@@ -128,7 +128,9 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         kept = {
-            key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_API", "MLFLOW_TRACKING"))
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("PREFECT_API", "PREFECT_HOME", "MLFLOW_TRACKING"))
         }
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         server = {"PREFECT_API_URL": self.server} if self.server else {}

@@ -1,6 +1,7 @@
 """Parts of the flow that need no whole run: changing parameters, running a stage as a child, the gpu limit."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -161,7 +162,24 @@ def test_only_what_a_second_try_can_mend_is_tried_again(fake_dvc, tmp_path, pref
     assert len((tmp_path / "tries").read_text()) == tries
 
 
-def test_two_flow_runs_never_train_at_once(fake_dvc, tmp_path, prefect_server):
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("failed to reproduce 'teacher': failed to run: python -m tasks.teacher, exited with -9", "memory ran out"),
+        (
+            "failed to reproduce 'teacher': [Errno 28] No space left on device",
+            "No space left on device. Most often the",
+        ),
+        ("unexpected error", "teacher failed: unexpected error"),
+    ],
+)
+def test_what_dvc_refuses_is_told_in_words_that_help(fake_dvc, said, told):
+    fake_dvc(f"import sys; print('ERROR: ' + {said!r}); sys.exit(255 if 'repro' in sys.argv else 0)")
+    with pytest.raises(StageFailed, match=told):
+        run_stage("teacher", 30)
+
+
+def test_two_flow_runs_never_train_at_once(fake_dvc, tmp_path, prefect_server, caplog, monkeypatch):
     from prefect import flow
 
     from flows.environment import ensure_gpu_limit
@@ -169,6 +187,7 @@ def test_two_flow_runs_never_train_at_once(fake_dvc, tmp_path, prefect_server):
     fake_dvc(
         "import time; f = open('log', 'a'); f.write('in '); f.flush(); time.sleep(1.5); f.write('out '); f.close()"
     )
+    monkeypatch.setattr(runner, "SAY_S", 0.5)
     ensure_gpu_limit(1)
     ensure_gpu_limit(1)  # a second flow finds it there
     stage = prefect_task(Stage("teacher", trains=True), load_params(ROOT / "params.yaml").flow)
@@ -177,6 +196,7 @@ def test_two_flow_runs_never_train_at_once(fake_dvc, tmp_path, prefect_server):
     [thread.start() for thread in threads]
     [thread.join(60) for thread in threads]
     assert (tmp_path / "log").read_text().split() == ["in", "out", "in", "out"]
+    assert re.search(r"waiting since \d\d:\d\d:\d\d for a GPU slot \(flow.gpu_slots\)", caplog.text)
 
 
 def test_prefect_keeps_its_database_in_the_project_unless_told_otherwise(tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import sqlite3
 import subprocess
@@ -20,10 +19,10 @@ STOPS = [
     ("control", signal.SIGKILL, "alone", -9),
     ("control", signal.SIGHUP, "alone", 129),
     ("teacher", signal.SIGTERM, "alone", 143),
-    ("teacher", signal.SIGKILL, "group", -9),
     ("teacher", signal.SIGINT, "alone", 130),
-    ("student", signal.SIGHUP, "group", 129),
+    ("teacher", signal.SIGHUP, "group", 129),
     ("student", signal.SIGTERM, "group", 143),
+    ("student", signal.SIGKILL, "group", -9),
 ]
 LATER = {"control": "epoch 1 of", "teacher": "step 10 of", "student": "epoch 1 of"}
 
@@ -68,7 +67,7 @@ def stop(project: Project, log: Path, stage: str, number: int, whom: str, status
         time.sleep(0.1)
     assert not left and time.time() < deadline, (number, whom, left)
     told = log.read_text()
-    assert "Traceback" not in told, told
+    assert "Traceback" not in told and "Starting temporary server" not in told, told  # Prefect's own, which would stay
     if number != signal.SIGKILL:
         *_, last = told.strip().splitlines()
         assert last == f"Stopped by {signal.Signals(number).name}. Nothing is lost: the next run goes on from here."
@@ -81,7 +80,9 @@ def prefect_states(project: Project) -> list[str]:
 
 def slots(project: Project) -> int:
     with sqlite3.connect(project.folder / ".stillhouse" / "prefect" / "prefect.db") as database:
-        return database.execute("select active_slots from concurrency_limit_v2 where name = 'gpu'").fetchone()[0]
+        return database.execute("select active_slots from concurrency_limit_v2 where name like 'gpu of %'").fetchone()[
+            0
+        ]
 
 
 def runs(project: Project) -> list[tuple[str, str]]:
@@ -105,8 +106,7 @@ def test_a_run_stopped_in_any_way_ends_at_once_and_the_next_goes_on_to_the_same_
     project.set(flow__gpu_slots=1)  # the default: a slot that a dead run holds would stop every later one
     for number, (stage, *sent) in enumerate(STOPS):
         stop(project, tmp_path / f"{number}.log", stage, *sent)
-    assert "RUNNING" in prefect_states(project)  # of those that were killed; their slots are still taken
-    assert slots(project) == 1
+    assert prefect_states(project)[-1] == "RUNNING" and slots(project) == 1  # what the killed one left
     last = project.flow()
     assert last.returncode == 0, last.stdout
     assert "topics version 1 (@champion)" in last.stdout
@@ -117,6 +117,53 @@ def test_a_run_stopped_in_any_way_ends_at_once_and_the_next_goes_on_to_the_same_
     assert sorted(status for kind, status in runs(project) if kind == "flow") == ["FINISHED"] + ["KILLED"] * len(STOPS)
     assert slots(project) == 0 and not processes_of(project)
     assert not (project.folder / ".stillhouse" / "project.json").exists()
-    assert re.search(r"going on from \S*checkpoint-|goes on after epoch", "".join(
-        (tmp_path / f"{number}.log").read_text() for number in range(len(STOPS))
-    ) + last.stdout)
+    told = "".join((tmp_path / f"{number}.log").read_text() for number in range(len(STOPS)))
+    assert "going on from" in told
+
+
+def test_runs_that_meet_on_a_project_wait_for_each_other_or_say_who_holds_it(project, tmp_path):
+    project.set(student__temperature=3.0)
+    logs = [tmp_path / name for name in ("first", "second", "repro", "failing")]
+    first = begin(project, logs[0], "-m", "flows.distillation")
+    wait_for("> python -m tasks.student", logs[0], first)
+    second = begin(project, logs[1], "-m", "flows.distillation")
+    wait_for("waiting: another run works on this project", logs[1], second)
+    assert f"(process {first.pid}, python -m flows.distillation, since " in logs[1].read_text()
+    repro = begin(project, logs[2], "-m", "dvc", "repro")
+    params = project.folder / "params.yaml"
+    before = params.read_text()
+    project.set(flow__when_busy="fail")
+    failing = begin(project, logs[3], "-m", "flows.distillation")
+    assert failing.wait(60) == 1 and "Traceback" not in logs[3].read_text()
+    last = logs[3].read_text().strip().splitlines()[-1]
+    assert last.startswith("Another run works on this project (process ") and "flow.when_busy: wait" in last
+    params.write_text(before)
+    assert [first.wait(200), second.wait(200)] == [0, 0], logs[0].read_text() + logs[1].read_text()
+    assert "so no stage ran" in logs[1].read_text()
+    repro.wait(200)
+    told = logs[2].read_text()
+    assert repro.returncode == 0 or "another run works on this project (process " in told or "is busy" in told, told
+    assert "up to date" in project.dvc("status").stdout
+
+
+def test_what_a_crash_damaged_is_made_again(project):
+    """Or set aside by name; and an entry in DVC's lock whose process is another one now stops nobody."""
+    receipt = project.folder / "outputs" / "register" / "receipt.json"
+    whole = receipt.read_bytes()
+    receipt.unlink()  # a link into the cache, maybe
+    receipt.write_bytes(whole[:20])
+    entry = {"pid": os.getpid(), "cmd": "dvc repro"}  # alive, and no DVC
+    held = {"write": {str(project.folder / "outputs" / "prepare" / "metrics.json"): entry}}
+    (project.folder / ".dvc" / "tmp" / "rwlock").write_text(json.dumps(held))
+    done = project.flow()
+    assert done.returncode == 0 and "Traceback" not in done.stdout, done.stdout
+    assert receipt.read_bytes() == whole
+    (project.folder / ".dvc" / "tmp" / "rwlock").write_text("{")
+    assert project.flow().returncode == 0
+
+
+def test_a_missing_data_path_is_told_in_the_last_line(project):
+    project.set(data__path="data/nope.csv")
+    done = project.flow()
+    last = done.stdout.strip().splitlines()[-1]
+    assert done.returncode == 1 and last.startswith("data.path: data/nope.csv does not exist. Give a file"), done.stdout

@@ -5,11 +5,17 @@ import pytest
 import torch
 from conftest import ROOT, texts_and_labels
 from datasets import Dataset
+from safetensors.torch import save_file
 
 from stillhouse.data.encoded import batches, encode_texts
 from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.distillation import trainer
-from stillhouse.distillation.checkpoints import last_trainer_checkpoint, scratch_folder
+from stillhouse.distillation.checkpoints import (
+    last_trainer_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    scratch_folder,
+)
 from stillhouse.distillation.objective import HardLabels, distillation
 from stillhouse.distillation.trainer import Examples, kept_epoch, train_student
 from stillhouse.errors import TrainingDiverged
@@ -196,3 +202,28 @@ def test_a_half_written_checkpoint_is_passed_over(tmp_path):
         if state:
             (folder / "trainer_state.json").write_text(state)
     assert last_trainer_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip"])
+def test_a_damaged_checkpoint_is_set_aside_by_name_and_counts_as_none(tmp_path, capsys, damage):
+    file = tmp_path / "last.pt"
+    save_checkpoint({"weights": torch.arange(4000.0), "epoch": 3}, file)
+    assert load_checkpoint(file)["epoch"] == 3
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content if damage == "flip" else content[:5000])
+    assert load_checkpoint(file) is None
+    assert not file.exists() and (tmp_path / "last.pt.damaged").exists()
+    assert "last.pt is damaged" in capsys.readouterr().out
+
+
+def test_a_damaged_checkpoint_of_the_teacher_is_passed_over(tmp_path):
+    for step in (1, 2):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        torch.save({"lr": torch.ones(1000)}, folder / "optimizer.pt")
+        save_file({"weight": torch.ones(1000)}, folder / "model.safetensors")
+        (folder / "trainer_state.json").write_text("{}")
+    weights = tmp_path / "checkpoint-2" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:500])
+    assert last_trainer_checkpoint(tmp_path) == tmp_path / "checkpoint-1"
