@@ -50,7 +50,7 @@ def ensure_gpu_limit(slots: int, free: bool = False) -> None:
             if free and limit.active_slots:
                 change["active_slots"] = 0
             if change:
-                client.update_global_concurrency_limit(GPU_LIMIT, GlobalConcurrencyLimitUpdate(**change))
+                client.update_global_concurrency_limit(gpu_limit(), GlobalConcurrencyLimitUpdate(**change))
 
 
 def main() -> None:
