@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(items):
 
     Of what needs it the longest comes first, so that no process ends alone.
     """
-    longest = ("test_comparison", "test_study", "test_end_to_end")
+    longest = ("test_stopping", "test_comparison", "test_study", "test_end_to_end")
     items.sort(key=lambda item: ("finished" not in item.fixturenames, item.module.__name__ not in longest))
 
 
