@@ -19,8 +19,8 @@ def control(context: Context) -> Metrics:
 
     data, params = OUTPUTS / "prepare", context.params
     context.run.dataset(data / "train.arrow", "train")
-    train = read_split(data / "train.arrow")
-    texts = (text for batch in train.iter(1000) for text in batch["text"])
+    train, unlabelled = (read_split(data / f"{name}.arrow") for name in ("train", "unlabelled"))
+    texts = (text for split in (train, unlabelled) for batch in split.iter(1000) for text in batch["text"])
     tokenizer = learn_vocabulary(texts, params.student.vocabulary)
     student, history, kept = fit_student("control", params, data, tokenizer, device=context.device, log=context.run)
     save_student(student, context.out / "model")

@@ -1,4 +1,4 @@
-"""Stage ``prepare``: a source of labelled texts -> clean, de-duplicated, stratified splits and a data card."""
+"""Stage ``prepare``: a source of labelled texts -> clean, de-duplicated splits and a data card."""
 
 import shutil
 
@@ -13,7 +13,7 @@ def prepare(context: Context) -> Metrics:
     from stillhouse.data.cleaning import clean
     from stillhouse.data.sources import load_source
     from stillhouse.data.splits import write_split, write_texts
-    from stillhouse.data.splitting import complete
+    from stillhouse.data.splitting import complete, few_labels
 
     data, out = context.params.data, context.out
     cache = STATE / "datasets"
@@ -21,20 +21,27 @@ def prepare(context: Context) -> Metrics:
     source = load_source(data, cache)
     cleaned = clean(source, data)
     splits = complete(cleaned.splits, data, context.params.seed)
+    splits, nameless = few_labels(splits, data.labels_per_class, context.params.seed)
     for name, split in splits.items():
-        write_split(split, cleaned.label_names, out / f"{name}.arrow")
+        names = cleaned.label_names + (cleaned.unseen if name == "test" else [])
+        write_split(split, names, out / f"{name}.arrow")
         context.run.dataset(out / f"{name}.arrow", name)
-    write_texts(source.unlabelled, cleaned.unlabelled, out / "unlabelled.arrow")
-    card = data_card(splits, cleaned.label_names, cleaned.dropped, len(cleaned.unlabelled))
+    unlabelled = [(split.dataset, split.rows) for split in nameless]
+    unlabelled += [(source.unlabelled, cleaned.unlabelled)] if source.unlabelled is not None else []
+    write_texts(unlabelled, out / "unlabelled.arrow")
+    texts = sum(len(rows) for _, rows in unlabelled)
+    card = data_card(splits, cleaned.label_names, cleaned.unseen, cleaned.dropped, texts)
     write_json(out / "card.json", card)
     context.run.artifact(out / "card.json")
     shutil.rmtree(cache, ignore_errors=True)
     rows = {name: len(split.rows) for name, split in splits.items()}
-    reasons = next(iter(cleaned.dropped.values()))
-    dropped = {reason: sum(counts[reason] for counts in cleaned.dropped.values()) for reason in reasons}
-    print("texts:", ", ".join(f"{count} {name}" for name, count in rows.items()))
+    reasons = dict.fromkeys(reason for counts in cleaned.dropped.values() for reason in counts)
+    dropped = {reason: sum(counts.get(reason, 0) for counts in cleaned.dropped.values()) for reason in reasons}
+    print("texts:", ", ".join(f"{count} {name}" for name, count in {**rows, "unlabelled": texts}.items()))
+    if cleaned.unseen:
+        print("labels of test that train lacks, each counted as missed:", ", ".join(cleaned.unseen))
     print("dropped:", ", ".join(f"{count} {reason}" for reason, count in dropped.items()))
-    return {"classes": card["classes"], "rows": rows, "dropped": dropped}
+    return {"classes": card["classes"], "rows": rows, "unlabelled": texts, "dropped": dropped}
 
 
 if __name__ == "__main__":

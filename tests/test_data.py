@@ -14,8 +14,8 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from stillhouse.data.card import data_card
 from stillhouse.data.cleaning import clean
 from stillhouse.data.sources import load_source
-from stillhouse.data.splits import label_names, labels_of, read_split, write_split
-from stillhouse.data.splitting import complete
+from stillhouse.data.splits import Split, label_names, labels_of, read_split, write_split
+from stillhouse.data.splitting import complete, few_labels
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.params import load_params
 
@@ -98,7 +98,6 @@ def test_an_unreachable_hub_says_what_works_offline(tmp_path, monkeypatch):
         (b"text,topic\na,b\n", "has no column 'review' (data.text_column). It has: 'text', 'topic'"),
         (b"review,topic\ngood,a\nbad \xe9,b\n", "texts.csv line 3: byte 0xe9 is not utf-8"),
         (b"review,topic\none,a\ntwo,a\nthree,a\nfour,a\n", "has only one class, 'a'"),
-        (b"review,topic\none,a\ntwo,a\nthree,a\nfour,b\n", "class 'b' has one example (%s row 5)"),
         (b"review,topic\none,a\n,a\n  ,b\nfour,b\nfive,\n", "3 of 5 rows have no text or no label (rows 3, 4, 6)"),
         (b'review,topic\n"one,a\n', "cannot be read as CSV"),
     ],
@@ -158,32 +157,93 @@ def test_labels_that_train_lacks_are_refused(tmp_path):
     write_csv(tmp_path / "train.csv", texts_and_labels(30))
     write_csv(tmp_path / "test.csv", [("one", "sport"), ("two", "politics")])
     with pytest.raises(BadInput, match=r"labels that train lacks: politics \(first at .*test.csv row 3\)"):
-        cleaned(tmp_path, tmp_path)
+        cleaned(tmp_path, tmp_path, unseen_labels="error")
 
 
-def test_splits_are_stratified_disjoint_and_the_same_bytes_each_time(tmp_path):
-    file = write_csv(tmp_path / "texts.csv", texts_and_labels(300))
+def test_labels_that_train_lacks_count_as_missed_and_are_named(tmp_path):
+    write_csv(tmp_path / "train.csv", texts_and_labels(30))
+    write_csv(tmp_path / "validation.csv", [("four", "sport"), ("five", "politics")])
+    write_csv(tmp_path / "test.csv", [("one", "sport"), ("two", "politics"), ("three", "art")])
+    result = cleaned(tmp_path, tmp_path)
+    assert result.label_names == ["cooking", "sport", "weather"] and result.unseen == ["art", "politics"]
+    assert result.splits["test"].labels.tolist() == [1, 4, 3]
+    assert result.splits["validation"].labels.tolist() == [1]
+    assert result.dropped["validation"]["label not in train"] == 1
+    card = data_card(result.splits, result.label_names, result.unseen, result.dropped, 0)
+    assert card["labels_not_in_train"] == ["art", "politics"] and card["splits"]["test"]["labels"]["art"] == 1
+
+
+def texts_of(splits):
+    return {name: set(split.dataset[split.rows.tolist()]["text"]) for name, split in splits.items()}
+
+
+def test_splits_are_disjoint_of_the_asked_size_and_the_same_bytes_each_time(tmp_path):
+    file = write_csv(tmp_path / "texts.csv", texts_and_labels(3000))
     result = cleaned(file, tmp_path)
     first, second = (complete(result.splits, DATA, seed=5) for _ in range(2))
     rows = np.concatenate([split.rows for split in first.values()])
-    assert sorted(rows) == list(range(300))
-    assert {name: len(split.rows) for name, split in first.items()} == {"train": 210, "test": 60, "validation": 30}
-    for split in first.values():
-        assert np.ptp(np.bincount(split.labels)) <= 1
+    assert sorted(rows) == list(range(3000))
+    assert abs(len(first["test"].rows) - 600) < 70 and abs(len(first["validation"].rows) - 300) < 50
+    assert texts_of(complete(result.splits, DATA, seed=6))["test"] != texts_of(first)["test"]
     for name, splits in (("a", first), ("b", second)):
         write_split(splits["train"], result.label_names, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     back = read_split(tmp_path / "a")
     assert label_names(back) == result.label_names and (labels_of(back) == first["train"].labels).all()
-    card = data_card(first, result.label_names, result.dropped, 0)
-    assert json.loads(json.dumps(card))["splits"]["test"]["labels"] == {"cooking": 20, "sport": 20, "weather": 20}
+    card = data_card(first, result.label_names, [], result.dropped, 0)
+    assert sum(json.loads(json.dumps(card))["splits"]["test"]["labels"].values()) == len(first["test"].rows)
+
+
+def test_a_text_that_was_learnt_from_is_never_tested_on_after_rows_were_added(tmp_path):
+    rows = texts_and_labels(400)
+    before = texts_of(complete(cleaned(write_csv(tmp_path / "a.csv", rows), tmp_path).splits, DATA, seed=1))
+    more = [*texts_and_labels(150, seed=9), *rows]
+    after = texts_of(complete(cleaned(write_csv(tmp_path / "b.csv", more), tmp_path / "b").splits, DATA, seed=1))
+    assert all(before[name] <= after[name] for name in before)
+
+
+def test_every_class_keeps_a_text_in_train_and_where_it_has_two_in_test(tmp_path):
+    rows = [(f"text {i} of {size}", f"class of {size}") for size in (1, 2, 3, 5, 40) for i in range(size)]
+    result = cleaned(write_csv(tmp_path / "texts.csv", rows), tmp_path)
+    for seed in range(20):
+        counts = {
+            name: dict(zip(result.label_names, np.bincount(split.labels, minlength=5).tolist(), strict=True))
+            for name, split in complete(result.splits, DATA, seed).items()
+        }
+        assert all(counts["train"].values())
+        assert [name for name, count in counts["test"].items() if not count] == ["class of 1"]
+        assert counts["validation"]["class of 40"]
+
+
+def test_few_labels_are_drawn_by_the_text_and_the_others_lose_theirs(tmp_path):
+    rows = texts_and_labels(600)
+    result = cleaned(write_csv(tmp_path / "a.csv", rows), tmp_path)
+    splits = complete(result.splits, DATA, seed=1)
+    few, nameless = few_labels(splits, 8, seed=1)
+    labelled = np.concatenate([few[name].labels for name in ("train", "validation")])
+    assert np.bincount(labelled).tolist() == [8, 8, 8] and len(np.unique(few["validation"].labels)) == 3
+    assert texts_of(few)["test"] == texts_of(splits)["test"]
+    lost = set().union(*(set(part.dataset[part.rows.tolist()]["text"]) for part in nameless))
+    named = texts_of(few)
+    assert not lost & (named["train"] | named["validation"] | named["test"]) and len(lost) + 24 == 600 - len(
+        named["test"]
+    )
+    more = [*texts_and_labels(30, seed=9), *rows]
+    again = complete(cleaned(write_csv(tmp_path / "b.csv", more), tmp_path / "b").splits, DATA, seed=1)
+    kept = texts_of(few_labels(again, 8, seed=1)[0])
+    assert len((kept["train"] | kept["validation"]) & (named["train"] | named["validation"])) >= 20  # of 24
+    assert few_labels(splits, None, seed=1) == (splits, [])
+    with pytest.raises(BadInput, match="leaves no label in validation"):
+        few_labels(
+            splits | {"validation": Split(result.splits["train"].dataset, *np.zeros((2, 0), np.int64))}, 8, seed=1
+        )
 
 
 def test_too_few_rows_to_split_is_said(tmp_path):
-    rows = [(f"text {i}", f"class {i % 5}") for i in range(15)]
-    result = cleaned(write_csv(tmp_path / "texts.csv", rows), tmp_path, test_fraction=0.5, validation_fraction=0.35)
-    with pytest.raises(BadInput, match="too few to split off"):
-        complete(result.splits, settings(tmp_path, test_fraction=0.5, validation_fraction=0.35), seed=0)
+    rows = [(f"text {i}", f"class {i}") for i in range(5)]
+    result = cleaned(write_csv(tmp_path / "texts.csv", rows), tmp_path)
+    with pytest.raises(BadInput, match="too few to split off test"):
+        complete(result.splits, settings(tmp_path), seed=0)
 
 
 def test_the_same_texts_give_the_same_vocabulary_in_every_process():

@@ -212,9 +212,9 @@ def test_unlabelled_text_joins_unless_it_stands_in_a_split(tmp_path):
     source = load_source(data, tmp_path / "cache")
     cleaned = clean(source, data)
     assert cleaned.unlabelled.tolist() == [0, 4] and set(cleaned.splits) == {"train", "test"}
-    write_texts(source.unlabelled, cleaned.unlabelled, tmp_path / "unlabelled.arrow")
+    write_texts([(source.unlabelled, cleaned.unlabelled)], tmp_path / "unlabelled.arrow")
     assert read_split(tmp_path / "unlabelled.arrow")["text"] == ["new", "newer"]
-    write_texts(None, np.zeros(0, np.int64), tmp_path / "none.arrow")
+    write_texts([], tmp_path / "none.arrow")
     assert len(read_split(tmp_path / "none.arrow")) == 0
     with pytest.raises(BadInput, match=r"holds no spare\.\*"):
         load_source(folder_source(tmp_path, unlabelled="spare"), tmp_path / "cache")

@@ -47,12 +47,12 @@ def test_a_failed_stage_leaves_the_last_good_outputs_and_the_lock(project):
 
 
 def test_the_flow_fails_with_the_stages_own_message(project):
-    rows = [("one", "sport"), ("two", "sport"), ("three", "sport"), ("four", "weather")]
+    rows = [("one", "sport"), ("two", "sport"), ("three", "sport")]
     write_csv(project.folder / "data" / "reviews.csv", rows)
     done = project.flow()
-    check(done, "prepare failed: class 'weather' has one example")
+    check(done, "prepare failed: data/reviews.csv has only one class, 'sport'")
     last = [line for line in done.stdout.strip().splitlines() if "temporary server" not in line][-1]
-    assert last.startswith("prepare failed: class 'weather' has one example")
+    assert last.startswith("prepare failed: data/reviews.csv has only one class, 'sport'")
 
 
 def test_an_unreachable_tracking_server_is_told_at_the_start(project):

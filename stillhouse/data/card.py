@@ -10,12 +10,20 @@ QUANTILES = {"shortest": 0.0, "median": 0.5, "95 %": 0.95, "longest": 1.0}
 
 
 def data_card(
-    splits: dict[str, Split], label_names: list[str], dropped: dict[str, dict[str, int]], unlabelled: int
+    splits: dict[str, Split],
+    label_names: list[str],
+    unseen: list[str],
+    dropped: dict[str, dict[str, int]],
+    unlabelled: int,
 ) -> dict[str, Any]:
-    """Counts, lengths in words and label balance of each split, ready for JSON."""
+    """Counts, lengths in words and label balance of each split, ready for JSON.
+
+    ``unseen`` are labels of the test set that train lacks, whose numbers follow those of ``label_names``.
+    """
     return {
         "classes": len(label_names),
-        "splits": {name: _describe(splits[name], label_names) for name in ("train", "validation", "test")},
+        "splits": {name: _describe(splits[name], [*label_names, *unseen]) for name in ("train", "validation", "test")},
+        "labels_not_in_train": unseen,
         "unlabelled": unlabelled,
         "dropped": dropped,
     }

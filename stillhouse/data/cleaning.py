@@ -1,12 +1,12 @@
 """From a source's raw rows to the rows that are kept, each with a class number."""
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 from datasets import Dataset
 
+from stillhouse.data.keys import text_key
 from stillhouse.data.sources import Source
 from stillhouse.data.splits import Split
 from stillhouse.errors import BadInput
@@ -18,10 +18,14 @@ NAMED_ROWS = 8
 
 @dataclass
 class Cleaned:
-    """What is left of a source, and what was dropped and why; ``unlabelled`` lists rows of that split."""
+    """What is left of a source, and what was dropped and why; ``unlabelled`` lists rows of that split.
+
+    ``unseen`` are labels of the test set that train lacks; their class numbers follow those of ``label_names``.
+    """
 
     splits: dict[str, Split]
     label_names: list[str]
+    unseen: list[str]
     dropped: dict[str, dict[str, int]] = field(default_factory=dict)
     unlabelled: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
@@ -35,25 +39,32 @@ def clean(source: Source, data: Data) -> Cleaned:
 
     Raises:
         BadInput: empty texts or labels (unless ``data.empty_texts`` drops them), labels in validation or
-            test that train lacks, fewer than two classes, or a class too small to split.
+            test that train lacks (unless ``data.unseen_labels`` keeps them), or fewer than two classes.
     """
     kept: dict[str, tuple[list[int], list[str]]] = {}
     dropped: dict[str, dict[str, int]] = {}
     seen: dict[bytes, str] = {}
     for split in sorted(source.splits, key=["test", "validation", "train"].index):
         kept[split], dropped[split] = _clean_split(source, split, data, seen)
-    names = source.label_order or _ordered(set(kept["train"][1]))
     present = set(kept["train"][1])
-    for split in ("validation", "test"):
-        if split in kept and (unknown := [label for label in kept[split][1] if label not in present]):
-            where = source.row(split, kept[split][0][kept[split][1].index(unknown[0])])
-            raise BadInput(
-                f"{source.names[split]} has labels that train lacks: {', '.join(sorted(set(unknown))[:NAMED_ROWS])} "
-                f"(first at {where}). Correct them, or add training rows with these labels."
-            )
-    names = [name for name in names if name in present]
-    _check_classes(source, kept["train"], names, parts=1 + len({"validation", "test"} - kept.keys()))
-    number = {name: index for index, name in enumerate(names)}
+    unseen: dict[str, list[str]] = {
+        split: [label for label in kept[split][1] if label not in present]
+        for split in ("validation", "test")
+        if split in kept
+    }
+    if data.unseen_labels == "error":
+        _refuse_unseen(source, kept, unseen)
+    if unknown := unseen.get("validation"):  # nothing can be chosen by them
+        dropped["validation"]["label not in train"] = len(unknown)
+        rows, labels = kept["validation"]
+        pairs = [(row, label) for row, label in zip(rows, labels, strict=True) if label in present]
+        kept["validation"] = ([row for row, _ in pairs], [label for _, label in pairs])
+        if not pairs:
+            raise BadInput(f"{source.names['validation']} has no label that train has, too. Is it the right file?")
+    names = [name for name in source.label_order or _ordered(present) if name in present]
+    _check_classes(source, names)
+    missed = _ordered(set(unseen.get("test", [])))
+    number = {name: index for index, name in enumerate([*names, *missed])}
     splits = {
         split: Split(
             source.splits[split],
@@ -62,7 +73,8 @@ def clean(source: Source, data: Data) -> Cleaned:
         )
         for split, (rows, labels) in kept.items()
     }
-    return Cleaned(splits, names, {split: dropped[split] for split in splits}, _new_texts(source.unlabelled, seen))
+    reasons = {split: dropped[split] for split in splits}
+    return Cleaned(splits, names, missed, reasons, _new_texts(source.unlabelled, seen))
 
 
 def _new_texts(unlabelled: Dataset | None, seen: dict[bytes, str]) -> np.ndarray:
@@ -71,14 +83,10 @@ def _new_texts(unlabelled: Dataset | None, seen: dict[bytes, str]) -> np.ndarray
     for start in range(0, len(unlabelled) if unlabelled is not None else 0, BATCH):
         assert unlabelled is not None
         for row, text in enumerate(unlabelled[start : start + BATCH]["text"], start=start):
-            if text and text.strip() and (key := _key(text)) not in seen:
+            if text and text.strip() and (key := text_key(text)) not in seen:
                 seen[key] = ""
                 rows.append(row)
     return np.array(rows, dtype=np.int64)
-
-
-def _key(text: str) -> bytes:
-    return hashlib.blake2b(" ".join(text.casefold().split()).encode(), digest_size=16).digest()
 
 
 def _clean_split(
@@ -96,7 +104,7 @@ def _clean_split(
                 empty.append(index)
                 continue
             label = label.strip()
-            key = _key(text)
+            key = text_key(text)
             if data.duplicates == "drop" and key in seen:
                 dropped["duplicate" if seen[key] == label else "duplicate with another label"] += 1
                 continue
@@ -115,22 +123,22 @@ def _clean_split(
     return (rows, labels), dict(dropped)
 
 
-def _check_classes(source: Source, train: tuple[list[int], list[str]], names: list[str], parts: int) -> None:
-    rows, labels = train
+def _refuse_unseen(source: Source, kept: dict[str, tuple[list[int], list[str]]], unseen: dict[str, list[str]]) -> None:
+    for split, unknown in unseen.items():
+        if unknown:
+            where = source.row(split, kept[split][0][kept[split][1].index(unknown[0])])
+            raise BadInput(
+                f"{source.names[split]} has labels that train lacks: {', '.join(sorted(set(unknown))[:NAMED_ROWS])} "
+                f"(first at {where}). Correct them, add training rows with these labels, or set "
+                "data.unseen_labels: keep, which counts them as missed."
+            )
+
+
+def _check_classes(source: Source, names: list[str]) -> None:
     if len(names) < 2:
         raise BadInput(
             f"{source.names['train']} has only one class, {names[0]!r}. A classifier needs two or more: is "
             "data.label_column the right one?"
-        )
-    counts = Counter(labels)
-    if small := [name for name in names if counts[name] < max(parts, 2)]:
-        name = small[0]
-        example = "one example" if counts[name] == 1 else f"{counts[name]} examples"
-        raise BadInput(
-            f"class {name!r} has {example} ({source.row('train', rows[labels.index(name)])}), but at least "
-            f"{max(parts, 2)} are needed to train and to split off validation and test. Add examples, merge the "
-            f"class into another, or remove it."
-            + (f" The same holds for: {', '.join(small[1:])}." if small[1:] else "")
         )
 
 

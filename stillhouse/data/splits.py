@@ -1,5 +1,6 @@
 """The files that hold train, validation and test."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,14 +31,15 @@ def write_split(split: Split, label_names: list[str], path: Path) -> None:
             writer.write_batch(pa.record_batch([pa.array(texts, pa.string()), labels], schema=schema))
 
 
-def write_texts(dataset: Dataset | None, rows: np.ndarray, path: Path) -> None:
-    """Write the column ``text`` of these rows, as :func:`write_split`; an empty table where there is no dataset."""
+def write_texts(parts: Iterable[tuple[Dataset, np.ndarray]], path: Path) -> None:
+    """Write the column ``text`` of these rows of each data set, as :func:`write_split`; perhaps an empty table."""
     schema = pa.schema([("text", pa.string())])
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-        for start in range(0, max(len(rows), 1), BATCH):  # a file without a batch cannot be read back
-            chosen = rows[start : start + BATCH].tolist()
-            texts = dataset[chosen]["text"] if dataset is not None else []
-            writer.write_batch(pa.record_batch([pa.array(texts, pa.string())], schema=schema))
+        writer.write_batch(pa.record_batch([pa.array([], pa.string())], schema=schema))  # none cannot be read back
+        for dataset, rows in parts:
+            for start in range(0, len(rows), BATCH):
+                texts = dataset[rows[start : start + BATCH].tolist()]["text"]
+                writer.write_batch(pa.record_batch([pa.array(texts, pa.string())], schema=schema))
 
 
 def read_split(path: Path) -> Dataset:

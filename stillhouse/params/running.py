@@ -24,6 +24,12 @@ class Data(Section):
     text_column: Name
     label_column: Name
     unlabelled: Name | None = Field(None, description="a further split without labels, for the teacher to label")
+    labels_per_class: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="labelled texts kept of each class; the others join the unlabelled; null: all"
+    )
+    unseen_labels: Annotated[
+        Literal["keep", "error"], Field(description="labels of validation or test that train lacks")
+    ] = "keep"
     encoding: Name = "utf-8"
     empty_texts: Literal["error", "drop"] = "error"
     duplicates: Literal["drop", "keep"] = "drop"
