@@ -14,10 +14,19 @@ STAGE = Stage("compress")
 
 
 def compress(context: Context) -> Metrics:
-    """Write ``model/`` and ``speed.json`` for what the stage ``student`` left."""
+    """Write ``model/`` and ``speed.json`` for what the stage ``student`` left, or the control where that is better."""
+    from stillhouse.compression.parity import Reference
+    from stillhouse.data.splits import read_split
+    from stillhouse.evaluation.choice import worth_keeping
     from stillhouse.models.students.student import load_student
 
-    return squeeze(context, load_student(OUTPUTS / "student" / "model"), context.params.compress)
+    validation = read_split(OUTPUTS / "prepare" / "validation.arrow")
+    networks = {name: load_student(OUTPUTS / name / "model") for name in ("student", "control")}
+    student, control = (Reference.of(network, validation) for network in networks.values())
+    source = worth_keeping(student.labels, student.probabilities, control.probabilities)
+    if source == "control":
+        print("distillation did not pay: the control is shown to be better on validation, and is compressed instead")
+    return {"source": source, **squeeze(context, networks[source], context.params.compress)}
 
 
 def squeeze(context: Context, student: "Student", settings: "Compress") -> Metrics:

@@ -48,6 +48,7 @@ def deploy(context: Context) -> Metrics:
         aliases_of(name),
         result,
         json.loads((OUTPUTS / "evaluate" / "metrics.json").read_text(encoding="utf-8"))["models"]["teacher"],
+        {},  # what is free does not fit a device's budget
         speed[name]["latency_ms"],
         texts,
         labels,

@@ -3,15 +3,16 @@
 import json
 from pathlib import Path
 
+from stillhouse.evaluation.gate import FREE
 from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_csv, write_json
 
 STAGE = Stage("evaluate")
 TIMED = ("report.html", "speed.json", "frontier.png")
 PAIRS = [
-    ("student", "control"),
-    ("compressed student", "student"),
+    *(("compressed student", name) for name in FREE),
     ("compressed student", "teacher"),
-    ("compressed student", "TF-IDF + SVM"),
+    ("compressed student", "student"),
+    ("student", "control"),
 ]
 
 
@@ -63,6 +64,8 @@ def evaluate(context: Context) -> Metrics:
         name=params.register_.name,
         models=full,
         differences=gaps,
+        free=max(FREE, key=lambda name: results[name]["accuracy"]),
+        source=json.loads((OUTPUTS / "compress" / "metrics.json").read_text(encoding="utf-8"))["source"],
         steps=step_rows(OUTPUTS / "compress"),
         card=json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8")),
         examples=telling_examples(texts, labels, scores, names, settings.examples),

@@ -15,6 +15,7 @@ def register(context: Context) -> Metrics:
     """
     from stillhouse.classifier import Classifier
     from stillhouse.data.splits import label_names, labels_of, read_split
+    from stillhouse.evaluation.gate import FREE
     from stillhouse.evaluation.latency import latency_ms
     from stillhouse.provenance import folder_md5
     from stillhouse.tracking.registry import PIPELINE
@@ -23,7 +24,8 @@ def register(context: Context) -> Metrics:
 
     settings, model = context.params.register_, OUTPUTS / "compress" / "model"
     test = read_split(OUTPUTS / "prepare" / "test.arrow")
-    texts, models = list(test["text"]), _read("metrics.json")["models"]
+    texts, measured = list(test["text"]), _read("metrics.json")
+    models = measured["models"]
     student = find_run(context.params.tracking.experiment, "student", folder_md5(OUTPUTS / "student"))
     # Measured here and now: the file that evaluate left may be from another machine, or gone.
     latency = latency_ms(Classifier.load(model).predict_proba, texts[:50])[0]
@@ -34,6 +36,7 @@ def register(context: Context) -> Metrics:
         PIPELINE,
         models["compressed student"],
         models["teacher"],
+        {name: measured["differences"][f"compressed student - {name}"] for name in FREE},
         latency,
         texts,
         labels_of(test),

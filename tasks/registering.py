@@ -18,7 +18,8 @@ class Case:
     """A compressed student and what it is held against.
 
     ``section`` of ``params.yaml`` holds the gate; ``student`` and ``teacher`` are their numbers on the test set,
-    ``texts``, ``labels`` and ``names`` the test set itself; ``tags`` are added to the version's evidence.
+    ``free`` the student's difference to each model that costs no distillation, ``texts``, ``labels`` and ``names``
+    the test set itself; ``tags`` are added to the version's evidence.
     """
 
     model: Path
@@ -27,6 +28,7 @@ class Case:
     aliases: registry.Aliases
     student: dict[str, Any]
     teacher: dict[str, Any]
+    free: dict[str, dict[str, float]]
     latency_ms: float
     texts: list[str]
     labels: np.ndarray
@@ -47,8 +49,8 @@ def register_and_judge(context: Context, case: Case) -> tuple[registry.Version, 
     champion = registry.version_of(name, case.aliases.champion)
     reigns = champion is not None and champion.number == version.number
     rival = None if reigns else champion
-    accuracy = _accuracy_of(rival, case) if rival else None
-    verdict = judge(case.gate, case.student, case.teacher, case.latency_ms, accuracy, case.section)
+    gap = _against(rival, case) if rival else None
+    verdict = judge(case.gate, case.student, case.teacher, case.latency_ms, case.free, gap, case.section)
     if verdict.passed and not reigns:
         registry.promote(version, case.aliases)
     elif reigns and not verdict.passed:
@@ -77,10 +79,14 @@ def _evidence(context: Context, digest: str, student: dict[str, Any]) -> dict[st
     }
 
 
-def _accuracy_of(version: registry.Version, case: Case) -> float:
+def _against(version: registry.Version, case: Case) -> dict[str, float]:
+    """The case's accuracy minus that of a registered version, with its paired 95 % interval."""
     from stillhouse.classifier import Classifier
+    from stillhouse.evaluation.significance import paired
 
     with tempfile.TemporaryDirectory() as scratch:
-        answers = Classifier.load(registry.fetch_model(version, Path(scratch))).predict(case.texts)
-    right = sum(case.names[label] == answer for label, answer in zip(case.labels, answers, strict=True))
-    return float(right / len(answers))
+        folders = (case.model, registry.fetch_model(version, Path(scratch)))
+        answers = [Classifier.load(folder).predict(case.texts) for folder in folders]
+    labels = np.array([case.names[label] for label in case.labels])
+    mine, theirs = ((np.array(given) == labels).astype(float) for given in answers)
+    return paired(mine, theirs)

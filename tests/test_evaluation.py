@@ -4,6 +4,7 @@ from conftest import ROOT
 from sklearn.metrics import f1_score
 
 from stillhouse.evaluation.baseline import TfidfSvm
+from stillhouse.evaluation.choice import worth_keeping
 from stillhouse.evaluation.gate import judge
 from stillhouse.evaluation.metrics import accuracy, agreement, calibration_error, macro_f1, softmax
 from stillhouse.evaluation.quality import differences, quality
@@ -58,22 +59,39 @@ GATE = load_params(ROOT / "params.yaml").register_
 STUDENT, TEACHER = {"accuracy": 0.97, "megabytes": 2.0}, {"accuracy": 0.98}
 
 
+def gap(accuracy: float, width: float = 0.01) -> dict[str, float]:
+    return {"accuracy": accuracy, "low": accuracy - width, "high": accuracy + width}
+
+
 @pytest.mark.parametrize(
-    ("student", "latency", "champion", "broken"),
+    ("student", "latency", "free", "champion", "broken"),
     [
-        (STUDENT, 2.0, None, None),
-        (STUDENT, 2.0, 0.97, None),
-        (STUDENT, 2.0, 0.971, "champion"),
-        ({**STUDENT, "accuracy": 0.9}, 2.0, None, "min_retention"),
-        ({**STUDENT, "megabytes": 50.0}, 2.0, None, "max_size_mb"),
-        (STUDENT, 500.0, None, "max_latency_ms"),
+        (STUDENT, 2.0, 0.01, None, None),
+        (STUDENT, 2.0, -0.005, gap(0.0), None),
+        (STUDENT, 2.0, 0.0, gap(-0.004), None),
+        (STUDENT, 2.0, 0.0, gap(-0.008), "below the champion"),  # more than register.margin
+        (STUDENT, 2.0, 0.0, gap(-0.004, 0.001), "below the champion"),  # and shown to be so
+        (STUDENT, 2.0, -0.02, None, "below TF-IDF + SVM"),
+        ({**STUDENT, "accuracy": 0.9}, 2.0, 0.0, None, "min_retention"),
+        ({**STUDENT, "megabytes": 50.0}, 2.0, 0.0, None, "max_size_mb"),
+        (STUDENT, 500.0, 0.0, None, "max_latency_ms"),
     ],
 )
-def test_the_gate_says_which_condition_is_broken(student, latency, champion, broken):
-    verdict = judge(GATE, student, TEACHER, latency, champion)
+def test_the_gate_says_which_condition_is_broken(student, latency, free, champion, broken):
+    verdict = judge(GATE, student, TEACHER, latency, {"control": gap(0.0), "TF-IDF + SVM": gap(free)}, champion)
     failed = [reason for reason in verdict.reasons if reason.startswith("FAILED")]
     assert verdict.passed == (broken is None)
     assert len(failed) == (broken is not None) and all(broken in reason for reason in failed)
+    assert ("Use TF-IDF + SVM, or" in "".join(failed)) == (broken == "below TF-IDF + SVM")
+
+
+def test_the_control_goes_on_only_where_it_is_shown_to_be_better():
+    labels = np.arange(400) % 2
+    right, half = np.eye(2)[labels], np.eye(2)[np.where(np.arange(400) < 40, 1 - labels, labels)]
+    one_wrong = np.eye(2)[np.where(np.arange(400) < 1, 1 - labels, labels)]
+    assert worth_keeping(labels, student=half, control=right) == "control"
+    assert worth_keeping(labels, student=one_wrong, control=right) == "student"
+    assert worth_keeping(labels, student=right, control=half) == "student"
 
 
 def test_tables_are_aligned_and_complete():

@@ -5,6 +5,9 @@ from typing import Any
 
 from stillhouse.params import Register
 
+FREE = ("control", "TF-IDF + SVM")  # what could be had without distilling
+ADVICE = "texts without labels (data.unlabelled), longer training (student.training.epochs), a lower student.alpha"
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -19,17 +22,20 @@ def judge(
     student: dict[str, Any],
     teacher: dict[str, Any],
     latency_ms: float,
-    champion_accuracy: float | None,
+    free: dict[str, dict[str, float]],
+    champion: dict[str, float] | None,
     section: str = "register",
 ) -> Verdict:
-    """Hold the compressed student against the gate in ``params.yaml`` and against the present champion.
+    """Hold the compressed student against the gate in ``params.yaml``, what is free, and the present champion.
 
     Args:
         settings: the gate.
         student: the compressed student's ``accuracy`` and ``megabytes`` on the test set.
         teacher: the teacher's ``accuracy``.
         latency_ms: median for one text.
-        champion_accuracy: the champion's on the same test texts; None where there is no champion.
+        free: for each model that costs no distillation the student's accuracy minus its own, with the paired 95 %
+            interval (``accuracy``, ``low``, ``high``).
+        champion: the same for the present champion, on the same test texts; None where there is none.
         section: where in ``params.yaml`` the gate's keys stand.
     """
     retention = student["accuracy"] / max(teacher["accuracy"], 1e-9)
@@ -47,8 +53,17 @@ def judge(
             f"answers one text in {latency_ms:.1f} ms ({section}.max_latency_ms: {settings.max_latency_ms:g})",
         ),
     ]
-    if champion_accuracy is not None:
-        comparison = f"{student['accuracy']:.2%} against the champion's {champion_accuracy:.2%} on the same test texts"
-        checks.append((student["accuracy"] >= champion_accuracy, comparison))
+    for name, gap in free.items():
+        advice = "" if gap["high"] >= 0 else f". Use {name}, or give the student more: {ADVICE}"
+        checks.append((gap["high"] >= 0, f"is not shown to be below {name}: {_told(gap)}{advice}"))
+    if champion is not None:
+        kept = champion["high"] >= 0 and champion["accuracy"] >= -settings.margin
+        limit = f"register.margin ({settings.margin:.1%})"
+        checks.append((kept, f"is neither shown nor by more than {limit} below the champion: {_told(champion)}"))
     reasons = tuple(f"{'ok' if kept else 'FAILED'}: {sentence}" for kept, sentence in checks)
     return Verdict(all(kept for kept, _ in checks), reasons)
+
+
+def _told(gap: dict[str, float]) -> str:
+    low, middle, high = (100 * gap[key] for key in ("low", "accuracy", "high"))
+    return f"{middle:+.1f} points on the same test texts (95 % interval {low:+.1f} to {high:+.1f})"

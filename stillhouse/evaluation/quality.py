@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from stillhouse.evaluation.metrics import accuracy, agreement, calibration_error, macro_f1
-from stillhouse.evaluation.significance import bootstrap_interval
+from stillhouse.evaluation.significance import bootstrap_interval, paired
 
 
 def quality(
@@ -43,12 +43,7 @@ def differences(
 ) -> dict[str, dict[str, float]]:
     """Accuracy of the first minus that of the second of each pair, with its paired 95 % interval."""
     right = {name: (answers_of(score) == labels).astype(float) for name, score in scores.items()}
-    result = {}
-    for one, other in pairs:
-        gap = right[one] - right[other]
-        low, high = bootstrap_interval(gap, resamples, seed)
-        result[f"{one} - {other}"] = {"accuracy": float(gap.mean()), "low": low, "high": high}
-    return result
+    return {f"{one} - {other}": paired(right[one], right[other], resamples, seed) for one, other in pairs}
 
 
 def answers_of(scores: np.ndarray) -> np.ndarray:

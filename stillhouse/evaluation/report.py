@@ -16,13 +16,19 @@ def write_report(
     name: str,
     models: dict[str, dict[str, Any]],
     differences: dict[str, dict[str, float]],
+    free: str,
+    source: str,
     steps: list[Row],
     card: dict[str, Any],
     examples: list[dict[str, Any]],
     frontier: Path,
     confusion: Path,
 ) -> None:
-    """Write ``file``. ``models`` holds for each model what :func:`quality` and :func:`measure_speed` gave."""
+    """Write ``file``.
+
+    ``models`` holds for each model what :func:`quality` and :func:`measure_speed` gave; ``free`` is the best of those
+    that cost no distillation, ``source`` the network that was compressed (``student``, or ``control``).
+    """
     teacher, student = models["teacher"], models["compressed student"]
     render(
         "report.html.jinja",
@@ -30,6 +36,9 @@ def write_report(
         name=name,
         models=models,
         differences=differences,
+        free=free,
+        worth=differences[f"compressed student - {free}"],
+        source=source,
         steps=steps,
         card=card,
         examples=examples,

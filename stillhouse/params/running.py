@@ -70,6 +70,7 @@ class Register(Section):
 
     name: Annotated[str, StringConstraints(pattern=r"^[^/:.%\"' ]+$")]
     min_retention: NotNegative
+    margin: Annotated[Ratio, Field(description="accuracy that a new champion may lack of the old one's")] = 0.005
     max_size_mb: Positive
     max_latency_ms: Positive
 

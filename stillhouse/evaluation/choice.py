@@ -1,0 +1,21 @@
+"""Whether the distilled student or its control goes on: decided on the validation texts, never on the test set."""
+
+from typing import Literal
+
+import numpy as np
+
+from stillhouse.evaluation.significance import paired
+
+Source = Literal["student", "control"]
+
+
+def worth_keeping(labels: np.ndarray, student: np.ndarray, control: np.ndarray) -> Source:
+    """``control`` where it is shown (paired 95 % interval) to be better, else ``student``.
+
+    Args:
+        labels: class numbers of the validation texts, ``(texts,)``.
+        student: its scores, ``(texts, classes)``.
+        control: the same network's on hard labels alone.
+    """
+    right = [(scores.argmax(1) == labels).astype(float) for scores in (control, student)]
+    return "control" if paired(*right)["low"] > 0 else "student"
