@@ -70,16 +70,16 @@ def test_a_mistake_ends_the_flow_with_its_message(finished):
     assert "Traceback" not in done.stdout and not (finished.folder / "out.csv").exists()
 
 
-def test_lines_are_answered_in_order_from_a_file_and_from_standard_input(finished):
-    file = finished.folder / "lines.txt"
+def test_lines_are_answered_in_order_from_a_file_and_from_standard_input(finished, tmp_path):
+    file = tmp_path / "lines.txt"
     file.write_text("goal match team\n\nflour butter\u2028 oven\nrain wind storm", encoding="utf-8")
     model = "outputs/compress/model"
-    done = finished.python("-m", "stillhouse.predict", model, "lines.txt")
+    done = finished.python("-m", "stillhouse.predict", model, str(file))
     assert done.returncode == 0, done.stdout
     labels = [line.split("\t")[0] for line in done.stdout.splitlines()]
     assert len(labels) == 4 and labels[0] == "sport" and labels[2:] == ["cooking", "weather"]
     piped = finished.run("sh", "-c", f"python -m stillhouse.predict models:/topics@champion < {file}")
     assert piped.stdout.splitlines()[-4:] == done.stdout.splitlines(), piped.stdout
     file.unlink()
-    wrong = finished.python("-m", "stillhouse.predict", model, "lines.txt")
+    wrong = finished.python("-m", "stillhouse.predict", model, str(file))
     assert wrong.returncode == 1 and "No such file" in wrong.stdout and "Traceback" not in wrong.stdout
