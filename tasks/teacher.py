@@ -1,6 +1,11 @@
-"""Stage ``teacher``: fine-tune the complex model, on its own or regularised by a simple one."""
+"""Stage ``teacher``: the complex model, fine-tuned (perhaps regularised by a simple one) or as a linear probe."""
+
+from typing import TYPE_CHECKING
 
 from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_csv
+
+if TYPE_CHECKING:
+    from stillhouse.models.teacher import Teacher
 
 STAGE = Stage("teacher", trains=True, retries=True)  # it may have to be fetched
 
@@ -11,27 +16,31 @@ def teacher(context: Context) -> Metrics:
 
     from stillhouse.data.splits import label_names, read_split
     from stillhouse.distillation.checkpoints import clear_scratch, scratch_folder
-    from stillhouse.distillation.finetune import finetune
     from stillhouse.distillation.hints import read_hints
+    from stillhouse.distillation.teaching import train_teacher
     from stillhouse.models.device import choose_device
     from stillhouse.models.pretrained import load_pretrained
     from stillhouse.provenance import file_md5, folder_md5
 
     params, data = context.params, OUTPUTS / "prepare"
-    files = [data / "train.arrow", data / "validation.arrow"]
-    for file in files:
+    files = [data / f"{name}.arrow" for name in ("train", "validation", "unlabelled")]
+    for file in files[:2]:
         context.run.dataset(file, file.stem)
-    train, validation = map(read_split, files)
+    train, validation, unlabelled = map(read_split, files)
     hints = OUTPUTS / "control" / "hints"
     digests = [*map(file_md5, files), folder_md5(hints)]
     seed = params.seed if params.teacher.seed is None else params.teacher.seed
     scratch = scratch_folder("teacher", params.teacher.model_dump(), seed, digests)
-    torch.manual_seed(seed)  # of the new head
-    model = load_pretrained(params.teacher, label_names(train))
-    history = finetune(
-        model,
+
+    def load() -> "Teacher":
+        torch.manual_seed(seed)  # of the new head
+        return load_pretrained(params.teacher, label_names(train))
+
+    model, history = train_teacher(
+        load,
         train,
         validation,
+        unlabelled,
         params.teacher,
         read_hints(hints),
         device=choose_device(context.device),

@@ -200,6 +200,7 @@ def new_project(folder: Path) -> Project:
         teacher__max_length=32,
         teacher__epochs=8,
         teacher__freeze_layers=0,
+        teacher__finetune=True,  # so that there is a training to stop
         teacher__learning_rate=0.003,
         student__vocabulary={"size": 300, "min_frequency": 1, "lowercase": True},
         student__network__max_length=32,
@@ -207,6 +208,7 @@ def new_project(folder: Path) -> Project:
         student__network__width=16,
         student__network__depth=2,
         student__training__epochs=15,
+        student__training__min_updates=0,
         student__training__learning_rate=0.01,
         evaluate__bootstrap=200,
         register__name="topics",

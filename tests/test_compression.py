@@ -8,6 +8,7 @@ import pytest
 from conftest import ROOT
 
 from stillhouse.classifier import Classifier
+from stillhouse.compression.parity import Reference
 from stillhouse.compression.quantise import KINDS
 from stillhouse.compression.steps import compress_student
 from stillhouse.data.splits import read_split
@@ -33,7 +34,7 @@ def compress(finished, tmp_path):
         scratch = tmp_path / f"scratch-{len(list(tmp_path.iterdir()))}"
         scratch.mkdir()
         chosen = DEFAULT.model_copy(update=settings)
-        ladder = compress_student(student, chosen, train, validation, scratch, scratch / "model")
+        ladder = compress_student(student, chosen, train, Reference.of(student, validation), scratch, scratch / "model")
         return ladder, scratch / "model"
 
     return run

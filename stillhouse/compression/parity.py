@@ -15,38 +15,43 @@ from stillhouse.data.splits import labels_of
 from stillhouse.evaluation.metrics import accuracy, agreement, softmax
 from stillhouse.models.students.student import Student, predict_logits
 
+TELLING = 200  # texts that an agreement is measured on at least, where there are so many
+
 
 @dataclass(frozen=True)
 class Reference:
-    """What the trained student answers to the texts of a split, and what is right."""
+    """What the trained student answers to the texts of some splits, and what is right for those of the first."""
 
-    split: Dataset
+    splits: list[Dataset]
     labels: np.ndarray
     probabilities: np.ndarray
 
     @classmethod
-    def of(cls, student: Student, split: Dataset) -> "Reference":
-        """Ask the trained ``student``."""
+    def of(cls, student: Student, validation: Dataset, unlabelled: Dataset | None = None) -> "Reference":
+        """Ask the trained ``student``; where validation is small, ``unlabelled`` texts join for the agreement."""
+        missing = max(0, TELLING - len(validation))
+        more = [unlabelled.select(range(min(missing, len(unlabelled))))] if missing and unlabelled is not None else []
+        splits = [validation, *(split for split in more if len(split))]
         with tempfile.TemporaryDirectory() as scratch:
-            encoded = encode_texts([split], student.tokenizer, student.settings.max_length, Path(scratch) / "ids")
+            encoded = encode_texts(splits, student.tokenizer, student.settings.max_length, Path(scratch) / "ids")
             logits = predict_logits(student.network, encoded, torch.device("cpu"))
-        return cls(split, labels_of(split), softmax(logits))
+        return cls(splits, labels_of(validation), softmax(logits))
 
     def compare(self, model: Path) -> tuple[dict[str, float], float]:
         """Ask the folder ``model``, text in, probabilities out.
 
         Returns:
-            ``bytes``, ``accuracy``, ``agreement`` (share of answers equal to the trained student's) and
-            ``largest_difference`` (of any probability); and the texts answered in a second.
+            ``bytes``, ``accuracy`` (on the labelled texts), ``agreement`` (share of answers equal to the trained
+            student's) and ``largest_difference`` (of any probability); and the texts answered in a second.
         """
         classifier = Classifier.load(model)
         start = time.perf_counter()
-        asked = [classifier.predict_proba(batch["text"]) for batch in self.split.iter(1000)]
-        speed = len(self.split) / (time.perf_counter() - start)
+        asked = [classifier.predict_proba(batch["text"]) for split in self.splits for batch in split.iter(1000)]
         given = np.concatenate(asked)
+        speed = len(given) / (time.perf_counter() - start)
         numbers = {
             "bytes": sum(file.stat().st_size for file in model.iterdir()),
-            "accuracy": accuracy(self.labels, given.argmax(1)),
+            "accuracy": accuracy(self.labels, given[: len(self.labels)].argmax(1)),
             "agreement": agreement(self.probabilities.argmax(1), given.argmax(1)),
             "largest_difference": float(np.abs(self.probabilities - given).max()),
         }

@@ -24,11 +24,11 @@ CALIBRATION_BATCH = 16
 class Ladder:
     """The steps so far: ``numbers`` are the same on every run, ``docs_per_s`` is of this machine now."""
 
-    def __init__(self, student: Student, tolerance: float, validation: Dataset) -> None:
+    def __init__(self, reference: Reference, tolerance: float) -> None:
         self.numbers: dict[str, dict[str, Any]] = {}
         self.docs_per_s: dict[str, float] = {}
         self.kept, self.last = Path(), ""
-        self._reference, self._tolerance = Reference.of(student, validation), tolerance
+        self._reference, self._tolerance = reference, tolerance
 
     def step(self, name: str, folder: Path) -> None:
         """Measure what the step ``name`` made, and keep it unless it costs too much."""
@@ -47,25 +47,25 @@ class Ladder:
 
 
 def compress_student(
-    student: Student, settings: Compress, train: Dataset, validation: Dataset, scratch: Path, out: Path
+    student: Student, settings: Compress, train: Dataset, reference: Reference, scratch: Path, out: Path
 ) -> Ladder:
     """Write ``model.onnx``, ``tokenizer.json`` and ``config.json`` into ``out``.
 
-    A step after which the accuracy on ``validation`` is more than ``settings.tolerance`` below that of the trained
-    student is refused: its numbers are kept, and the next step works on what there was before it.
+    A step after which the accuracy on the reference's labelled texts is more than ``settings.tolerance`` below that
+    of the trained student is refused: its numbers are kept, and the next step works on what there was before it.
 
     Args:
         student: the trained student.
         settings: which steps, and what they may cost.
         train: texts to calibrate on.
-        validation: texts to compare on.
+        reference: the trained student's answers to texts to compare on.
         scratch: an empty folder for what lies between the steps.
         out: the folder to make.
 
     Raises:
         StillhouseError: the result agrees with the trained student less than ``settings.parity``.
     """
-    length, ladder = student.settings.max_length, Ladder(student, settings.tolerance, validation)
+    length, ladder = student.settings.max_length, Ladder(reference, settings.tolerance)
     config = json.dumps({"labels": student.label_names, "max_length": length}, indent=2) + "\n"
 
     def folder(name: str, tokenizer: Tokenizer) -> Path:
@@ -100,7 +100,7 @@ def compress_student(
     if same < settings.parity:
         raise StillhouseError(
             f"The compressed student ({ladder.last}) answers as the trained one on only {same:.1%} of "
-            f"{len(validation)} validation texts; compress.parity asks for {settings.parity:.1%} (largest difference "
+            f"{len(reference.probabilities)} texts; compress.parity asks for {settings.parity:.1%} (largest difference "
             f"of a probability: {difference:.3f}). Compress it less (compress.vocabulary, compress.quantisation), or "
             "lower compress.parity."
         )

@@ -79,9 +79,10 @@ def train_student(
     torch.manual_seed(seed)
     learner = nn.ModuleDict({"network": network, "objective": objective}).to(device)
     steps = math.ceil(len(train.labels) / settings.batch_size)
+    epochs = max(settings.epochs, math.ceil(settings.min_updates / steps))
     # The fused form saves a fifth of a step on a CPU.
     optimizer = torch.optim.AdamW(_groups(learner, settings.weight_decay), lr=settings.learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(settings.epochs * steps, settings.warmup))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(epochs * steps, settings.warmup))
     average = _average(network, settings.average)
     kept: nn.Module = average.module if average else network
     parts: dict[str, Any] = {"learner": learner, "optimizer": optimizer, "schedule": schedule}
@@ -94,14 +95,14 @@ def train_student(
             part.load_state_dict(state[name])
         torch.set_rng_state(state["random"])
         history, watch.start, best = state["history"], state["start"], state["best"]
-        print(f"going on after epoch {len(history)} of {settings.epochs}", flush=True)
+        print(f"going on after epoch {len(history)} of {epochs}", flush=True)
     first = len(history)
     # Shown on a terminal only: in a log each refresh would be a line.
-    for epoch in tqdm(range(first, settings.epochs), initial=first, total=settings.epochs, unit="epoch", disable=None):
+    for epoch in tqdm(range(first, epochs), initial=first, total=epochs, unit="epoch", disable=None):
         learner.train()
         watch.begin(epoch, epoch * steps)
         for index, rows in enumerate(batches(train.encoded.lengths, settings.batch_size, seed + epoch)):
-            progress = (epoch * steps + index) / max(1, settings.epochs * steps - 1)
+            progress = (epoch * steps + index) / max(1, epochs * steps - 1)
             optimizer.zero_grad(set_to_none=True)
             loss = objective(network, train.batch(rows, device, objective.needs), progress)
             loss.backward()
@@ -112,7 +113,7 @@ def train_student(
                 average.update_parameters(network)
         row = {"epoch": epoch + 1.0, **watch.summary(), **_validate(kept, validation, device)}
         history.append(row)
-        _report(log, watch, row, settings.epochs)
+        _report(log, watch, row, epochs)
         if kept_epoch(history, len(validation.labels)) is row:
             best = {name: value.cpu().clone() for name, value in kept.state_dict().items()}
         states = {name: part.state_dict() for name, part in parts.items()}

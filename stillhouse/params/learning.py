@@ -42,6 +42,8 @@ class Teacher(Section):
     seed: Seed | None = Field(None, description="null: the seed of everything")
     pooling: Literal["auto", "head", "mean"] = Field("auto", description="auto: mean for sentence encoders")
     max_length: Annotated[int, Field(ge=4, description="word pieces read of each text")]
+    finetune: Annotated[Switch, Field(description="auto: where it is better than a linear probe")] = "auto"
+    cotraining: Annotated[int, Field(ge=0, description="rounds in which a bag of words improves the probe")] = 3
     epochs: Positive
     freeze_layers: Annotated[int, Field(ge=0, description="lowest layers left as they are")] = 0
     attention_dropout: Chance = 0.0
@@ -111,6 +113,7 @@ class Training(Section):
 
     seed: Seed | None = Field(None, description="null: the seed of everything")
     epochs: Count
+    min_updates: Annotated[int, Field(ge=0, description="as many more epochs as few texts need")] = 0
     batch_size: Count
     learning_rate: Positive
     weight_decay: NotNegative

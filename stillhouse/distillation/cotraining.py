@@ -1,0 +1,48 @@
+"""Model distillation with few labels: a simple model's answers to text without labels improve the complex one.
+
+The two see a text differently, one its words, the other its meaning, and so each corrects the other's mistakes
+(A. Blum and T. Mitchell, "Combining Labeled and Unlabeled Data with Co-Training", COLT 1998); the simple model's soft
+answers regularise the complex one, as in reversed distillation (Yuan 2020).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from stillhouse.distillation.probe import fit_soft, probabilities
+
+STRENGTH = 10.0
+SURE = 0.8  # share of the simple model's answers that are listened to, the surest
+
+
+def cotrain(
+    probe: LogisticRegression,
+    texts: Sequence[str],
+    features: np.ndarray,
+    labels: np.ndarray,
+    rounds: int,
+) -> LogisticRegression:
+    """The probe after ``rounds`` in which it teaches a bag of words, and learns from it.
+
+    Args:
+        probe: fitted on the labelled texts.
+        texts: the labelled texts, and after them those without a label.
+        features: what the probe reads of them, ``(texts, size)``.
+        labels: class numbers of the labelled ones.
+        rounds: how often; 0 leaves the probe as it is.
+    """
+    classes, count = int(labels.max()) + 1, len(labels)
+    known = np.eye(classes)[labels]
+    words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2, max_features=200_000).fit_transform(texts)
+    for _ in range(rounds):
+        taught = probabilities(probe, features, classes)
+        taught[:count] = known
+        answers = probabilities(fit_soft(words, taught, STRENGTH), words, classes)
+        answers[:count] = known
+        sureness = answers.max(1)
+        sureness[:count] = 1.0
+        kept = sureness >= np.quantile(sureness[count:], 1 - SURE)
+        probe = fit_soft(features[kept], answers[kept], STRENGTH)
+    return probe

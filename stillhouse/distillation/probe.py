@@ -1,0 +1,110 @@
+"""A linear probe as the teacher's head: the best start where labels are few, and what fine-tuning is held against.
+
+A. Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", ICLR 2022,
+arXiv:2202.10054.
+"""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
+from torch import nn
+
+from stillhouse.models.teacher import Teacher
+
+STRENGTHS = tuple(10.0**power for power in range(-1, 6))
+FOLDS = 4
+CHOOSING_ROWS = 2000  # that the strength is chosen on
+ITERATIONS = 1000
+BATCH = 32
+
+
+def head_of(teacher: Teacher) -> nn.Linear | None:
+    """The linear layer that gives the logits; None where the teacher has none that reads one vector a text."""
+    classes = teacher.model.config.num_labels
+    found = [part for part in teacher.model.modules() if isinstance(part, nn.Linear) and part.out_features == classes]
+    return found[-1] if found and found[-1].bias is not None else None
+
+
+def head_inputs(teacher: Teacher, head: nn.Linear, texts: Sequence[str]) -> np.ndarray | None:
+    """What ``head`` reads of each text, float32 of shape ``(texts, size)``; None where it is not one vector."""
+    read: list[torch.Tensor] = []
+    result = np.zeros((len(texts), head.in_features), np.float32)
+    hook = head.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    try:
+        for rows, _, _ in teacher.batches(texts, BATCH):
+            vectors = read.pop()
+            if vectors.ndim != 2:
+                return None
+            result[rows] = vectors.float().cpu().numpy()
+    finally:
+        hook.remove()
+    return result
+
+
+def fit_probe(features: np.ndarray, labels: np.ndarray, seed: int) -> LogisticRegression:
+    """Logistic regression whose strength of regularisation has the least log loss in cross-validation.
+
+    Args:
+        features: ``(texts, size)``.
+        labels: class numbers ``(texts,)``, of two classes at least; a class may have one text.
+        seed: of the folds.
+    """
+    rows = np.random.default_rng(seed).permutation(len(labels))[:CHOOSING_ROWS]
+    losses = [_log_loss(features[rows], labels[rows], strength, seed) for strength in STRENGTHS]
+    return _fitted(features, labels, STRENGTHS[int(np.argmin(losses))])
+
+
+def _log_loss(features: np.ndarray, labels: np.ndarray, strength: float, seed: int) -> float:
+    lost: list[float] = []
+    for learnt, asked in KFold(min(FOLDS, len(labels)), shuffle=True, random_state=seed).split(features):
+        if len(np.unique(labels[learnt])) < 2:
+            continue
+        model = _fitted(features[learnt], labels[learnt], strength)
+        known = asked[np.isin(labels[asked], model.classes_)]
+        if len(known):
+            given = model.predict_log_proba(features[known])
+            lost += (-given[np.arange(len(known)), np.searchsorted(model.classes_, labels[known])]).tolist()
+    return float(np.mean(lost)) if lost else 0.0
+
+
+def _fitted(
+    features: np.ndarray, labels: np.ndarray, strength: float, weights: np.ndarray | None = None
+) -> LogisticRegression:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of the weakest; the cross-validation judges it
+        return LogisticRegression(C=strength, max_iter=ITERATIONS).fit(features, labels, sample_weight=weights)
+
+
+def fit_soft(features: "np.ndarray | object", answers: np.ndarray, strength: float) -> LogisticRegression:
+    """Logistic regression on soft answers ``(texts, classes)``: each text once a likely class, weighted by it."""
+    likely = np.argsort(-answers, axis=1, kind="stable")[:, :3]
+    rows = np.repeat(np.arange(len(answers)), likely.shape[1])
+    weights = answers[rows, likely.ravel()]
+    kept = weights > 0.05
+    return _fitted(features[rows[kept]], likely.ravel()[kept], strength, weights[kept])  # type: ignore[index]
+
+
+def probabilities(model: LogisticRegression, features: "np.ndarray | object", classes: int) -> np.ndarray:
+    """What ``model`` answers, ``(texts, classes)``, 0 for a class that it never saw."""
+    given = model.predict_proba(features)
+    result = np.zeros((len(given), classes))
+    result[:, model.classes_] = given
+    return result
+
+
+@torch.no_grad()
+def set_head(head: nn.Linear, model: LogisticRegression) -> None:
+    """Make ``head`` answer as ``model``; a class that the model never saw is answered never."""
+    weight, bias = model.coef_, model.intercept_
+    if len(model.classes_) == 2:  # of which it keeps the second's logit alone
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    head.weight.zero_()
+    head.bias.fill_(float(bias.min()) - 20.0)
+    classes = torch.from_numpy(model.classes_)
+    head.weight[classes] = torch.from_numpy(weight).to(head.weight)
+    head.bias[classes] = torch.from_numpy(bias).to(head.bias)
