@@ -73,7 +73,7 @@ def main() -> None:
             timed,
             few,
             objective,
-            settings.training.model_copy(update={"epochs": 1}),
+            settings.training.model_copy(update={"epochs": 1, "min_updates": 0}),
             device=torch.device("cpu"),
             seed=params.seed,
             scratch=scratch,

@@ -196,6 +196,7 @@ def new_project(folder: Path) -> Project:
         data__path="data/reviews.csv",
         data__text_column="review",
         data__label_column="topic",
+        data__labels_per_class=None,
         teacher__model="data/teacher",
         teacher__max_length=32,
         teacher__epochs=8,

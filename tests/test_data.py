@@ -20,7 +20,7 @@ from stillhouse.errors import BadInput, Unavailable
 from stillhouse.params import load_params
 
 DATA = load_params(ROOT / "params.yaml").data.model_copy(
-    update={"source": "files", "text_column": "review", "label_column": "topic"}
+    update={"source": "files", "labels_per_class": None, "text_column": "review", "label_column": "topic"}
 )
 
 

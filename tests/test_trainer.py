@@ -25,7 +25,9 @@ from stillhouse.params import Varying, Vocabulary, load_params
 PARAMS = load_params(ROOT / "params.yaml")
 NETWORK = {"embedding": 16, "width": 16, "depth": 2, "max_length": 32}
 SMALL = PARAMS.student.network.model_copy(update=NETWORK)
-TRAINING = PARAMS.student.training.model_copy(update={"epochs": 4, "batch_size": 16, "learning_rate": 0.01})
+TRAINING = PARAMS.student.training.model_copy(
+    update={"epochs": 4, "min_updates": 0, "batch_size": 16, "learning_rate": 0.01}
+)
 LABELS = ["sport", "cooking", "weather"]
 
 

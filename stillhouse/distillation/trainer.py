@@ -22,6 +22,7 @@ from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.student import predict_logits
 from stillhouse.params import Training
 
+CHECKPOINTS = 50  # of a training at most: where epochs are short, writing one would take longer than the epoch
 HINT = "Lower student.training.learning_rate or student.training.clip_norm."
 
 
@@ -68,7 +69,8 @@ def train_student(
 
     AdamW, linear warm-up then cosine decay, clipped gradients, and where ``settings.average`` asks for it a
     moving average of the weights, which then is what is validated and kept (Polyak and Juditsky 1992). A
-    checkpoint is written after every epoch; where ``scratch`` holds one, training goes on from it.
+    checkpoint is written after every epoch (or every few, where there are very many); where ``scratch`` holds one,
+    training goes on from it.
 
     Returns:
         One row an epoch: ``epoch``, ``loss``, ``grad_norm``, ``validation_loss``, ``validation_accuracy``.
@@ -116,6 +118,8 @@ def train_student(
         _report(log, watch, row, epochs)
         if kept_epoch(history, len(validation.labels)) is row:
             best = {name: value.cpu().clone() for name, value in kept.state_dict().items()}
+        if (epoch + 1) % math.ceil(epochs / CHECKPOINTS) and epoch + 1 < epochs:
+            continue
         states = {name: part.state_dict() for name, part in parts.items()}
         progress_so_far = {"random": torch.get_rng_state(), "history": history, "start": watch.start}
         save_checkpoint(states | progress_so_far | {"best": best}, checkpoint)

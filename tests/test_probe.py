@@ -1,0 +1,91 @@
+"""The teacher's linear probe, and what a bag of words teaches it."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, texts_and_labels, tiny_teacher
+from datasets import ClassLabel, Dataset, Features, Value
+
+from stillhouse.distillation.cotraining import cotrain
+from stillhouse.distillation.hints import Hints
+from stillhouse.distillation.probe import fit_probe, head_inputs, head_of, set_head
+from stillhouse.distillation.teaching import train_teacher
+from stillhouse.models.pretrained import load_pretrained
+from stillhouse.params import load_params
+
+SETTINGS = load_params(ROOT / "params.yaml").teacher.model_copy(update={"max_length": 32, "freeze_layers": 0})
+NAMES = ["cooking", "sport", "weather"]
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory):
+    folder = tiny_teacher(tmp_path_factory.mktemp("teacher"))
+    return lambda names=NAMES: load_pretrained(SETTINGS.model_copy(update={"model": str(folder)}), names)
+
+
+def rows_of(count, seed):
+    rows = texts_and_labels(count, seed)
+    features = Features({"text": Value("string"), "label": ClassLabel(names=NAMES)})
+    return Dataset.from_dict({"text": [text for text, _ in rows], "label": [label for _, label in rows]}, features)
+
+
+@pytest.mark.parametrize("names", [NAMES, NAMES[:2]])
+def test_a_teacher_with_the_probe_as_its_head_answers_as_the_probe(load, names):
+    teacher = load(names)
+    texts = [text for text, label in texts_and_labels(60) if label in names]
+    labels = np.array([names.index(label) for _, label in texts_and_labels(60) if label in names])
+    head = head_of(teacher)
+    features = head_inputs(teacher, head, texts)
+    probe = fit_probe(features, labels, seed=0)
+    set_head(head, probe)
+    given = torch.softmax(torch.from_numpy(teacher.logits(texts, 8)).double(), 1).numpy()
+    np.testing.assert_allclose(given, probe.predict_proba(features), atol=1e-4)
+
+
+def test_a_probe_stands_classes_of_one_text_and_those_that_it_never_saw(load):
+    teacher = load()
+    features = RANDOM.normal(size=(9, teacher.model.config.hidden_size)).astype(np.float32)
+    probe = fit_probe(features, np.array([0] * 8 + [2]), seed=0)
+    set_head(head_of(teacher), probe)
+    assert (teacher.logits(["rain"] * 3, 2).argmax(1) != 1).all()
+
+
+def test_a_bag_of_words_improves_a_probe_that_sees_little():
+    rows = texts_and_labels(400)
+    labels = np.array([NAMES.index(label) for _, label in rows])
+    # The probe sees the class through noise; the words tell it plainly.
+    features = (np.eye(3)[labels] + RANDOM.normal(scale=0.8, size=(400, 3))).astype(np.float32)
+    features = np.concatenate([features, RANDOM.normal(size=(400, 20)).astype(np.float32)], axis=1)
+    texts = [text for text, _ in rows]
+    probe = fit_probe(features[:24], labels[:24], seed=0)
+    better = cotrain(probe, texts, features, labels[:24], rounds=3)
+    before, after = ((model.predict(features[24:]) == labels[24:]).mean() for model in (probe, better))
+    assert after > before + 0.05
+    assert cotrain(probe, texts, features, labels[:24], rounds=0) is probe
+
+
+def test_few_validation_texts_leave_the_probe_and_a_simple_models_hints_ask_for_fine_tuning(load, tmp_path):
+    class Log:
+        def metrics(self, values, step=None): ...
+
+        def series(self, name, values, first): ...
+
+    def trained(**changes):
+        settings = SETTINGS.model_copy(update={"epochs": 1, "batch_size": 16, **changes})
+        return train_teacher(
+            load,
+            rows_of(60, 1),
+            rows_of(12, 2),
+            rows_of(40, 3).remove_columns("label"),
+            settings,
+            Hints("none"),
+            device=torch.device("cpu"),
+            seed=0,
+            scratch=tmp_path,
+            log=Log(),
+        )[1]
+
+    (probe,) = trained()
+    assert probe["epoch"] == 0 and 0 <= probe["validation_accuracy"] <= 1
+    assert trained(finetune=True)[-1]["epoch"] == 1
