@@ -59,10 +59,10 @@ def main() -> None:
     given = read_answers(outputs / "soften" / "answers")
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        encoded = encode_texts([train], tokenizer, settings.network.max_length, scratch / "ids")
+        encoded = encode_texts([train], tokenizer, settings.network.reads, scratch / "ids")
         rows = np.arange(len(train))
         timed = Timed(encoded, labels_of(train), given.logits, given.features, given.relations, rows)
-        short = encode_texts([train.select(range(8))], tokenizer, settings.network.max_length, scratch / "few")
+        short = encode_texts([train.select(range(8))], tokenizer, settings.network.reads, scratch / "few")
         few = Examples(short, labels_of(train)[:8])
         torch.manual_seed(params.seed)
         student = build_student(tokenizer, label_names(train), settings.network)

@@ -12,10 +12,11 @@ from stillhouse.params import Params, Section, check_params, optional
 Changes: Any = optional(Params)
 
 
-def write_changes(changes: BaseModel, path: Path = Path("params.yaml")) -> dict[str, Any]:
+def write_changes(changes: BaseModel, path: Path = Path("params.yaml"), nulls: bool = False) -> dict[str, Any]:
     """Write what was filled in into ``params.yaml``, keeping its comments.
 
-    The file stays the one home of every parameter, so that DVC sees what a run really used.
+    The file stays the one home of every parameter, so that DVC sees what a run really used. With ``nulls`` a null
+    that was set is written, too; a form sends one for each field that was left empty.
 
     Returns:
         The changed keys, dotted, with their new values.
@@ -29,7 +30,7 @@ def write_changes(changes: BaseModel, path: Path = Path("params.yaml")) -> dict[
     # Its own way to write a null is to write nothing.
     yaml.representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
     content = yaml.load(path.read_text(encoding="utf-8"))
-    written = dict(_apply(content, changes, ""))
+    written = dict(_apply(content, changes, "", nulls))
     if written:
         check_params(_plain(content), f"{path} with this run's changes")
         partial = path.with_suffix(".yaml.partial")
@@ -39,14 +40,16 @@ def write_changes(changes: BaseModel, path: Path = Path("params.yaml")) -> dict[
     return written
 
 
-def _apply(content: Any, changes: BaseModel, prefix: str) -> Iterator[tuple[str, Any]]:
-    dumped = changes.model_dump(exclude_none=True, by_alias=True)
+def _apply(content: Any, changes: BaseModel, prefix: str, nulls: bool) -> Iterator[tuple[str, Any]]:
+    dumped = changes.model_dump(by_alias=True)
     for name, field in type(changes).model_fields.items():
         key, value = field.alias or name, getattr(changes, name)
         # A section of the form is followed into; everything else is one value, also where it is a table.
         if isinstance(value, BaseModel) and not isinstance(value, Section):
-            yield from _apply(content[key], value, f"{prefix}{key}.")
-        elif value is not None and _plain(content.get(key)) != dumped[key]:
+            yield from _apply(content[key], value, f"{prefix}{key}.", nulls)
+        elif (value is not None or (nulls and name in changes.model_fields_set)) and _plain(content.get(key)) != dumped[
+            key
+        ]:
             content[key] = dumped[key]
             yield prefix + key, dumped[key]
 

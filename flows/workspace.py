@@ -33,7 +33,7 @@ def workspace(folder: Path, changes: dict[str, Any], project: Path = Path()) -> 
         shutil.copytree(project / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
         shutil.copy(project / name, folder / name)
-    write_changes(Changes.model_validate(changes), folder / "params.yaml")
+    write_changes(Changes.model_validate(changes), folder / "params.yaml", nulls=True)
     for entry in project.iterdir():  # relative paths in params.yaml mean the same here
         if not (entry.name in ITS_OWN or entry.name.startswith(".") or (folder / entry.name).exists()):
             (folder / entry.name).symlink_to(entry.resolve())

@@ -21,7 +21,8 @@ def prepare(context: Context) -> Metrics:
     source = load_source(data, cache)
     cleaned = clean(source, data)
     splits = complete(cleaned.splits, data, context.params.seed)
-    splits, nameless = few_labels(splits, data.labels_per_class, context.params.seed)
+    draw = context.params.seed if data.labels_seed is None else data.labels_seed
+    splits, nameless = few_labels(splits, data.labels_per_class, draw)
     for name, split in splits.items():
         names = cleaned.label_names + (cleaned.unseen if name == "test" else [])
         write_split(split, names, out / f"{name}.arrow")

@@ -44,6 +44,13 @@ def test_changes_are_written_into_params_and_leave_its_comments(params_file):
     assert write_changes(changes, params_file) == {}
 
 
+def test_a_null_counts_only_where_it_is_asked_for(params_file):
+    changes = Changes.model_validate({"data": {"labels_per_class": None}})
+    assert write_changes(changes, params_file) == {}
+    assert write_changes(changes, params_file, nulls=True) == {"data.labels_per_class": None}
+    assert load_params(params_file).data.labels_per_class is None
+
+
 def test_a_table_of_losses_is_changed_as_one_value(params_file):
     changes = Changes.model_validate(
         {"student": {"losses": {"mse": 1.0, "dkd": 0.5}, "alpha": {"start": 1, "end": 0.5, "shape": "linear"}}}

@@ -9,7 +9,8 @@ import torch
 from stillhouse.models.students.student import Student
 
 OPSET = 17
-EMBEDDING = "embedding.weight"  # the graph's name for the word vectors, one row a word piece
+# The graph's names for what has one row a word piece.
+OF_PIECES = ("embedding.weight", "wide.pieces.weight", "wide.piece_weights")
 
 
 def export_onnx(student: Student, file: Path) -> None:

@@ -33,7 +33,7 @@ class Reference:
         more = [unlabelled.select(range(min(missing, len(unlabelled))))] if missing and unlabelled is not None else []
         splits = [validation, *(split for split in more if len(split))]
         with tempfile.TemporaryDirectory() as scratch:
-            encoded = encode_texts(splits, student.tokenizer, student.settings.max_length, Path(scratch) / "ids")
+            encoded = encode_texts(splits, student.tokenizer, student.settings.reads, Path(scratch) / "ids")
             logits = predict_logits(student.network, encoded, torch.device("cpu"))
         return cls(splits, labels_of(validation), softmax(logits))
 

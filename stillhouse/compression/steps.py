@@ -65,7 +65,7 @@ def compress_student(
     Raises:
         StillhouseError: the result agrees with the trained student less than ``settings.parity``.
     """
-    length, ladder = student.settings.max_length, Ladder(reference, settings.tolerance)
+    length, ladder = student.settings.reads, Ladder(reference, settings.tolerance)
     config = json.dumps({"labels": student.label_names, "max_length": length}, indent=2) + "\n"
 
     def folder(name: str, tokenizer: Tokenizer) -> Path:

@@ -6,7 +6,7 @@ import onnx
 from onnx import numpy_helper
 from tokenizers import Tokenizer
 
-from stillhouse.compression.export import EMBEDDING
+from stillhouse.compression.export import OF_PIECES
 from stillhouse.data.vocabulary import truncate_vocabulary
 
 
@@ -18,8 +18,8 @@ def prune_vocabulary(source: Path, model: Path, tokenizer: Tokenizer, size: int)
     graph = onnx.load(source)
     smaller = truncate_vocabulary(tokenizer, size)
     for tensor in graph.graph.initializer:
-        if tensor.name == EMBEDDING:
+        if tensor.name in OF_PIECES:
             rows = numpy_helper.to_array(tensor)[: smaller.get_vocab_size()]
-            tensor.CopyFrom(numpy_helper.from_array(rows.copy(), EMBEDDING))
+            tensor.CopyFrom(numpy_helper.from_array(rows.copy(), tensor.name))
     onnx.save(graph, model)
     return smaller

@@ -104,7 +104,9 @@ def _learner(teacher: Teacher, train: Dataset, settings: Settings, hints: Hints,
     if hints.network is not None and hints.tokenizer is not None:
         torch.manual_seed(seed)
         peer = build_student(hints.tokenizer, label_names(train), hints.network).network
-        texts = encode_texts([train], hints.tokenizer, hints.network.max_length, scratch / "peer")
+        texts = encode_texts([train], hints.tokenizer, hints.network.reads, scratch / "peer")
+        if peer.wide:
+            peer.wide.weigh(texts)
         return MutualTeacher(teacher.model, peer, texts, settings.mutual)
     return teacher.model
 

@@ -39,7 +39,7 @@ def write_hints(kind: str, student: Student, train: Dataset, folder: Path) -> No
     note: dict[str, object] = {"regularise": kind}
     if kind == "reversed":
         with tempfile.TemporaryDirectory() as scratch:
-            encoded = encode_texts([train], student.tokenizer, student.settings.max_length, Path(scratch) / "ids")
+            encoded = encode_texts([train], student.tokenizer, student.settings.reads, Path(scratch) / "ids")
             np.save(folder / "logits.npy", predict_logits(student.network, encoded, torch.device("cpu")))
     elif kind == "mutual":
         note |= {"network": student.settings.model_dump(), "code_md5": _code_digest()}

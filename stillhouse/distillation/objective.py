@@ -72,7 +72,8 @@ class Distillation(nn.Module):
                 loss = features(self.projection(pooled), batch.features)
             else:
                 assert batch.relations is not None and batch.words is not None and attended is not None
-                own, mask = word_states(attended, batch.words, batch.relations.shape[2])
+                words = batch.words[:, : attended.shape[2]]  # of what the layers read
+                own, mask = word_states(attended, words, batch.relations.shape[2])
                 mask = mask * (batch.relations != 0).any(3).any(1)  # words that the teacher did read
                 loss = minilm(own, batch.relations, mask, relation_heads(own.shape[3], batch.relations.shape[3]))
             soft = soft + weight * loss

@@ -69,10 +69,13 @@ def fit_student(
     if answers:
         given = read_answers(answers)
         objective = distillation(settings, student.network, given.features.shape[1])
-    length = settings.network.max_length
+    length = settings.network.reads
+    train = _examples(splits["train"], tokenizer, length, scratch / "train", given, settings.folds)
+    if student.network.wide:
+        student.network.wide.weigh(train.encoded)
     history = train_student(
         student.network,
-        _examples(splits["train"], tokenizer, length, scratch / "train", given, settings.folds),
+        train,
         _examples(splits["validation"], tokenizer, length, scratch / "validation"),
         objective,
         settings.training,

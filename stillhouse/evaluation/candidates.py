@@ -24,7 +24,7 @@ def student_candidate(name: str, folder: Path, batch_size: int) -> Candidate:
     """A student in PyTorch on the CPU, tokenizing included."""
     student = load_student(folder)
     student.tokenizer.no_padding()
-    student.tokenizer.enable_truncation(student.settings.max_length)
+    student.tokenizer.enable_truncation(student.settings.reads)
 
     def predict(texts: Sequence[str]) -> np.ndarray:
         encodings = student.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)

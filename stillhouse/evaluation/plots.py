@@ -88,6 +88,23 @@ def arms(arms: dict[str, dict[str, Any]], differences: dict[str, dict[str, Any]]
     _save(figure, file)
 
 
+def labels(models: dict[str, dict[str, np.ndarray]], file: Path) -> None:
+    """Accuracy against labelled texts: a line at the mean of the draws, a band from the lowest to the highest."""
+    figure, axes = plt.subplots(figsize=(8.5, 4.6), layout="constrained")
+    for name, line in models.items():
+        x, colour = line["labels"], COLOURS.get(name, "#2c7a4b")
+        axes.plot(x, 100 * line["mean"], "o-", color=colour, label=name, markersize=4)
+        axes.fill_between(x, 100 * line["low"], 100 * line["high"], color=colour, alpha=0.15, linewidth=0)
+    axes.set_xscale("log")
+    axes.set_xticks(x, [f"{value:.0f}" for value in x])
+    axes.minorticks_off()
+    axes.set_xlabel("labelled texts (log scale)")
+    axes.set_ylabel("accuracy on the test set, %")
+    axes.legend(frameon=False, loc="lower right")
+    axes.grid(alpha=0.25)
+    _save(figure, file)
+
+
 def _save(figure: Any, file: Path) -> None:
     # Without the software's version and the date, the same numbers give the same file.
     figure.savefig(file, dpi=130, metadata={"Software": None})

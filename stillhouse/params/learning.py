@@ -86,6 +86,14 @@ class Vocabulary(Section):
     lowercase: bool
 
 
+class Wide(Section):
+    """The student's branch that reads the whole text as a bag of word pieces and of pairs of neighbours."""
+
+    size: Annotated[int, Field(ge=0, description="of a piece's or pair's vector; 0: no such branch")]
+    buckets: Annotated[int, Field(ge=1, description="that pairs are hashed into")]
+    max_length: Annotated[int, Field(ge=4, description="word pieces read of each text")]
+
+
 class Network(Section):
     """The student's architecture."""
 
@@ -97,9 +105,15 @@ class Network(Section):
     heads: Annotated[Count, Field(description="transformer: attention heads")] = 4
     pooling: Literal["mean", "max", "mean_max", "attention"] = "mean_max"
     bag: Annotated[bool, Field(description="the mean word vector joins the pooled states")] = True
+    wide: Wide
     dropout: Chance
     word_dropout: Annotated[Chance, Field(description="share of word pieces unseen in each step")] = 0.0
     initialisation: Literal["kaiming", "xavier", "orthogonal"]
+
+    @property
+    def reads(self) -> int:
+        """Word pieces of each text that any part of the network reads."""
+        return max(self.max_length, self.wide.max_length) if self.wide.size else self.max_length
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "Network":

@@ -16,6 +16,7 @@ from stillhouse.params.running import (
     Data,
     Evaluate,
     Flow,
+    Labels,
     Register,
     Schedule,
     Study,
@@ -43,6 +44,7 @@ class Params(Section):
     flow: Flow
     schedule: Schedule
     comparison: Comparison
+    labels: Labels
     study: Study
 
     @model_validator(mode="after")

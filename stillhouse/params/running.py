@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from stillhouse.params.section import Count, Fraction, Name, NotNegative, Positive, Ratio, Section
+from stillhouse.params.section import Count, Fraction, Name, NotNegative, Positive, Ratio, Section, Seed
 
 STAGES = ("prepare", "control", "teacher", "soften", "student", "compress", "evaluate", "register")
 DEVICE_STAGES = ("device", "deploy")  # once for each of `devices`
@@ -27,6 +27,7 @@ class Data(Section):
     labels_per_class: Annotated[int, Field(ge=2)] | None = Field(
         None, description="labelled texts kept of each class; the others join the unlabelled; null: all"
     )
+    labels_seed: Seed | None = Field(None, description="of that draw; null: the seed of everything")
     unseen_labels: Annotated[
         Literal["keep", "error"], Field(description="labels of validation or test that train lacks")
     ] = "keep"
@@ -100,8 +101,19 @@ class Flow(Section):
 class Comparison(Section):
     """The arms of ``python -m flows.comparison``."""
 
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)]
-    regularise: Literal["reversed", "mutual"]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    regularise: Annotated[
+        Literal["cotraining", "reversed", "mutual"], Field(description="how the simple model improves the teacher")
+    ]
+
+
+class Labels(Section):
+    """The arms of ``python -m flows.labels``."""
+
+    counts: Annotated[
+        list[Annotated[int, Field(ge=2)] | Literal["all"]], Field(min_length=1, description="labels a class")
+    ]
+    draws: Annotated[list[Seed], Field(min_length=1, description="seeds, each of which draws other labels")]
 
 
 class Study(Section):

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from stillhouse.data.vocabulary import PAD_ID, UNKNOWN_ID
 from stillhouse.models.students.pooling import POOLINGS, Mean
+from stillhouse.models.students.wide import Wide
 from stillhouse.params import Network
 
 
@@ -22,7 +23,10 @@ class TextNetwork(nn.Module):
         self.pool = POOLINGS[settings.pooling](states)
         self.dropout = nn.Dropout(settings.dropout)
         self.bag = Mean(settings.embedding) if settings.bag else None
-        self.features = self.pool.size + (settings.embedding if settings.bag else 0)
+        wide = settings.wide
+        self.wide = Wide(vocabulary, wide.size, wide.buckets) if wide.size else None
+        self.deep_length = settings.max_length
+        self.features = self.pool.size + (settings.embedding if settings.bag else 0) + wide.size
         self.head = nn.Linear(self.features, classes)
 
     def encode(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,30 +37,37 @@ class TextNetwork(nn.Module):
         """
         raise NotImplementedError
 
+    def noisy(self, ids: Tensor) -> Tensor:
+        """Token ids (batch, length), in training some of them unseen."""
+        if not (self.training and self.word_dropout):
+            return ids
+        # The cheapest noise there is (Iyyer et al. 2015, "Deep Averaging Networks").
+        unseen = torch.rand(ids.shape, device=ids.device) < self.word_dropout
+        return ids.masked_fill(unseen & (ids != PAD_ID), UNKNOWN_ID)
+
     def look_up(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Token ids (batch, length), 0 for padding, to word vectors and their mask, as :meth:`encode` takes them."""
-        if self.training and self.word_dropout:
-            # Unseen words: the cheapest noise there is (Iyyer et al. 2015, "Deep Averaging Networks").
-            unseen = torch.rand(ids.shape, device=ids.device) < self.word_dropout
-            ids = ids.masked_fill(unseen & (ids != PAD_ID), UNKNOWN_ID)
-        mask = (ids != PAD_ID).to(self.embedding.weight.dtype)
-        return self.embedding(ids), mask
+        """Token ids (batch, length), 0 for padding, to what :meth:`encode` takes of their beginning."""
+        ids = ids[:, : self.deep_length]
+        return self.embedding(ids), (ids != PAD_ID).to(self.embedding.weight.dtype)
 
     def pooled(self, ids: Tensor) -> Tensor:
         """Token ids (batch, length) to one vector for each text, (batch, ``features``)."""
+        ids = self.noisy(ids)
         x, mask = self.look_up(ids)
-        return self.join(x, mask, *self.encode(x, mask))
+        return self.join(ids, x, mask, *self.encode(x, mask))
 
-    def join(self, x: Tensor, mask: Tensor, states: Tensor, states_mask: Tensor) -> Tensor:
-        """Pooled states, and where asked for the mean of the word vectors ``x`` beside them.
+    def join(self, ids: Tensor, x: Tensor, mask: Tensor, states: Tensor, states_mask: Tensor) -> Tensor:
+        """Pooled states, and where asked for the mean of the word vectors ``x`` and the wide branch beside them.
 
-        That path sees which words there are and nothing of their order, as fastText does (Joulin et al. 2017);
-        a network that has it need not learn to carry words through its layers (Cheng et al. 2016, "Wide & Deep").
+        Those see which words there are and little of their order, as fastText does (Joulin et al. 2017); a network
+        that has them need not learn to carry words through its layers.
         """
-        pooled = self.pool(states, states_mask)
-        if self.bag is None:
-            return pooled
-        return torch.cat([pooled, self.bag(x * mask.unsqueeze(2), mask)], 1)
+        parts = [self.pool(states, states_mask)]
+        if self.bag is not None:
+            parts.append(self.bag(x * mask.unsqueeze(2), mask))
+        if self.wide is not None:
+            parts.append(self.wide(ids))
+        return torch.cat(parts, 1)
 
     def classify(self, pooled: Tensor) -> Tensor:
         """Text vectors (batch, ``features``) to logits (batch, classes)."""

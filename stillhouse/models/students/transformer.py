@@ -67,9 +67,10 @@ class Transformer(TextNetwork):
 
     def pooled_and_attended(self, ids: Tensor) -> tuple[Tensor, Attended]:
         """As :meth:`pooled`, with what the last layer's attention was made of."""
+        ids = self.noisy(ids)
         x, mask = self.look_up(ids)
         states, attended = self.attend(x, mask)
-        return self.join(x, mask, states * mask.unsqueeze(2), mask), attended
+        return self.join(ids, x, mask, states * mask.unsqueeze(2), mask), attended
 
     def attend(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Attended]:
         """As :meth:`encode`, with what the last layer's attention was made of."""

@@ -1,0 +1,66 @@
+"""Arms of an experiment: copies of the project with other parameters, in which the pipeline's own stages run.
+
+DVC brings back what an arm, or another one, ran before; so a flow of arms that was stopped goes on where it was.
+"""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from flows.distillation import CHAIN
+from flows.workspace import workspace
+from stillhouse.params import Params
+from tasks.runner import gpu_slot, run_stage
+from tasks.stage import OUTPUTS, STATE
+
+STAGES_RUN = [stage for stage in CHAIN if stage.name != "register"]
+
+Answers = dict[str, list[str]]  # by column of answers.csv: the right label, and what each model says
+
+
+def run_arm(flow: str, name: str, changes: dict[str, Any], params: Params) -> Path:
+    """Run the stages with ``changes`` in ``.stillhouse/<flow>/<name>``, tracked as an arm of the open MLflow run.
+
+    Returns:
+        The copy's folder.
+    """
+    from stillhouse.tracking.runs import part_run
+
+    folder = workspace(STATE / flow / name, changes)
+    get_run_logger().info("arm %s in %s: %s", name, folder, changes)
+    with part_run(params.tracking.experiment, "arm", name) as run:
+        run.params(changes)
+        for stage in STAGES_RUN:
+            _run_stage(name, stage.name, stage.trains, params.flow.timeout_minutes[stage.name] * 60, folder)
+        metrics = json.loads((folder / OUTPUTS / "evaluate" / "metrics.json").read_text(encoding="utf-8"))
+        run.metrics({"test": {model: {"accuracy": told["accuracy"]} for model, told in metrics["models"].items()}})
+    return folder
+
+
+def answers_in(folder: Path) -> Answers:
+    """Every model's answers to the test texts."""
+    with (folder / OUTPUTS / "evaluate" / "answers.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {column: [row[column] for row in rows] for column in rows[0]}
+
+
+def right(answers: list[Answers], column: str) -> Any:
+    """Whether a model was right, 0 or 1 of shape ``(arms, texts)``."""
+    import numpy as np
+
+    return np.array([np.array(told[column]) == np.array(told["label"]) for told in answers], dtype=float)
+
+
+def said(seed: int, own: int | None, params: Params) -> int | None:
+    """``None`` where the seed of everything is it already: what the pipeline ran so comes from the cache."""
+    return None if own is None and seed == params.seed else seed
+
+
+@task(task_run_name="{arm}-{stage}", cache_policy=NO_CACHE)
+def _run_stage(arm: str, stage: str, trains: bool, timeout_s: float, folder: Path) -> str:
+    with gpu_slot(trains):
+        return run_stage(stage, timeout_s, folder=folder)
