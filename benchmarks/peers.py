@@ -1,10 +1,38 @@
-"""What a user would pick instead, on the same split: a static Model2Vec classifier distilled from the same teacher."""
+"""What a user would take instead, on the same labels and the same test texts, as its own documentation advises.
+
+``python -m benchmarks.peers <peer> <outputs> <seed> <result>``, a process for each: their training changes PyTorch's
+global state.
+"""
 
 import json
+import re
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+Predict = Callable[[Sequence[str]], Sequence[Any]]
+SETFIT_STEPS = 250
+
+
+@dataclass(frozen=True)
+class Split:
+    """Texts and their labels' names."""
+
+    texts: list[str]
+    labels: list[str]
+
+    @classmethod
+    def read(cls, outputs: Path, name: str) -> "Split":
+        """Of the folder of a finished pipeline run."""
+        from stillhouse.data.splits import label_names, labels_of, read_split
+
+        split = read_split(outputs / "prepare" / f"{name}.arrow")
+        names = label_names(split)
+        return cls(list(split["text"]), [names[label] for label in labels_of(split)])
 
 
 def model2vec_pipeline(outputs: Path, seed: int) -> tuple[Any, int]:
@@ -19,45 +47,107 @@ def model2vec_pipeline(outputs: Path, seed: int) -> tuple[Any, int]:
     from model2vec.distill import distill_from_model
     from model2vec.train import StaticModelForClassification
 
-    from stillhouse.data.splits import label_names, labels_of, read_split
     from stillhouse.models.teacher import load_teacher
 
     torch.manual_seed(seed)
-    splits = {name: read_split(outputs / "prepare" / f"{name}.arrow") for name in ("train", "validation")}
-    names = label_names(splits["train"])
+    train, validation = (Split.read(outputs, name) for name in ("train", "validation"))
     teacher = load_teacher(outputs / "teacher" / "model", 512, torch.device("cpu"))
     static = distill_from_model(teacher.model.base_model, teacher.tokenizer)
     classifier = StaticModelForClassification.from_static_model(model=static)
-    labels = {name: [names[label] for label in labels_of(split)] for name, split in splits.items()}
-    classifier.fit(
-        list(splits["train"]["text"]),
-        labels["train"],
-        X_val=list(splits["validation"]["text"]),
-        y_val=labels["validation"],
-        device="cpu",
-    )
+    classifier.fit(train.texts, train.labels, X_val=validation.texts, y_val=validation.labels, device="cpu")
     return classifier.to_pipeline(), 4 * sum(parameter.numel() for parameter in classifier.parameters())
 
 
-def model2vec_classifier(outputs: Path, seed: int) -> dict[str, object]:
-    """Its ``answers`` (labels of the test texts), ``megabytes`` and ``docs_per_s``."""
-    from stillhouse.data.splits import read_split
-
+def model2vec(outputs: Path, seed: int) -> tuple[Predict, int]:
+    """As :func:`model2vec_pipeline`."""
     pipeline, size = model2vec_pipeline(outputs, seed)
-    texts = list(read_split(outputs / "prepare" / "test.arrow")["text"])
-    pipeline.predict(texts[:8])
+    return pipeline.predict, size
+
+
+def fasttext(outputs: Path, seed: int) -> tuple[Predict, int]:
+    """fastText (Joulin et al. 2017) as its tutorial ends: 25 epochs, rate 1.0, word pairs, lower case."""
+    import fasttext as library
+
+    def plain(text: str) -> str:
+        return " ".join(re.sub(r"([^\w\s])", r" \1 ", text.lower()).split())
+
+    train = Split.read(outputs, "train")
+    numbers = {label: number for number, label in enumerate(sorted(set(train.labels)))}
+    names = list(numbers)
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "train.txt"
+        rows = (f"__label__{numbers[label]} {plain(text)}\n" for text, label in zip(*vars(train).values(), strict=True))
+        file.write_text("".join(rows), encoding="utf-8")
+        model = library.train_supervised(str(file), lr=1.0, epoch=25, wordNgrams=2, seed=seed, thread=1, verbose=0)
+        model.save_model(str(file.with_suffix(".bin")))
+        size = file.with_suffix(".bin").stat().st_size
+
+    def predict(texts: Sequence[str]) -> list[str]:
+        # Its predict() fails with NumPy 2; what lies below it does not.
+        found = (model.f.predict(plain(text) + "\n", 1, 0.0, "strict") for text in texts)
+        return [names[int(answer[0][1].removeprefix("__label__"))] if answer else "" for answer in found]
+
+    return predict, size
+
+
+def setfit(outputs: Path, seed: int) -> tuple[Predict, int]:
+    """SetFit (Tunstall et al. 2022) on the packaged encoder: contrastive fine-tuning, then a linear layer.
+
+    Defaults, but for the number of steps: all pairs of a hundred texts would take hours on two cores.
+    """
+    from datasets import Dataset
+    from setfit import SetFitModel, Trainer, TrainingArguments
+
+    from stillhouse.data.sample import sample_teacher
+
+    train = Split.read(outputs, "train")
+    model = SetFitModel.from_pretrained(str(sample_teacher()), labels=sorted(set(train.labels)), device="cpu")
+    with tempfile.TemporaryDirectory() as scratch:
+        arguments = TrainingArguments(
+            output_dir=scratch, max_steps=SETFIT_STEPS, seed=seed, report_to="none", save_strategy="no"
+        )
+        data = Dataset.from_dict({"text": train.texts, "label": train.labels})
+        Trainer(model=model, args=arguments, train_dataset=data).train()
+    return lambda texts: model.predict(list(texts)), 4 * sum(one.numel() for one in model.model_body.parameters())
+
+
+@dataclass(frozen=True)
+class Peer:
+    """``fit`` gives what answers texts with labels, and its size in bytes; ``slow`` ones are asked once a case."""
+
+    fit: Callable[[Path, int], tuple[Predict, int]]
+    slow: bool = False
+
+    @property
+    def module_name(self) -> str:
+        """Names its files."""
+        return self.fit.__name__
+
+
+PEERS = {"Model2Vec classifier": Peer(model2vec), "fastText": Peer(fasttext), "SetFit": Peer(setfit, slow=True)}
+
+
+def measured(name: str, outputs: Path, seed: int) -> dict[str, object]:
+    """A peer's ``answers`` (labels of the test texts), ``megabytes``, ``docs_per_s``, and ``fit_s`` to get it."""
+    peer = PEERS[name]
+    texts = Split.read(outputs, "test").texts
+    start = time.perf_counter()
+    predict, size = peer.fit(outputs, seed)
+    fit_s = time.perf_counter() - start
+    predict(texts[:8])
     seconds = []
-    for _ in range(3):
+    for _ in range(1 if peer.slow else 3):
         start = time.perf_counter()
-        answers = pipeline.predict(texts)
+        answers = predict(texts)
         seconds.append(time.perf_counter() - start)
     return {
         "answers": [str(answer) for answer in answers],
         "megabytes": size / 1e6,
         "docs_per_s": len(texts) / min(seconds),
+        "fit_s": fit_s,
     }
 
 
-if __name__ == "__main__":  # in a process of its own: its training changes PyTorch's global state
-    result = model2vec_classifier(Path(sys.argv[1]), int(sys.argv[2]))
-    Path(sys.argv[3]).write_text(json.dumps(result), encoding="utf-8")
+if __name__ == "__main__":
+    result = measured(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    Path(sys.argv[4]).write_text(json.dumps(result), encoding="utf-8")

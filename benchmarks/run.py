@@ -1,8 +1,9 @@
-"""``python -m benchmarks.run [corpus ...]``: the defaults, but for ``TEACHER``, on three corpora, over several seeds.
+"""``python -m benchmarks.run [case ...]``: the default parameters on four corpora, with few labels and with all.
 
-For each corpus one teacher is trained, and for each seed a control and a student, through the pipeline's own
-stages in a copy of the project (``.stillhouse/bench/<corpus>``). A corpus that was stopped goes on where it
-was; one whose code and parameters did not change is not run again. Results lie in ``benchmarks/results/``.
+Through the pipeline's own stages in a copy of the project (``.stillhouse/bench/<case>``). With all labels one teacher
+is trained, and for each seed a control and a student; with few, each seed draws other labels, and everything is
+trained anew. Beside them the peers that a user would take instead. A case that was stopped goes on where it was; one
+whose code and parameters did not change is not run again. Results lie in ``benchmarks/results/``.
 """
 
 import argparse
@@ -16,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.corpora import Corpus, corpora, fetch
+from benchmarks.corpora import Case, cases, fetch
+from benchmarks.peers import PEERS
 from benchmarks.results import pack, write_results
 from flows.workspace import workspace
 from stillhouse.evaluation.metrics import macro_f1
@@ -30,29 +32,28 @@ SEEDS = [13, 14, 15]
 ROOM = STATE / "bench"
 RESULTS = Path("benchmarks") / "results"
 DAY_S = 86_400.0
-PEER = "Model2Vec classifier"
-# What the published results were measured with; the defaults leave one layer more of the teacher as it is.
-TEACHER = {"freeze_layers": 3, "learning_rate": 1.5e-4}
 
 
-def measure(corpus: Corpus, seeds: list[int], extra: dict[str, Any]) -> dict[str, Any]:
-    """Run the pipeline for every seed of the student; each model's answers, quality and speed."""
-    fetch(corpus, ROOM / "data")
+def measure(case: Case, seeds: list[int]) -> dict[str, Any]:
+    """Run the pipeline and the peers for every seed; each model's answers, quality and speed."""
+    fetch(case.corpus, ROOM / "data")
     runs = []
     for seed in seeds:
-        changes = merge({**corpus.changes, "teacher": TEACHER, "student": {"training": {"seed": seed}}}, extra)
-        folder = workspace(ROOM / corpus.name, changes)
+        folder = workspace(ROOM / case.name, case.changes(seed))
         start = time.perf_counter()
         for stage in STAGES[: STAGES.index("register")]:
             run_stage(stage, DAY_S, folder=folder)
         if not evaluate.is_timed(folder / evaluate.STAGE.folder):  # brought back by DVC from another run
             run_stage("evaluate", DAY_S, force=True, folder=folder)
         runs.append(collect(folder, seed) | {"seconds": time.perf_counter() - start})
-        runs[-1]["models"][PEER] = peer(folder, seed)
+        for name, kind in PEERS.items():
+            if not kind.slow or (case.labels and seed == seeds[0]):
+                runs[-1]["models"][name] = peer(name, folder, seed)
     return {
-        "corpus": corpus.title,
+        "corpus": case.title,
+        "few": case.labels,
         "machine": machine(),
-        "command": f"python -m benchmarks.run {corpus.name}",
+        "command": f"python -m benchmarks.run {case.name}",
         "seeds": seeds,
         "labels": runs[0]["labels"],
         "runs": runs,
@@ -79,12 +80,12 @@ def answers_of(folder: Path) -> tuple[list[dict[str, str]], dict[str, int]]:
     return rows, {name: number for number, name in enumerate(sorted({row["label"] for row in rows}))}
 
 
-def peer(folder: Path, seed: int) -> dict[str, Any]:
-    """The peer's answers on the same split, from a process of its own; kept beside the outputs."""
-    file = (folder / f"peer-{seed}.json").resolve()
+def peer(name: str, folder: Path, seed: int) -> dict[str, Any]:
+    """A peer's answers on the same split, from a process of its own; kept beside the outputs."""
+    file = (folder / f"{PEERS[name].module_name}-{seed}.json").resolve()
     if not file.exists():
-        command = [sys.executable, "-m", "benchmarks.peers", str((folder / OUTPUTS).resolve()), str(seed), str(file)]
-        subprocess.run(command, check=True)
+        outputs = str((folder / OUTPUTS).resolve())
+        subprocess.run([sys.executable, "-m", "benchmarks.peers", name, outputs, str(seed), str(file)], check=True)
     result = json.loads(file.read_text(encoding="utf-8"))
     rows, numbers = answers_of(folder)
     labels = np.array([numbers[row["label"]] for row in rows])
@@ -98,31 +99,22 @@ def peer(folder: Path, seed: int) -> dict[str, Any]:
     }
 
 
-def merge(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """``other`` over ``one``, section by section."""
-    result = dict(one)
-    for key, value in other.items():
-        both = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = merge(result[key], value) if both else value
-    return result
-
-
 def main() -> None:
-    """Measure the named corpora (all by default), then write RESULTS.md from all that was measured."""
+    """Measure the named cases (all by default), then write RESULTS.md from all that was measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    known = corpora(ROOM / "data")
-    parser.add_argument("corpora", nargs="*", metavar="corpus", help=f"of {', '.join(known)}; all by default")
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of control and student")
+    known = cases(ROOM / "data")
+    parser.add_argument("cases", nargs="*", metavar="case", help=f"of {', '.join(known)}; all by default")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the draws of labels, control, student")
     options = parser.parse_args()
-    if unknown := set(options.corpora) - known.keys():
-        parser.error(f"unknown corpus {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    if unknown := set(options.cases) - known.keys():
+        parser.error(f"unknown case {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for name in options.corpora or known:
-        result = measure(known[name], options.seeds, {})
+    for name in options.cases or known:
+        result = measure(known[name], options.seeds)
         partial = RESULTS / f"{name}.partial"
         partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
         partial.replace(RESULTS / f"{name}.json")
-        write_results(RESULTS, Path("benchmarks") / "RESULTS.md", PEER)
+        write_results(RESULTS, Path("benchmarks") / "RESULTS.md")
         print(f"{known[name].title}: done", flush=True)
     print((Path("benchmarks") / "RESULTS.md").read_text(encoding="utf-8"))
 
