@@ -20,6 +20,7 @@ from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.distillation.answers import read_answers
 from stillhouse.distillation.objective import Batch, distillation
 from stillhouse.distillation.trainer import Examples, train_student
+from stillhouse.distillation.trust import TRUSTED
 from stillhouse.evaluation.report import machine
 from stillhouse.models.students.student import build_student
 from stillhouse.params import load_params
@@ -66,7 +67,7 @@ def main() -> None:
         few = Examples(short, labels_of(train)[:8])
         torch.manual_seed(params.seed)
         student = build_student(tokenizer, label_names(train), settings.network)
-        objective = distillation(settings, student.network, given.features.shape[1])
+        objective = distillation(settings, TRUSTED, student.network, given.features.shape[1])
         start = time.perf_counter()
         train_student(
             student.network,

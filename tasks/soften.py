@@ -7,8 +7,11 @@ STAGE = Stage("soften", trains=True)
 
 def soften(context: Context) -> Metrics:
     """Write ``answers/``: the texts beside ``train.arrow``, and the teacher's answers to all of them."""
+    import numpy as np
+
     from stillhouse.data.splits import labels_of, read_split
     from stillhouse.data.transfer import write_transfer
+    from stillhouse.distillation.answers import VALIDATION
     from stillhouse.distillation.softlabels import write_answers
     from stillhouse.evaluation.metrics import accuracy, softmax
     from stillhouse.models.device import choose_device, use_bf16
@@ -22,14 +25,17 @@ def soften(context: Context) -> Metrics:
     unlabelled = read_split(OUTPUTS / "prepare" / "unlabelled.arrow")
     extra = write_transfer(train, unlabelled, settings.augment, params.seed, answers / "extra.arrow")
     teacher = load_teacher(OUTPUTS / "teacher" / "model", params.teacher.max_length, device)
+    bf16 = use_bf16(params.teacher.bf16, device)
     logits = write_answers(
         teacher,
         [train, read_split(answers / "extra.arrow")],
         settings.batch_size,
-        use_bf16(params.teacher.bf16, device),
+        bf16,
         settings.relation_words,
         answers,
     )
+    validation = list(read_split(OUTPUTS / "prepare" / "validation.arrow")["text"])
+    np.save(answers / VALIDATION, teacher.logits(validation, settings.batch_size, bf16))
     return {
         "texts": len(train),
         "extra_texts": extra,

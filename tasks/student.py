@@ -39,6 +39,7 @@ def distil(context: Context, stage: Stage, params: "Params") -> tuple["Student",
         device=context.device,
         log=context.run,
         answers=OUTPUTS / "soften" / "answers",
+        control=OUTPUTS / "control" / "model",
         start=starting_from(params.student.start, OUTPUTS / "teacher" / "model", tokenizer),
     )
     write_csv(context.out / "training.csv", history)

@@ -40,6 +40,7 @@ def run_trial(number: int, changes: dict[str, Any], params: Params, folder: Path
             device=params.device,
             log=run,
             answers=folder / "soften" / "answers",
+            control=folder / "control" / "model",
             start=starting_from(params.student.start, folder / "teacher" / "model", tokenizer),
         )
         clear_scratch(f"trial{number}")

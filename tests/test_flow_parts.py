@@ -71,9 +71,9 @@ def test_changes_that_do_not_fit_together_change_nothing(params_file):
 def test_the_form_carries_types_limits_and_descriptions():
     schema = distillation.parameters.definitions
     alpha = schema["Student"]["properties"]["alpha"]
-    number, schedule = alpha["anyOf"][0]["oneOf"]
+    number, auto, schedule = alpha["anyOf"][0]["oneOf"]
     assert number == {"maximum": 1, "minimum": 0, "type": "number"} and schedule["$ref"].endswith("/Varying")
-    assert alpha["description"] == "weight of the soft targets"
+    assert auto["const"] == "auto" and alpha["description"].startswith("weight of the soft targets")
     assert schema["Params"]["properties"]["student"]["$ref"].endswith("/Student")  # shown at once, not behind a switch
     assert "refresh" in distillation.parameters.properties
     with pytest.raises(ValueError):

@@ -115,7 +115,7 @@ def test_words_are_the_mean_of_their_tokens():
 
 def objective_of(losses, alpha, temperature=2.0, network=None):
     settings = PARAMS.student.model_copy(update={"losses": losses, "alpha": alpha, "temperature": temperature})
-    return distillation(settings, network, 8)
+    return distillation(settings, settings.alpha, network, 8)
 
 
 class Fixed(torch.nn.Module):

@@ -1,7 +1,8 @@
 """The teacher's answers to the transfer set, as they lie beside it.
 
 A folder of ``extra.arrow`` (texts beside the training texts), ``logits.npy``, ``features.npy`` and, where
-asked for, ``relations.npy``; the arrays' rows are the training texts, then the extra ones.
+asked for, ``relations.npy``; the arrays' rows are the training texts, then the extra ones. ``validation.npy`` has the
+logits of the validation texts, which no student learns from.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from datasets import Dataset
 
 from stillhouse.data.splits import read_split
 from stillhouse.data.transfer import UNLABELLED
+
+VALIDATION = "validation.npy"
 
 
 @dataclass(frozen=True)

@@ -94,12 +94,12 @@ def _pooled_and_attended(network: TextNetwork, batch: Batch, attention: bool) ->
     return pooled, torch.stack([attended.query, attended.key, attended.value], 1)
 
 
-def distillation(settings: Student, network: TextNetwork, teacher_size: int) -> Distillation:
-    """What ``settings`` ask for; ``teacher_size`` is that of the teacher's pooled states."""
+def distillation(settings: Student, alpha: float | Varying, network: TextNetwork, teacher_size: int) -> Distillation:
+    """What ``settings`` ask for, with this ``alpha``; ``teacher_size`` is that of the teacher's pooled states."""
     projection: nn.Module = nn.Identity()
     if "features" in settings.losses:
         projection = nn.Linear(network.features, teacher_size)
         nn.init.xavier_uniform_(projection.weight)
         nn.init.zeros_(projection.bias)
     losses = {str(name): weight for name, weight in settings.losses.items()}
-    return Distillation(losses, settings.alpha, settings.temperature, projection)
+    return Distillation(losses, alpha, settings.temperature, projection)

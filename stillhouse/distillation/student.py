@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,17 @@ from tokenizers import Tokenizer
 
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.splits import label_names, labels_of, read_split
-from stillhouse.distillation.answers import Answers, read_answers
+from stillhouse.distillation.answers import VALIDATION, Answers, read_answers
 from stillhouse.distillation.checkpoints import scratch_folder
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.objective import Distillation, HardLabels, distillation
 from stillhouse.distillation.trainer import Examples, kept_epoch, train_student
+from stillhouse.distillation.trust import TRUSTED, chosen_alpha
 from stillhouse.models.device import choose_device
 from stillhouse.models.students.network import TextNetwork
-from stillhouse.models.students.student import Student, build_student
-from stillhouse.params import Params
+from stillhouse.models.students.student import Student, build_student, load_student, predict_logits
+from stillhouse.params import Params, Varying
+from stillhouse.params import Student as Settings
 from stillhouse.provenance import file_md5, folder_md5
 
 NO_LABEL = -1
@@ -34,6 +37,7 @@ def fit_student(
     device: str,
     log: Log,
     answers: Path | None = None,
+    control: Path | None = None,
     start: Callable[[TextNetwork], None] | None = None,
 ) -> tuple[Student, list[dict[str, float]], dict[str, float]]:
     """Build the student that ``params.student`` describes and train it on the splits in ``data``.
@@ -46,6 +50,7 @@ def fit_student(
         device: as in ``params.device``.
         log: told the numbers of every epoch and step.
         answers: the folder that soften wrote; None trains on the hard labels alone, as the control does.
+        control: the folder of the model so trained, which ``alpha: auto`` compares the teacher with.
         start: changes the freshly initialised network, for example to what the teacher knows.
 
     Returns:
@@ -68,7 +73,8 @@ def fit_student(
     given = None
     if answers:
         given = read_answers(answers)
-        objective = distillation(settings, student.network, given.features.shape[1])
+        alpha = _alpha(settings, splits["validation"], answers, control)
+        objective = distillation(settings, alpha, student.network, given.features.shape[1])
     length = settings.network.reads
     train = _examples(splits["train"], tokenizer, length, scratch / "train", given, settings.folds)
     if student.network.wide:
@@ -85,6 +91,19 @@ def fit_student(
         log=log,
     )
     return student, history, kept_epoch(history, len(splits["validation"]))
+
+
+def _alpha(settings: Settings, validation: Dataset, answers: Path, control: Path | None) -> float | Varying:
+    if settings.alpha != "auto":
+        return settings.alpha
+    assert control is not None, "alpha: auto compares the teacher with the control"
+    rival = load_student(control)
+    with TemporaryDirectory() as scratch:
+        encoded = encode_texts([validation], rival.tokenizer, rival.settings.reads, Path(scratch) / "ids")
+        plain = predict_logits(rival.network, encoded, torch.device("cpu"))
+    alpha = chosen_alpha(labels_of(validation), np.load(answers / VALIDATION), plain)
+    print(f"alpha {alpha}: on validation the teacher is {'' if alpha == TRUSTED else 'not '}shown above the control")
+    return alpha
 
 
 def _examples(

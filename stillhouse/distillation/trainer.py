@@ -23,6 +23,7 @@ from stillhouse.models.students.student import predict_logits
 from stillhouse.params import Training
 
 CHECKPOINTS = 50  # of a training at most: where epochs are short, writing one would take longer than the epoch
+TELLING = 100  # validation texts below which they do not tell a good epoch from a lucky one
 HINT = "Lower student.training.learning_rate or student.training.clip_norm."
 
 
@@ -134,7 +135,10 @@ def kept_epoch(history: list[dict[str, float]], texts: int) -> dict[str, float]:
 
     On a few hundred texts the best epoch is the luckiest one, while the learning rate and the average settle to the
     end: so the rule of Breiman et al. 1984 (Classification and Regression Trees), with the later for the simpler.
+    Fewer texts tell nothing: then it is the last epoch.
     """
+    if texts < TELLING:
+        return history[-1]
     best = max(row["validation_accuracy"] for row in history)
     error = math.sqrt(best * (1 - best) / texts)
     return next(row for row in reversed(history) if row["validation_accuracy"] >= best - error)

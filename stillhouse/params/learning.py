@@ -145,7 +145,7 @@ class Varying(Section):
 
 
 def _kind(value: Any) -> str:
-    return "schedule" if isinstance(value, dict | Varying) else "number"
+    return "schedule" if isinstance(value, dict | Varying) else "auto" if value == "auto" else "number"
 
 
 # A tag each, so that a message speaks of what the user wrote and not of every alternative.
@@ -161,8 +161,8 @@ class Student(Section):
     training: Training
     start: Literal["teacher", "random"] = Field(description="of the embeddings, and a transformer's layers")
     losses: dict[LossName, Positive] = Field(description="names and weights")
-    alpha: Annotated[Annotated[Ratio, Tag("number")] | Schedule, ByKind] = Field(
-        description="weight of the soft targets"
+    alpha: Annotated[Annotated[Ratio, Tag("number")] | Annotated[Literal["auto"], Tag("auto")] | Schedule, ByKind] = (
+        Field(description="weight of the soft targets; auto: decided on validation")
     )
     temperature: Annotated[Annotated[Positive, Tag("number")] | Schedule, ByKind] = Field(
         description="softens the teacher's predictions"

@@ -24,7 +24,7 @@ from stillhouse.params.running import (
 )
 from stillhouse.params.section import Section, Seed
 
-TAGS = {"number", "schedule"}  # of the union that alpha and temperature are
+TAGS = {"number", "auto", "schedule"}  # of the union that alpha and temperature are
 
 
 class Params(Section):

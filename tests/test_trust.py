@@ -1,0 +1,22 @@
+"""How much a student listens to its teacher: as much as the teacher is shown to know more than the labels."""
+
+import numpy as np
+
+from stillhouse.distillation.trust import DOUBTED, TRUSTED, chosen_alpha
+
+LABELS = np.arange(400) % 2
+
+
+def right_on(share):
+    """Logits that are right on the first ``share`` of the texts."""
+    answers = np.where(np.arange(400) < share * 400, LABELS, 1 - LABELS)
+    return np.eye(2)[answers]
+
+
+def test_a_teacher_that_is_shown_to_be_better_is_trusted():
+    assert chosen_alpha(LABELS, right_on(0.9), right_on(0.8)) == TRUSTED
+
+
+def test_a_teacher_that_is_level_or_worse_is_doubted():
+    for share in (0.9, 0.898, 0.7):
+        assert chosen_alpha(LABELS, right_on(share), right_on(0.9)) == DOUBTED
