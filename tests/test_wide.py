@@ -8,8 +8,9 @@ from test_students import TEXTS, TOKENIZER, student_of, token_ids
 from stillhouse.data.encoded import Encoded
 from stillhouse.models.students.student import ARCHITECTURES
 from stillhouse.models.students.wide import Wide, pairs_of
+from stillhouse.params import Wide as Settings
 
-SIZES = {"size": 8, "buckets": 64, "max_length": 64}
+SIZES = {"size": 8, "buckets": 64, "max_length": 64, "dropout": 0.5}
 
 
 def encoded(rows):
@@ -17,7 +18,7 @@ def encoded(rows):
 
 
 def test_it_is_the_weighted_sum_of_pieces_and_pairs_over_the_weights_norm():
-    branch = Wide(10, 4, 1000)
+    branch = Wide(10, Settings(size=4, buckets=1000, max_length=64, dropout=0.5)).eval()
     branch.weigh(encoded([np.array([3, 4, 3]), np.array([3, 5])]))
     idf = {1: np.log(3 / 2) + 1, 2: np.log(3 / 3) + 1}
     piece, pair = branch.pieces.weight.detach().numpy(), branch.pairs.weight.detach().numpy()
@@ -28,7 +29,7 @@ def test_it_is_the_weighted_sum_of_pieces_and_pairs_over_the_weights_norm():
 
 
 def test_what_no_training_text_has_weighs_nothing():
-    branch = Wide(10, 4, 1000)
+    branch = Wide(10, Settings(size=4, buckets=1000, max_length=64, dropout=0.5)).eval()
     branch.weigh(encoded([np.array([3, 4]), np.array([3, 5])]))
     assert branch.piece_weights[6:].abs().sum() == 0 and int((branch.pair_weights > 0).sum()) == 2
     assert branch(torch.tensor([[7, 8]])).abs().sum() == 0 and torch.isfinite(branch(torch.tensor([[0]]))).all()
@@ -50,3 +51,11 @@ def test_a_network_reads_as_much_as_its_longest_branch():
     assert student_of("resnet", max_length=128, wide=SIZES).settings.reads == 128
     assert student_of("resnet", max_length=32, wide={**SIZES, "size": 0}).settings.reads == 32
     assert TOKENIZER.get_vocab_size() == len(student_of("resnet", wide=SIZES).network.wide.piece_weights)
+
+
+def test_in_training_the_branch_of_some_texts_is_left_out_whole():
+    torch.manual_seed(0)
+    branch = Wide(10, Settings(size=4, buckets=1000, max_length=64, dropout=0.5)).train()
+    out = branch(torch.full((200, 3), 5))
+    left_out = (out == 0).all(1)
+    assert 60 < int(left_out.sum()) < 140 and bool((out[~left_out] != 0).all())

@@ -12,6 +12,7 @@ from stillhouse.params.learning import (
     Training,
     Varying,
     Vocabulary,
+    Wide,
 )
 from stillhouse.params.loading import Params, check_params, load_params
 from stillhouse.params.optional import optional
@@ -59,6 +60,7 @@ __all__ = [
     "Training",
     "Varying",
     "Vocabulary",
+    "Wide",
     "check_params",
     "load_params",
     "optional",

@@ -91,6 +91,7 @@ class Wide(Section):
 
     size: Annotated[int, Field(ge=0, description="of a piece's or pair's vector; 0: no such branch")]
     buckets: Annotated[int, Field(ge=1, description="that pairs are hashed into")]
+    dropout: Annotated[Chance, Field(description="share of texts whose whole branch is unseen in a step")]
     max_length: Annotated[int, Field(ge=4, description="word pieces read of each text")]
 
 

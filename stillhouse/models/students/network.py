@@ -24,7 +24,7 @@ class TextNetwork(nn.Module):
         self.dropout = nn.Dropout(settings.dropout)
         self.bag = Mean(settings.embedding) if settings.bag else None
         wide = settings.wide
-        self.wide = Wide(vocabulary, wide.size, wide.buckets) if wide.size else None
+        self.wide = Wide(vocabulary, wide) if wide.size else None
         self.deep_length = settings.max_length
         self.features = self.pool.size + (settings.embedding if settings.bag else 0) + wide.size
         self.head = nn.Linear(self.features, classes)

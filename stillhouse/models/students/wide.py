@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from stillhouse.data.encoded import Encoded
 from stillhouse.data.vocabulary import PAD_ID
+from stillhouse.params import Wide as Settings
 
 MULTIPLIER = 31_337  # of the first piece of a pair: odd, and beyond a usual vocabulary
 
@@ -28,10 +29,12 @@ class Wide(nn.Module):
     no training text has weighs nothing.
     """
 
-    def __init__(self, vocabulary: int, size: int, buckets: int) -> None:
+    def __init__(self, vocabulary: int, settings: Settings) -> None:
         super().__init__()
-        self.buckets = buckets
-        self.pieces, self.pairs = nn.Embedding(vocabulary, size), nn.Embedding(buckets, size)
+        self.buckets = buckets = settings.buckets
+        # The whole branch of a text is left out, so that the deep one learns even where words alone would do.
+        self.dropout = nn.Dropout1d(settings.dropout)
+        self.pieces, self.pairs = nn.Embedding(vocabulary, settings.size), nn.Embedding(buckets, settings.size)
         self.piece_weights, self.pair_weights = nn.Parameter(torch.ones(vocabulary)), nn.Parameter(torch.ones(buckets))
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -40,7 +43,7 @@ class Wide(nn.Module):
         weights, pair_weights = self.piece_weights[ids] * (ids != PAD_ID), self.pair_weights[pairs] * there
         total = (weights.unsqueeze(1) @ self.pieces(ids) + pair_weights.unsqueeze(1) @ self.pairs(pairs)).squeeze(1)
         squares = weights.square().sum(1, keepdim=True) + pair_weights.square().sum(1, keepdim=True)
-        return total / (squares + 1e-6).sqrt()
+        return self.dropout((total / (squares + 1e-6).sqrt()).unsqueeze(1)).squeeze(1)
 
     @torch.no_grad()
     def weigh(self, texts: Encoded) -> None:
