@@ -5,6 +5,7 @@ global state.
 """
 
 import json
+import random
 import re
 import sys
 import tempfile
@@ -76,7 +77,9 @@ def fasttext(outputs: Path, seed: int) -> tuple[Predict, int]:
     names = list(numbers)
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "train.txt"
-        rows = (f"__label__{numbers[label]} {plain(text)}\n" for text, label in zip(*vars(train).values(), strict=True))
+        pairs = zip(train.texts, train.labels, strict=True)
+        rows = [f"__label__{numbers[label]} {plain(text)}\n" for text, label in pairs]
+        random.Random(seed).shuffle(rows)  # it reads them in order, in every epoch
         file.write_text("".join(rows), encoding="utf-8")
         model = library.train_supervised(str(file), lr=1.0, epoch=25, wordNgrams=2, seed=seed, thread=1, verbose=0)
         model.save_model(str(file.with_suffix(".bin")))
