@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from stillhouse.evaluation import plots
 from stillhouse.evaluation.comparison import Arm, compare, tables
+from stillhouse.params import load_params
 
 
 def arm(name, *shares, texts=400):
@@ -30,6 +32,17 @@ def test_means_spreads_error_ratios_and_paired_differences(tmp_path):
     assert differences[1][:2] == ["student - teacher", "-5.00"] and differences[1][3] == "-10.00, +0.00"
     plots.arms(result["arms"], result["differences"], tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_improved_teacher_is_the_simple_models_work_alone():
+    from flows.comparison import _changes
+
+    params = load_params(ROOT / "params.yaml")
+    assert params.comparison.regularise == "cotraining"
+    plain, improved = (_changes(kind, 14, params) for kind in ("plain", "regularised"))
+    assert plain["teacher"] == {"seed": 14, "regularise": "none", "cotraining": 0}
+    assert improved == plain | {"teacher": plain["teacher"] | {"cotraining": params.teacher.cotraining}}
+    assert plain["data"] == {"labels_seed": 14}
 
 
 def test_the_flow_compares_the_arms_in_copies_of_the_project(project):
