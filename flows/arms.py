@@ -3,19 +3,24 @@
 DVC brings back what an arm, or another one, ran before; so a flow of arms that was stopped goes on where it was.
 """
 
+import base64
 import csv
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run as runtime
 
 from flows.distillation import CHAIN
 from flows.workspace import workspace
 from stillhouse.params import Params
 from tasks.runner import gpu_slot, run_stage
-from tasks.stage import OUTPUTS, STATE
+from tasks.stage import OUTPUTS, STATE, write_json
 
 STAGES_RUN = [stage for stage in CHAIN if stage.name != "register"]
 
@@ -39,6 +44,37 @@ def run_arm(flow: str, name: str, changes: dict[str, Any], params: Params) -> Pa
         metrics = json.loads((folder / OUTPUTS / "evaluate" / "metrics.json").read_text(encoding="utf-8"))
         run.metrics({"test": {model: {"accuracy": told["accuracy"]} for model, told in metrics["models"].items()}})
     return folder
+
+
+@contextmanager
+def tracked(name: str, params: Params) -> Iterator[Any]:
+    """The MLflow run of an experiment, ``name`` in ``params.yaml``; its copies track into this project's store."""
+    from stillhouse.tracking.runs import environment, flow_run, tracking_uri
+
+    store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
+    with store, flow_run(params.tracking.experiment, runtime.name or name, runtime.id or "") as run:
+        run.params({name: getattr(params, name).model_dump(), "student": params.student.model_dump()})
+        yield run
+
+
+def keep(name: str, run: Any, result: dict[str, Any], markdown: str, draw: Callable[[Path], None]) -> None:
+    """Put numbers, table and figure into ``outputs/<name>`` and MLflow, the last two into a Prefect artifact, too."""
+    folder = OUTPUTS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / f"{name}.json", result)
+    (folder / f"{name}.md").write_text(markdown + "\n", encoding="utf-8")
+    draw(folder / f"{name}.png")
+    for file in sorted(folder.iterdir()):
+        run.artifact(file)
+    run.describe(markdown)
+    picture = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()
+    create_markdown_artifact(f"{markdown}\n\n![{name}](data:image/png;base64,{picture})", key=name)
+
+
+def tell(name: str) -> None:
+    """Print the table that :func:`keep` left, and where the figure is."""
+    print("\n" + (OUTPUTS / name / f"{name}.md").read_text(encoding="utf-8"))
+    print(f"Figure  {(OUTPUTS / name / f'{name}.png').resolve()}")
 
 
 def answers_in(folder: Path) -> Answers:

@@ -47,9 +47,9 @@ def _apply(content: Any, changes: BaseModel, prefix: str, nulls: bool) -> Iterat
         # A section of the form is followed into; everything else is one value, also where it is a table.
         if isinstance(value, BaseModel) and not isinstance(value, Section):
             yield from _apply(content[key], value, f"{prefix}{key}.", nulls)
-        elif (value is not None or (nulls and name in changes.model_fields_set)) and _plain(content.get(key)) != dumped[
-            key
-        ]:
+            continue
+        filled_in = value is not None or (nulls and name in changes.model_fields_set)
+        if filled_in and _plain(content.get(key)) != dumped[key]:
             content[key] = dumped[key]
             yield prefix + key, dumped[key]
 

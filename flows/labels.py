@@ -5,10 +5,10 @@ pipeline's stages run; what is compared is the teacher, the compressed student, 
 pretrained teacher, all on the same test texts.
 """
 
-import base64
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,17 @@ from flows.environment import own_prefect_home
 own_prefect_home()  # before Prefect is imported: it reads its settings then
 
 from prefect import flow, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.runtime import flow_run as runtime
-from prefect.states import Failed, State
+from prefect.states import State
 
-from flows.arms import answers_in, right, run_arm, said
-from flows.running import run_flow, turn
+from flows.arms import answers_in, keep, right, run_arm, said, tell, tracked
+from flows.running import in_turn, run_flow
 from flows.stopping import command
 from stillhouse.errors import StillhouseError
-from stillhouse.params import Params, load_params
+from stillhouse.params import Params
 from tasks.children import child_process, lines_of
 from tasks.runner import gpu_slot, logger
-from tasks.stage import OUTPUTS, STATE, write_json
+from tasks.stage import OUTPUTS, STATE
 
 PROBE = "linear probe"
 MODELS = ("teacher", "compressed student", "TF-IDF + SVM")
@@ -41,52 +39,30 @@ DAY_S = 86_400.0
 @flow(name="labels", flow_run_name=lambda: f"labels-{time.strftime('%Y%m%d-%H%M%S')}")
 def labels() -> dict[str, Any] | State[Any]:
     """Teacher, student, SVM and linear probe at each number of labels, over several draws."""
-    try:
-        params = load_params()
-        with turn(params.flow):
-            result = _measure(params)
-    except StillhouseError as error:  # the user's to mend: a message, not a traceback
-        return Failed(message=str(error))
-    folder = OUTPUTS / "labels"
-    picture = base64.b64encode((folder / "labels.png").read_bytes()).decode()
-    told = (folder / "labels.md").read_text(encoding="utf-8")
-    create_markdown_artifact(f"{told}\n\n![labels](data:image/png;base64,{picture})", key="labels")
-    return result
+    return in_turn(_measure)
 
 
 def _measure(params: Params) -> dict[str, Any]:
     from stillhouse.evaluation import plots
     from stillhouse.evaluation.curve import curve, told
-    from stillhouse.tracking.runs import environment, flow_run, tracking_uri
 
-    # The copies track into this project's store.
-    store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
-    experiment = params.tracking.experiment
-    with store, flow_run(experiment, runtime.name or "labels", runtime.id or "") as parent:
-        parent.params({"labels": params.labels.model_dump(), "student": params.student.model_dump()})
-        arms: dict[str, dict[str, Path]] = {}
+    with tracked("labels", params) as parent:
+        arms: dict[str, list[Path]] = {}
         for count in params.labels.counts:
             # Of all labels there is but one draw.
             draws = params.labels.draws[:1] if count == ALL else params.labels.draws
-            names = {f"{count}-{draw}": _changes(count, draw, params) for draw in draws}
-            arms[str(count)] = {name: run_arm("labels", name, changes, params) for name, changes in names.items()}
-        probed = _probe([str(folder) for folders in arms.values() for folder in folders.values()])
+            changes = {f"{count}-{draw}": _changes(count, draw, params) for draw in draws}
+            arms[str(count)] = [run_arm("labels", name, changed, params) for name, changed in changes.items()]
+        probed = _probe([str(folder) for folders in arms.values() for folder in folders])
         points = []
         for labelled, folders in arms.items():
-            answers = [answers_in(folder) for folder in folders.values()]
+            answers = [answers_in(folder) for folder in folders]
             models = {name: right(answers, name).mean(1).tolist() for name in MODELS}
             if probed:
-                models[PROBE] = [sum(probed[str(folder)]) / len(probed[str(folder)]) for folder in folders.values()]
-            points.append({"labels": labelled, "labelled_texts": _labelled(folders.values()), "models": models})
+                models[PROBE] = [sum(probed[str(folder)]) / len(probed[str(folder)]) for folder in folders]
+            points.append({"labels": labelled, "labelled_texts": _labelled(folders), "models": models})
         result = {"points": points, "draws": params.labels.draws, "texts": len(answers[0]["label"])}
-        folder = OUTPUTS / "labels"
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "labels.json", result)
-        (folder / "labels.md").write_text(told(result), encoding="utf-8")
-        plots.labels(curve(points), folder / "labels.png")
-        for file in sorted(folder.iterdir()):
-            parent.artifact(file)
-        parent.describe(told(result))
+        keep("labels", parent, result, told(result), partial(plots.labels, curve(points)))
     return result
 
 
@@ -99,7 +75,7 @@ def _changes(count: int | str, draw: int, params: Params) -> dict[str, Any]:
     return {"data": drawn, "student": {"training": {"seed": seed}}}
 
 
-def _labelled(folders: Any) -> float:
+def _labelled(folders: list[Path]) -> float:
     """Labelled texts of an arm, those for validation among them, in the mean over its draws."""
     cards = [json.loads((folder / OUTPUTS / "prepare" / "metrics.json").read_text("utf-8")) for folder in folders]
     return sum(card["rows"]["train"] + card["rows"]["validation"] for card in cards) / len(cards)
@@ -125,8 +101,7 @@ def _probe(folders: list[str]) -> dict[str, list[int]]:
 def main() -> None:
     """Run the flow and print its table."""
     run_flow(labels)
-    print("\n" + (OUTPUTS / "labels" / "labels.md").read_text(encoding="utf-8"))
-    print(f"Figure  {(OUTPUTS / 'labels' / 'labels.png').resolve()}")
+    tell("labels")
 
 
 if __name__ == "__main__":

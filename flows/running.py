@@ -10,13 +10,13 @@ from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run as runtime
-from prefect.states import Crashed
+from prefect.states import Crashed, Failed, State
 
 from flows.environment import ensure_gpu_limit
 from flows.server import prefect_server
 from flows.stopping import take_signals
-from stillhouse.errors import BadInput
-from stillhouse.params import load_params
+from stillhouse.errors import BadInput, StillhouseError
+from stillhouse.params import Params, load_params
 from stillhouse.params.running import Flow as Settings
 from tasks.lock import note_runs, project_lock, unfinished_runs
 from tasks.runner import GPU_LIMIT
@@ -43,6 +43,16 @@ def _run(flow: Callable[..., Any], parameters: dict[str, Any]) -> Any:
         if not state.is_completed():
             raise BadInput(str(state.message))
         return state.result()
+
+
+def in_turn(work: Callable[[Params], dict[str, Any]]) -> dict[str, Any] | State[Any]:
+    """Within a flow: what ``work`` gives while the project is this flow's; a user's mistake fails with its message."""
+    try:
+        params = load_params()
+        with turn(params.flow):
+            return work(params)
+    except StillhouseError as error:  # the user's to mend: a message, not a traceback
+        return Failed(message=str(error))
 
 
 @contextmanager

@@ -20,14 +20,14 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run as runtime
-from prefect.states import Failed, State
+from prefect.states import State
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
 from flows.changes import Changes, write_changes
 from flows.distillation import CHAIN
-from flows.running import run_flow, turn
+from flows.running import in_turn, run_flow
 from flows.stopping import command, take_signals
-from stillhouse.errors import BadInput, StillhouseError
+from stillhouse.errors import BadInput
 from stillhouse.params import Params, load_params
 from stillhouse.params import Study as Settings
 from tasks.children import child_process, leave_with_parent, lines_of
@@ -42,12 +42,7 @@ DAY_S = 86_400.0
 @flow(name="study", flow_run_name=lambda: f"study-{time.strftime('%Y%m%d-%H%M%S')}")
 def study() -> dict[str, Any] | State[Any]:
     """Search `study.search` of params.yaml for a better student; a study that was stopped goes on."""
-    try:
-        params = load_params()
-        with turn(params.flow):
-            return _search(params)
-    except StillhouseError as error:  # the user's to mend: a message, not a traceback
-        return Failed(message=str(error))
+    return in_turn(_search)
 
 
 @flow(name="trials", flow_run_name="trials")

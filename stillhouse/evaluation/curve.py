@@ -41,4 +41,4 @@ def told(result: dict[str, Any]) -> str:
     head = (
         f"Accuracy in % on {result['texts']} test texts, mean and standard deviation over draws {draws} of the labels."
     )
-    return f"{head}\n\n{as_markdown(rows)}\n"
+    return f"{head}\n\n{as_markdown(rows)}"
