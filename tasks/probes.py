@@ -16,7 +16,7 @@ def main() -> None:
     import torch
 
     from stillhouse.data.splits import label_names, labels_of, read_split
-    from stillhouse.distillation.probe import fit_probe, head_inputs, head_of
+    from stillhouse.distillation.probe import fit_probe, head_and_inputs
     from stillhouse.models.device import choose_device
     from stillhouse.models.pretrained import load_pretrained
     from stillhouse.params import load_params
@@ -30,12 +30,11 @@ def main() -> None:
     torch.manual_seed(params.seed)
     teacher = load_pretrained(params.teacher, label_names(next(iter(splits.values()))[0]))
     teacher.model.to(choose_device(params.device))
-    head = head_of(teacher)
-    vectors = None if head is None else head_inputs(teacher, head, texts)
-    if vectors is None:
+    if (found := head_and_inputs(teacher, texts)) is None:
         print("this teacher's head is no linear layer on one vector: there is no linear probe", flush=True)
         write_json(file, {})
         return
+    vectors = found[1]
     place = {text: row for row, text in enumerate(texts)}
     result = {}
     for folder, (train, test) in splits.items():

@@ -8,7 +8,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 
 from stillhouse.distillation.cotraining import cotrain
 from stillhouse.distillation.hints import Hints
-from stillhouse.distillation.probe import fit_probe, head_inputs, head_of, set_head
+from stillhouse.distillation.probe import fit_probe, head_and_inputs, set_head
 from stillhouse.distillation.teaching import train_teacher
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.params import load_params
@@ -34,8 +34,7 @@ def test_a_teacher_with_the_probe_as_its_head_answers_as_the_probe(load, names):
     teacher = load(names)
     texts = [text for text, label in texts_and_labels(60) if label in names]
     labels = np.array([names.index(label) for _, label in texts_and_labels(60) if label in names])
-    head = head_of(teacher)
-    features = head_inputs(teacher, head, texts)
+    head, features = head_and_inputs(teacher, texts)
     probe = fit_probe(features, labels, seed=0)
     set_head(head, probe)
     given = torch.softmax(torch.from_numpy(teacher.logits(texts, 8)).double(), 1).numpy()
@@ -46,7 +45,7 @@ def test_a_probe_stands_classes_of_one_text_and_those_that_it_never_saw(load):
     teacher = load()
     features = np.random.default_rng(0).normal(size=(9, teacher.model.config.hidden_size)).astype(np.float32)
     probe = fit_probe(features, np.array([0] * 8 + [2]), seed=0)
-    set_head(head_of(teacher), probe)
+    set_head(head_and_inputs(teacher, ["rain"])[0], probe)
     assert (teacher.logits(["rain"] * 3, 2).argmax(1) != 1).all()
 
 

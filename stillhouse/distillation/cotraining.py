@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from stillhouse.distillation.probe import fit_soft, probabilities
+from stillhouse.distillation.logistic import fit_soft, probabilities
 
 STRENGTH = 10.0
 WORDS = 50_000  # and pairs of words, the most frequent: more cost time and gave nothing

@@ -105,8 +105,7 @@ def _learner(teacher: Teacher, train: Dataset, settings: Settings, hints: Hints,
         torch.manual_seed(seed)
         peer = build_student(hints.tokenizer, label_names(train), hints.network).network
         texts = encode_texts([train], hints.tokenizer, hints.network.reads, scratch / "peer")
-        if peer.wide:
-            peer.wide.weigh(texts)
+        peer.weigh(texts)
         return MutualTeacher(teacher.model, peer, texts, settings.mutual)
     return teacher.model
 

@@ -4,36 +4,33 @@ A. Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform O
 arXiv:2202.10054.
 """
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from torch import nn
 
+from stillhouse.distillation.logistic import fit
 from stillhouse.models.teacher import Teacher
 
 STRENGTHS = tuple(10.0**power for power in range(-1, 6))
 FOLDS = 4
 CHOOSING_ROWS = 2000  # that the strength is chosen on
-ITERATIONS = 1000
-SOFT_ITERATIONS = 60  # of many texts; more changed no accuracy
 BATCH = 32
 
 
-def head_of(teacher: Teacher) -> nn.Linear | None:
-    """The linear layer that gives the logits; None where the teacher has none that reads one vector a text."""
+def head_and_inputs(teacher: Teacher, texts: Sequence[str]) -> tuple[nn.Linear, np.ndarray] | None:
+    """The linear layer that gives the logits, and what it reads of each text, float32 of shape ``(texts, size)``.
+
+    None where the teacher has no such layer, or it does not read one vector a text.
+    """
     classes = teacher.model.config.num_labels
     found = [part for part in teacher.model.modules() if isinstance(part, nn.Linear) and part.out_features == classes]
-    return found[-1] if found and found[-1].bias is not None else None
-
-
-def head_inputs(teacher: Teacher, head: nn.Linear, texts: Sequence[str]) -> np.ndarray | None:
-    """What ``head`` reads of each text, float32 of shape ``(texts, size)``; None where it is not one vector."""
-    read: list[torch.Tensor] = []
+    if not found or found[-1].bias is None:
+        return None
+    head, read = found[-1], list[torch.Tensor]()
     result = np.zeros((len(texts), head.in_features), np.float32)
     hook = head.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
     try:
@@ -44,7 +41,7 @@ def head_inputs(teacher: Teacher, head: nn.Linear, texts: Sequence[str]) -> np.n
             result[rows] = vectors.float().cpu().numpy()
     finally:
         hook.remove()
-    return result
+    return head, result
 
 
 def fit_probe(features: np.ndarray, labels: np.ndarray, seed: int) -> LogisticRegression:
@@ -57,7 +54,7 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, seed: int) -> LogisticRe
     """
     rows = np.random.default_rng(seed).permutation(len(labels))[:CHOOSING_ROWS]
     losses = [_log_loss(features[rows], labels[rows], strength, seed) for strength in STRENGTHS]
-    return _fitted(features, labels, STRENGTHS[int(np.argmin(losses))])
+    return fit(features, labels, STRENGTHS[int(np.argmin(losses))])
 
 
 def _log_loss(features: np.ndarray, labels: np.ndarray, strength: float, seed: int) -> float:
@@ -65,41 +62,13 @@ def _log_loss(features: np.ndarray, labels: np.ndarray, strength: float, seed: i
     for learnt, asked in KFold(min(FOLDS, len(labels)), shuffle=True, random_state=seed).split(features):
         if len(np.unique(labels[learnt])) < 2:
             continue
-        model = _fitted(features[learnt], labels[learnt], strength)
+        model = fit(features[learnt], labels[learnt], strength)
         known = asked[np.isin(labels[asked], model.classes_)]
         if len(known):
-            given = model.predict_log_proba(features[known])
-            lost += (-given[np.arange(len(known)), np.searchsorted(model.classes_, labels[known])]).tolist()
+            given = model.predict_proba(features[known])
+            right = given[np.arange(len(known)), np.searchsorted(model.classes_, labels[known])]
+            lost += (-np.log(np.maximum(right, 1e-12))).tolist()
     return float(np.mean(lost)) if lost else 0.0
-
-
-def _fitted(
-    features: np.ndarray,
-    labels: np.ndarray,
-    strength: float,
-    weights: np.ndarray | None = None,
-    iterations: int = ITERATIONS,
-) -> LogisticRegression:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of the weakest; the cross-validation judges it
-        return LogisticRegression(C=strength, max_iter=iterations).fit(features, labels, sample_weight=weights)
-
-
-def fit_soft(features: "np.ndarray | object", answers: np.ndarray, strength: float) -> LogisticRegression:
-    """Logistic regression on soft answers ``(texts, classes)``: each text once a likely class, weighted by it."""
-    likely = np.argsort(-answers, axis=1, kind="stable")[:, :3]
-    rows = np.repeat(np.arange(len(answers)), likely.shape[1])
-    weights = answers[rows, likely.ravel()]
-    kept = weights > 0.05
-    return _fitted(features[rows[kept]], likely.ravel()[kept], strength, weights[kept], SOFT_ITERATIONS)  # type: ignore[index]
-
-
-def probabilities(model: LogisticRegression, features: "np.ndarray | object", classes: int) -> np.ndarray:
-    """What ``model`` answers, ``(texts, classes)``, 0 for a class that it never saw."""
-    given = model.predict_proba(features)
-    result = np.zeros((len(given), classes))
-    result[:, model.classes_] = given
-    return result
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from stillhouse.data.encoded import encode_texts
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.distillation.answers import VALIDATION, Answers, read_answers
 from stillhouse.distillation.checkpoints import scratch_folder
+from stillhouse.distillation.generations import Unheard, taught_back
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.objective import Distillation, HardLabels, distillation
 from stillhouse.distillation.trainer import Examples, kept_epoch, train_student
@@ -65,31 +66,37 @@ def fit_student(
     digests += [folder_md5(answers)] if answers else []
     scratch = scratch_folder(stage, settings.model_dump(), seed, digests)
     splits = {name: read_split(data / f"{name}.arrow") for name in ("train", "validation")}
-    torch.manual_seed(seed)
-    student = build_student(tokenizer, label_names(splits["train"]), settings.network)
-    if start:
-        start(student.network)
-    objective: Distillation | HardLabels = HardLabels()
-    given = None
-    if answers:
-        given = read_answers(answers)
-        alpha = _alpha(settings, splits["validation"], answers, control)
-        objective = distillation(settings, alpha, student.network, given.features.shape[1])
-    length = settings.network.reads
+    given = read_answers(answers) if answers else None
+    alpha = _alpha(settings, splits["validation"], answers, control) if answers else 0.0
+    length, target = settings.network.reads, choose_device(device)
     train = _examples(splits["train"], tokenizer, length, scratch / "train", given, settings.folds)
-    if student.network.wide:
-        student.network.wide.weigh(train.encoded)
-    history = train_student(
-        student.network,
-        train,
-        _examples(splits["validation"], tokenizer, length, scratch / "validation"),
-        objective,
-        settings.training,
-        device=choose_device(device),
-        seed=seed,
-        scratch=scratch,
-        log=log,
-    )
+    validation = _examples(splits["validation"], tokenizer, length, scratch / "validation")
+    generations = settings.generations if answers else 1
+    for generation in range(1, generations + 1):
+        place = scratch / f"generation-{generation}"
+        place.mkdir(exist_ok=True)
+        torch.manual_seed(seed)
+        student = build_student(tokenizer, label_names(splits["train"]), settings.network)
+        if start:
+            start(student.network)
+        student.network.weigh(train.encoded)
+        objective: Distillation | HardLabels = HardLabels()
+        if given:
+            objective = distillation(settings, alpha, student.network, given.features.shape[1])
+        history = train_student(
+            student.network,
+            train,
+            validation,
+            objective,
+            settings.training,
+            device=target,
+            seed=seed,
+            scratch=place,
+            log=log if generation == generations else Unheard(),
+        )
+        if generation < generations:
+            print(f"generation {generation} of {generations} teaches its teacher", flush=True)
+            train = taught_back(train, predict_logits(student.network, train.encoded, target), seed)
     return student, history, kept_epoch(history, len(splits["validation"]))
 
 

@@ -12,7 +12,7 @@ from stillhouse.distillation.cotraining import cotrain
 from stillhouse.distillation.finetune import finetune
 from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.log import Log
-from stillhouse.distillation.probe import fit_probe, head_inputs, head_of, set_head
+from stillhouse.distillation.probe import fit_probe, head_and_inputs, set_head
 from stillhouse.evaluation.metrics import accuracy, macro_f1, softmax
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import Teacher as Settings
@@ -74,10 +74,9 @@ def _probe(
     if settings.cotraining and len(unlabelled):
         rows = np.random.default_rng(seed).permutation(len(unlabelled))[:UNLABELLED]
         texts += unlabelled.select(np.sort(rows))["text"]
-    head = head_of(teacher)
-    features = None if head is None else head_inputs(teacher, head, texts)
-    if head is None or features is None:
+    if (found := head_and_inputs(teacher, texts)) is None:
         return None
+    head, features = found
     probe = fit_probe(features[: len(labels)], labels, seed)
     if len(texts) > len(labels):
         probe = cotrain(probe, texts, features, labels, settings.cotraining)

@@ -169,6 +169,9 @@ class Student(Section):
         description="softens the teacher's predictions"
     )
     folds: Annotated[int, Field(ge=0)] | None = Field(None, description="augmented copies used; null: all")
+    generations: Annotated[int, Field(ge=1)] = Field(
+        description="students, each of which teaches the next one's teacher"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "Student":

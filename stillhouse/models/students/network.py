@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from stillhouse.data.encoded import Encoded
 from stillhouse.data.vocabulary import PAD_ID, UNKNOWN_ID
 from stillhouse.models.students.pooling import POOLINGS, Mean
 from stillhouse.models.students.wide import Wide
@@ -36,6 +37,11 @@ class TextNetwork(nn.Module):
         positions than words.
         """
         raise NotImplementedError
+
+    def weigh(self, texts: Encoded) -> None:
+        """Start the wide branch, where there is one, at the inverse document frequencies in ``texts``."""
+        if self.wide is not None:
+            self.wide.weigh(texts)
 
     def noisy(self, ids: Tensor) -> Tensor:
         """Token ids (batch, length), in training some of them unseen."""
