@@ -34,8 +34,8 @@ RESULTS = Path("benchmarks") / "results"
 DAY_S = 86_400.0
 
 
-def measure(case: Case, seeds: list[int]) -> dict[str, Any]:
-    """Run the pipeline and the peers for every seed; each model's answers, quality and speed."""
+def measure(case: Case, seeds: list[int], without: list[str]) -> dict[str, Any]:
+    """Run the pipeline and the peers but ``without`` for every seed; each model's answers, quality and speed."""
     fetch(case.corpus, ROOM / "data")
     runs = []
     for seed in seeds:
@@ -47,7 +47,7 @@ def measure(case: Case, seeds: list[int]) -> dict[str, Any]:
             run_stage("evaluate", DAY_S, force=True, folder=folder)
         runs.append(collect(folder, seed) | {"seconds": time.perf_counter() - start})
         for name, kind in PEERS.items():
-            if not kind.slow or (case.labels and seed == seeds[0]):
+            if name not in without and (not kind.slow or (case.labels and seed == seeds[0])):
                 runs[-1]["models"][name] = peer(name, folder, seed)
     return {
         "corpus": case.title,
@@ -105,12 +105,13 @@ def main() -> None:
     known = cases(ROOM / "data")
     parser.add_argument("cases", nargs="*", metavar="case", help=f"of {', '.join(known)}; all by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the draws of labels, control, student")
+    parser.add_argument("--without", nargs="+", choices=PEERS, default=[], help="peers that are not asked")
     options = parser.parse_args()
     if unknown := set(options.cases) - known.keys():
         parser.error(f"unknown case {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in options.cases or known:
-        result = measure(known[name], options.seeds)
+        result = measure(known[name], options.seeds, options.without)
         partial = RESULTS / f"{name}.partial"
         partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
         partial.replace(RESULTS / f"{name}.json")
