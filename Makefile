@@ -15,7 +15,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev]'
-	$(BIN)/python -m flows.environment > /dev/null 2>&1 # databases; a run makes what is missing
+	$(BIN)/python -m flows.shared.databases > /dev/null 2>&1 # databases; a run makes what is missing
 	@touch $@
 
 run: install

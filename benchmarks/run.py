@@ -20,13 +20,13 @@ import numpy as np
 from benchmarks.corpora import Case, cases, fetch
 from benchmarks.peers import PEERS
 from benchmarks.results import pack, write_results
-from flows.workspace import workspace
+from flows.shared.workspace import workspace
+from stillhouse.chain import OUTPUTS, before
 from stillhouse.evaluation.metrics import macro_f1
 from stillhouse.evaluation.report import machine
-from stillhouse.params import STAGES
-from tasks import evaluate
-from tasks.runner import run_stage
-from tasks.stage import OUTPUTS, STATE
+from tasks.shared.lock import STATE
+from tasks.shared.runner import run_stage
+from tasks.shared.timed import evaluation_is_timed
 
 SEEDS = [13, 14, 15]
 ROOM = STATE / "bench"
@@ -41,9 +41,9 @@ def measure(case: Case, seeds: list[int], without: list[str]) -> dict[str, Any]:
     for seed in seeds:
         folder = workspace(ROOM / case.name, case.changes(seed))
         start = time.perf_counter()
-        for stage in STAGES[: STAGES.index("register")]:
-            run_stage(stage, DAY_S, folder=folder)
-        if not evaluate.is_timed(folder / evaluate.STAGE.folder):  # brought back by DVC from another run
+        for stage in before("register"):
+            run_stage(stage.name, DAY_S, folder=folder)
+        if not evaluation_is_timed(folder / OUTPUTS / "evaluate"):  # brought back by DVC from another run
             run_stage("evaluate", DAY_S, force=True, folder=folder)
         runs.append(collect(folder, seed) | {"seconds": time.perf_counter() - start})
         for name, kind in PEERS.items():
@@ -62,7 +62,7 @@ def measure(case: Case, seeds: list[int], without: list[str]) -> dict[str, Any]:
 
 def collect(folder: Path, seed: int) -> dict[str, Any]:
     """What evaluate left: answers as class numbers, metrics, speed."""
-    place = folder / evaluate.STAGE.folder
+    place = folder / OUTPUTS / "evaluate"
     metrics = json.loads((place / "metrics.json").read_text(encoding="utf-8"))["models"]
     speed = json.loads((place / "speed.json").read_text(encoding="utf-8"))["models"]
     rows, numbers = answers_of(folder)

@@ -8,16 +8,19 @@ import time
 from functools import partial
 from typing import Any
 
-from flows.environment import own_prefect_home
+from flows.shared.environment import own_prefect_home
 
 own_prefect_home()  # before Prefect is imported: it reads its settings then
 
 from prefect import flow
 from prefect.states import State
 
-from flows.arms import Answers, answers_in, keep, right, run_arm, said, tell, tracked
-from flows.running import in_turn, run_flow
-from flows.stopping import command
+from flows.shared.arms import Answers, answers_in, keep, right, run_arm, said, tell, tracked
+from flows.shared.running import in_turn, run_flow
+from flows.shared.stopping import command
+from stillhouse.evaluation import plots
+from stillhouse.evaluation.comparison import Arm, compare, tables
+from stillhouse.evaluation.report import as_markdown
 from stillhouse.params import Params
 
 PLAIN, REGULARISED = "teacher", "regularised teacher"
@@ -40,9 +43,6 @@ def comparison() -> dict[str, Any] | State[Any]:
 
 
 def _compare(params: Params) -> dict[str, Any]:
-    from stillhouse.evaluation import plots
-    from stillhouse.evaluation.comparison import Arm, compare, tables
-    from stillhouse.evaluation.report import as_markdown
 
     seeds = params.comparison.seeds
     with tracked("comparison", params) as parent:

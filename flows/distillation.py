@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flows.environment import own_prefect_home
+from flows.shared.environment import own_prefect_home
 
 own_prefect_home()  # before Prefect is imported: it reads its settings then
 
@@ -20,21 +20,19 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run as runtime
 from prefect.states import Failed, State
 
-from flows.changes import Changes, write_changes
-from flows.fleet import run_fleet
-from flows.running import run_flow, turn
-from flows.stopping import command
+from flows.shared.changes import Changes, write_changes
+from flows.shared.fleet import run_fleet
+from flows.shared.running import run_flow, turn
+from flows.shared.stopping import command
+from stillhouse.chain import CHAIN, OUTPUTS
 from stillhouse.data.layout import split_files
 from stillhouse.errors import StillhouseError
-from stillhouse.params import STAGES, Params, load_params
-from tasks import compress, control, evaluate, prepare, register, soften, student, teacher
-from tasks.runner import Outcome, prefect_task
-from tasks.stage import OUTPUTS, Stage
-
-CHAIN: list[Stage] = [
-    module.STAGE for module in (prepare, control, teacher, soften, student, compress, evaluate, register)
-]
-assert tuple(stage.name for stage in CHAIN) == STAGES
+from stillhouse.evaluation.report import as_markdown, as_text, table
+from stillhouse.params import Params, load_params
+from stillhouse.tracking.registry import get_version, is_lost
+from stillhouse.tracking.runs import flow_run, tracking_uri
+from tasks.shared.runner import Outcome, prefect_task
+from tasks.shared.timed import EVALUATED, evaluation_is_timed
 
 
 def _run_name() -> str:
@@ -71,8 +69,6 @@ def distillation(changes: Changes = NO_CHANGES, refresh: bool = False) -> dict[s
 
 
 def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
-    from stillhouse.tracking.registry import is_lost
-    from stillhouse.tracking.runs import flow_run
 
     if params.data.source == "files":  # DVC would refuse a missing one in words of its own
         split_files(Path(params.data.path), params.data.unlabelled)
@@ -86,7 +82,7 @@ def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
             lost = stage.name == "register" and is_lost(stage.folder / "receipt.json")
             force = (stage.name == "prepare" and refresh) or lost
             outcome = prefect_task(stage, params.flow)(force)
-            if stage.name == "evaluate" and not evaluate.is_timed(stage.folder):
+            if stage.name == "evaluate" and not evaluation_is_timed(stage.folder):
                 outcome = prefect_task(stage, params.flow)(True)
             outcomes[stage.name] = outcome
             seconds[stage.name] = time.perf_counter() - start
@@ -95,8 +91,8 @@ def _run_chain(params: Params, refresh: bool) -> dict[str, Any]:
         summary = _summary(models, outcomes, seconds, fleet)
         parent.metrics({"seconds": seconds})
         parent.metrics({"test": {name: _numbers(model) for name, model in summary["models"].items()}})
-        for name in evaluate.TIMED:
-            parent.artifact(evaluate.STAGE.folder / name)
+        for name in EVALUATED:
+            parent.artifact(OUTPUTS / "evaluate" / name)
         for file in fleet["files"] if fleet else []:
             parent.artifact(file, "fleet")
         parent.describe(_markdown(summary))
@@ -113,7 +109,6 @@ def _models() -> dict[str, Any]:
 def _summary(
     models: dict[str, Any], outcomes: dict[str, Outcome], seconds: dict[str, float], fleet: dict[str, Any] | None
 ) -> dict[str, Any]:
-    from stillhouse.tracking.registry import get_version
 
     receipt = _read("register", "receipt.json")
     version = get_version(receipt["name"], receipt["version"])
@@ -134,7 +129,6 @@ def _numbers(model: dict[str, float]) -> dict[str, float]:
 
 
 def _markdown(summary: dict[str, Any]) -> str:
-    from stillhouse.evaluation.report import as_markdown, table
 
     alias = ", ".join(f"`@{name}`" for name in summary["aliases"]) or "no alias"
     stages = [["stage", "outcome", "seconds"]]
@@ -158,9 +152,6 @@ def _read(stage: str, name: str) -> Any:
 
 def show(summary: dict[str, Any], seconds: float) -> None:
     """Print what a user wants to know at the end."""
-    from stillhouse.evaluation.report import as_text, table
-    from stillhouse.tracking.runs import tracking_uri
-
     changed = {name.partition("@")[0] for name, outcome in summary["outcomes"].items() if outcome != "unchanged"}
     ran = [name for name in summary["seconds"] if name in changed]
     total = sum(summary["seconds"].values())

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flows.environment import own_prefect_home
+from flows.shared.environment import own_prefect_home
 
 own_prefect_home()  # before Prefect is imported: it reads its settings then
 
@@ -20,14 +20,17 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import State
 
-from flows.arms import answers_in, keep, right, run_arm, said, tell, tracked
-from flows.running import in_turn, run_flow
-from flows.stopping import command
+from flows.shared.arms import answers_in, keep, right, run_arm, said, tell, tracked
+from flows.shared.running import in_turn, run_flow
+from flows.shared.stopping import command
+from stillhouse.chain import OUTPUTS
 from stillhouse.errors import StillhouseError
+from stillhouse.evaluation import plots
+from stillhouse.evaluation.curve import curve, told
 from stillhouse.params import Params
-from tasks.children import child_process, lines_of
-from tasks.runner import gpu_slot, logger
-from tasks.stage import OUTPUTS, STATE
+from tasks.shared.children import child_process, lines_of
+from tasks.shared.lock import STATE
+from tasks.shared.runner import gpu_slot, logger
 
 PROBE = "linear probe"
 MODELS = ("teacher", "compressed student", "TF-IDF + SVM")
@@ -43,8 +46,6 @@ def labels() -> dict[str, Any] | State[Any]:
 
 
 def _measure(params: Params) -> dict[str, Any]:
-    from stillhouse.evaluation import plots
-    from stillhouse.evaluation.curve import curve, told
 
     with tracked("labels", params) as parent:
         arms: dict[str, list[Path]] = {}
@@ -86,7 +87,7 @@ def _probe(folders: list[str]) -> dict[str, list[int]]:
     """For each arm whether a linear probe is right on each test text; empty where there is no such probe."""
     file, say = ROOM / "probes.json", logger()
     file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "tasks.probes", str(file), *folders]
+    command = [sys.executable, "-m", "tasks.shared.probes", str(file), *folders]
     with gpu_slot(True), child_process(command, DAY_S, Path.cwd()) as (child, _):
         for line in lines_of(child):
             say(line)

@@ -7,7 +7,7 @@ runs can be seen and started in the UI.
 import os
 import sys
 
-from flows.environment import own_prefect_home
+from flows.shared.environment import own_prefect_home
 
 own_prefect_home()
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flows.environment import own_prefect_home
+from flows.shared.environment import own_prefect_home
 
 own_prefect_home()
 
@@ -24,12 +24,14 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed, State
 
-from flows.running import run_flow
-from flows.stopping import command, take_signals
+from flows.shared.running import run_flow
+from flows.shared.stopping import command, take_signals
 from stillhouse.classifier import Classifier
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import load_params
 from stillhouse.provenance import file_md5
+from stillhouse.tracking.registry import fetch_model, version_of
+from stillhouse.tracking.runs import connect
 
 KINDS = (".csv", ".tsv", ".parquet")
 ADDED = ("label", "probability")
@@ -57,8 +59,6 @@ def score(
 
 
 def _score(source: Path, target: Path, column: str, name: str, alias: str, chunk: int) -> dict[str, Any]:
-    from stillhouse.tracking.registry import fetch_model, version_of
-    from stillhouse.tracking.runs import connect
 
     check(source, target, column, chunk)
     params = load_params()

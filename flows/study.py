@@ -12,9 +12,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flows.environment import own_prefect_home
+from flows.shared.environment import own_prefect_home
 
 own_prefect_home()  # before Prefect is imported: it reads its settings then
+
+try:
+    from optuna.trial import TrialState
+except ImportError:
+    sys.exit("\npython -m flows.study needs Optuna: pip install 'stillhouse[study]'.")
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -23,19 +28,22 @@ from prefect.runtime import flow_run as runtime
 from prefect.states import State
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
-from flows.changes import Changes, write_changes
-from flows.distillation import CHAIN
-from flows.running import in_turn, run_flow
-from flows.stopping import command, take_signals
+from flows.shared.changes import Changes, write_changes
+from flows.shared.running import in_turn, run_flow
+from flows.shared.stopping import command, take_signals
+from stillhouse.chain import OUTPUTS, before
 from stillhouse.errors import BadInput
+from stillhouse.evaluation.report import as_markdown, as_text
 from stillhouse.params import Params, load_params
 from stillhouse.params import Study as Settings
-from tasks.children import child_process, leave_with_parent, lines_of
-from tasks.runner import logger, prefect_task
-from tasks.stage import OUTPUTS
-from tasks.trial import FOLDER, result_file
+from stillhouse.provenance import folder_md5
+from stillhouse.study import best_changes, nested, open_study, score, suggest
+from stillhouse.tracking.runs import FLOW_RUN, PARENT_RUN, flow_run, tracking_uri
+from tasks.shared.children import child_process, leave_with_parent, lines_of
+from tasks.shared.lock import STATE
+from tasks.shared.runner import logger, prefect_task
 
-BEFORE = CHAIN[: [stage.name for stage in CHAIN].index("student")]
+FOLDER = STATE / "study"
 DAY_S = 86_400.0
 
 
@@ -48,10 +56,6 @@ def study() -> dict[str, Any] | State[Any]:
 @flow(name="trials", flow_run_name="trials")
 def trials(params: Params, answers_md5: str, parent: dict[str, str]) -> None:
     """The trials that are still to run, as many at once as `study.workers` says."""
-    from optuna.trial import TrialState
-
-    from stillhouse.study import score, suggest
-
     take_signals()
     found = _open(params, answers_md5)
     say = get_run_logger().info
@@ -82,15 +86,16 @@ def _trial(number: int, changes: dict[str, Any], project: str, workers: int, par
     leave_with_parent()
     folder = Path(project)
     threads = str(max(1, (os.cpu_count() or 1) // workers))  # trials that share a machine share its cores
-    command = [sys.executable, "-m", "tasks.trial", str(number), json.dumps(changes)]
-    (folder / result_file(number)).unlink(missing_ok=True)
+    result = FOLDER / f"trial-{number}.json"
+    command = [sys.executable, "-m", "tasks.shared.trial", str(number), json.dumps(changes), str(result)]
+    (folder / result).unlink(missing_ok=True)
     say = logger()
     with child_process(command, DAY_S, folder, OMP_NUM_THREADS=threads, **parent) as (child, _):
         for line in lines_of(child):
             say(line)
         status = child.wait()
     try:
-        return json.loads((folder / result_file(number)).read_text(encoding="utf-8"))
+        return json.loads((folder / result).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {"message": f"its process ended with status {status}; its output is in the log of trial-{number}"}
 
@@ -101,7 +106,7 @@ def task_runner(settings: Settings) -> TaskRunner[Any]:
     Raises:
         BadInput: its package is not installed.
     """
-    try:
+    try:  # each an optional extra
         if settings.runner == "dask":
             from prefect_dask import DaskTaskRunner
 
@@ -123,15 +128,10 @@ def task_runner(settings: Settings) -> TaskRunner[Any]:
 
 
 def _search(params: Params) -> dict[str, Any]:
-    from stillhouse.evaluation.report import as_markdown
-    from stillhouse.provenance import folder_md5
-    from stillhouse.study import best_changes
-    from stillhouse.tracking.runs import FLOW_RUN, PARENT_RUN, flow_run, tracking_uri
-
     runner = task_runner(params.study)
     with flow_run(params.tracking.experiment, runtime.name or "study", runtime.id or "") as run:
         run.params({"study": params.study.model_dump()})
-        for stage in BEFORE:
+        for stage in before("student"):
             prefect_task(stage, params.flow)()
         answers = folder_md5(OUTPUTS / "soften" / "answers")
         parent = {PARENT_RUN: run.id, FLOW_RUN: runtime.id or "", "MLFLOW_TRACKING_URI": tracking_uri()}
@@ -146,8 +146,6 @@ def _search(params: Params) -> dict[str, Any]:
 
 
 def _open(params: Params, answers_md5: str) -> Any:
-    from stillhouse.study import open_study
-
     fixed = {"seed": params.seed, "student": params.student.model_dump()}
     # What is searched is not fixed, so that applying the best trial leaves the study as it is.
     for key in params.study.search:
@@ -175,10 +173,6 @@ def _short(value: Any) -> str:
 @command
 def main() -> None:
     """Run, show or apply."""
-    from stillhouse.evaluation.report import as_text
-    from stillhouse.provenance import folder_md5
-    from stillhouse.study import best_changes, nested
-
     parser = argparse.ArgumentParser(prog="python -m flows.study", description=__doc__)
     parser.add_argument("--best", action="store_true", help="print the best trial so far and end")
     parser.add_argument("--apply", action="store_true", help="write the best trial into params.yaml and end")

@@ -126,7 +126,7 @@ def cores() -> int:
 
 
 def _fetched(uri: str) -> Path:
-    from mlflow.artifacts import download_artifacts
+    from mlflow.artifacts import download_artifacts  # where a model is served from its folder, MLflow may be missing
 
     store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
     return Path(download_artifacts(artifact_uri=uri, tracking_uri=store)) / "artifacts" / "model"

@@ -2,23 +2,21 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_json
-
-if TYPE_CHECKING:
-    from stillhouse.compression.parity import Reference
-    from stillhouse.models.students.student import Student
-    from stillhouse.params import Compress
-
-STAGE = Stage("compress")
+from stillhouse.chain import OUTPUTS
+from stillhouse.compression.parity import Reference
+from stillhouse.compression.steps import compress_student
+from stillhouse.data.splits import read_split
+from stillhouse.evaluation.choice import worth_keeping
+from stillhouse.models.students.student import Student, load_student
+from stillhouse.params import Compress
+from stillhouse.provenance import folder_md5
+from tasks.shared.files import write_json
+from tasks.shared.stage import Context, Metrics, command
 
 
 def compress(context: Context) -> Metrics:
     """Write ``model/`` and ``speed.json`` for what the stage ``student`` left, or the control where that is better."""
-    from stillhouse.evaluation.choice import worth_keeping
-    from stillhouse.models.students.student import load_student
-
     student, control = (load_student(OUTPUTS / name / "model") for name in ("student", "control"))
     answers, plain = _reference(student), _reference(control)
     labelled = slice(len(answers.labels))
@@ -29,18 +27,12 @@ def compress(context: Context) -> Metrics:
     return {"source": source, **squeeze(context, control, context.params.compress, plain)}
 
 
-def squeeze(
-    context: Context, student: "Student", settings: "Compress", reference: "Reference | None" = None
-) -> Metrics:
+def squeeze(context: Context, student: Student, settings: Compress, reference: Reference | None = None) -> Metrics:
     """Write ``model/`` (``model.onnx``, ``tokenizer.json`` and ``config.json``, all that serving needs).
 
     ``speed.json`` says how fast each step's result is on this machine; DVC does not keep it. ``reference`` are the
     student's answers, where they are known.
     """
-    from stillhouse.compression.steps import compress_student
-    from stillhouse.data.splits import read_split
-    from stillhouse.provenance import folder_md5
-
     out, train = context.out, read_split(OUTPUTS / "prepare" / "train.arrow")
     with tempfile.TemporaryDirectory() as scratch:
         made = out / "model"
@@ -50,9 +42,7 @@ def squeeze(
     return {"kept": ladder.last, "steps": ladder.numbers}
 
 
-def _reference(student: "Student") -> "Reference":
-    from stillhouse.compression.parity import Reference
-    from stillhouse.data.splits import read_split
+def _reference(student: Student) -> Reference:
 
     validation, unlabelled = (
         read_split(OUTPUTS / "prepare" / f"{name}.arrow") for name in ("validation", "unlabelled")
@@ -61,4 +51,4 @@ def _reference(student: "Student") -> "Reference":
 
 
 if __name__ == "__main__":
-    STAGE.command(compress)
+    command("compress", compress)

@@ -3,20 +3,19 @@
 It is also the simple model of *model distillation*: ``hints/`` is what the teacher stage gets of it.
 """
 
-from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_csv
-
-STAGE = Stage("control", trains=True)
+from stillhouse.chain import OUTPUTS
+from stillhouse.data.splits import read_split
+from stillhouse.data.vocabulary import learn_vocabulary
+from stillhouse.distillation.checkpoints import clear_scratch
+from stillhouse.distillation.hints import write_hints
+from stillhouse.distillation.student import fit_student
+from stillhouse.models.students.student import save_student
+from tasks.shared.files import write_csv
+from tasks.shared.stage import Context, Metrics, command
 
 
 def control(context: Context) -> Metrics:
     """Learn the student's vocabulary, then write ``model/``, ``hints/`` and ``training.csv``."""
-    from stillhouse.data.splits import read_split
-    from stillhouse.data.vocabulary import learn_vocabulary
-    from stillhouse.distillation.checkpoints import clear_scratch
-    from stillhouse.distillation.hints import write_hints
-    from stillhouse.distillation.student import fit_student
-    from stillhouse.models.students.student import save_student
-
     data, params = OUTPUTS / "prepare", context.params
     context.run.dataset(data / "train.arrow", "train")
     train, unlabelled = (read_split(data / f"{name}.arrow") for name in ("train", "unlabelled"))
@@ -31,4 +30,4 @@ def control(context: Context) -> Metrics:
 
 
 if __name__ == "__main__":
-    STAGE.command(control)
+    command("control", control)

@@ -4,11 +4,20 @@ import csv
 import json
 import os
 import sys
-from pathlib import Path
 
-from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_json
+import numpy as np
 
-STAGE = Stage("deploy", retries=True)
+from stillhouse.chain import OUTPUTS
+from stillhouse.classifier import Classifier
+from stillhouse.data.splits import label_names, labels_of, read_split
+from stillhouse.evaluation.candidate import Candidate, weight_of
+from stillhouse.evaluation.quality import quality
+from stillhouse.evaluation.speed import measure_speed
+from stillhouse.provenance import folder_md5
+from stillhouse.tracking.registry import aliases_of
+from tasks.shared.files import write_json
+from tasks.shared.registering import Case, register_and_judge
+from tasks.shared.stage import Context, Metrics, command
 
 
 def deploy(context: Context) -> Metrics:
@@ -16,20 +25,9 @@ def deploy(context: Context) -> Metrics:
 
     The version carries the tag ``device``; the alias named after the device is moved to it if it passes the gate.
     """
-    name = context.instance
+    name = context.stage.instance
     device, params = context.params.devices[name], context.params.for_device(name)
     os.environ["RAYON_NUM_THREADS"] = str(device.threads)  # tokenizers reads it when it first has many texts
-
-    import numpy as np
-
-    from stillhouse.classifier import Classifier
-    from stillhouse.data.splits import label_names, labels_of, read_split
-    from stillhouse.evaluation.candidate import Candidate, weight_of
-    from stillhouse.evaluation.quality import quality
-    from stillhouse.evaluation.speed import measure_speed
-    from stillhouse.provenance import folder_md5
-    from stillhouse.tracking.registry import aliases_of
-    from tasks.registering import Case, register_and_judge
 
     model = OUTPUTS / "device" / name / "model"
     test = read_split(OUTPUTS / "prepare" / "test.arrow")
@@ -64,15 +62,5 @@ def deploy(context: Context) -> Metrics:
     return {**result, "version": version.number, "passed": int(verdict.passed)}
 
 
-def is_timed(folder: Path) -> bool:
-    """Whether the timings in ``folder``, which DVC does not keep, are there and of the model that its receipt names."""
-    if not (folder / "speed.json").exists():
-        return False
-    timed, receipt = (
-        json.loads((folder / file).read_text(encoding="utf-8")) for file in ("speed.json", "receipt.json")
-    )
-    return bool(timed["model_md5"] == receipt["model_md5"])
-
-
 if __name__ == "__main__":
-    STAGE.of(sys.argv[1]).command(deploy)
+    command("deploy", deploy, sys.argv[1])

@@ -1,13 +1,20 @@
 """Stage ``evaluate``: teacher, control, student, compressed student and TF-IDF + SVM on one untouched test set."""
 
 import json
-from pathlib import Path
 
+from stillhouse.chain import OUTPUTS
+from stillhouse.data.splits import label_names, labels_of, read_split
+from stillhouse.evaluation import candidates, plots
+from stillhouse.evaluation.examples import telling_examples
 from stillhouse.evaluation.gate import FREE
-from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_csv, write_json
+from stillhouse.evaluation.quality import answers_of, differences, quality
+from stillhouse.evaluation.report import write_report
+from stillhouse.evaluation.speed import measure_speed
+from stillhouse.evaluation.steps import step_rows
+from stillhouse.provenance import file_md5
+from tasks.shared.files import write_csv, write_json
+from tasks.shared.stage import Context, Metrics, command
 
-STAGE = Stage("evaluate")
-TIMED = ("report.html", "speed.json", "frontier.png")
 PAIRS = [
     *(("compressed student", name) for name in FREE),
     ("compressed student", "teacher"),
@@ -21,15 +28,6 @@ def evaluate(context: Context) -> Metrics:
 
     DVC keeps what the same inputs always give. Timings are not of that kind: they stay beside it.
     """
-    from stillhouse.data.splits import label_names, labels_of, read_split
-    from stillhouse.evaluation import candidates, plots
-    from stillhouse.evaluation.examples import telling_examples
-    from stillhouse.evaluation.quality import answers_of, differences, quality
-    from stillhouse.evaluation.report import write_report
-    from stillhouse.evaluation.speed import measure_speed
-    from stillhouse.evaluation.steps import step_rows
-    from stillhouse.provenance import file_md5
-
     params, settings, out = context.params, context.params.evaluate, context.out
     train = read_split(OUTPUTS / "prepare" / "train.arrow")
     test = read_split(OUTPUTS / "prepare" / "test.arrow")
@@ -78,15 +76,5 @@ def evaluate(context: Context) -> Metrics:
     return metrics
 
 
-def is_timed(folder: Path) -> bool:
-    """Whether the report and the timings in ``folder``, which DVC does not keep, are there and of its metrics."""
-    from stillhouse.provenance import file_md5
-
-    if not all((folder / name).exists() for name in TIMED):
-        return False
-    timed = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
-    return bool(timed["metrics_md5"] == file_md5(folder / "metrics.json"))
-
-
 if __name__ == "__main__":
-    STAGE.command(evaluate)
+    command("evaluate", evaluate)

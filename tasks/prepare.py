@@ -2,19 +2,18 @@
 
 import shutil
 
-from tasks.stage import STATE, Context, Metrics, Stage, write_json
-
-STAGE = Stage("prepare", retries=True)
+from stillhouse.data.card import data_card
+from stillhouse.data.cleaning import clean
+from stillhouse.data.sources import load_source
+from stillhouse.data.splits import write_split, write_texts
+from stillhouse.data.splitting import complete, few_labels
+from tasks.shared.files import write_json
+from tasks.shared.lock import STATE
+from tasks.shared.stage import Context, Metrics, command
 
 
 def prepare(context: Context) -> Metrics:
     """Write ``train.arrow``, ``validation.arrow``, ``test.arrow``, ``unlabelled.arrow`` and ``card.json``."""
-    from stillhouse.data.card import data_card
-    from stillhouse.data.cleaning import clean
-    from stillhouse.data.sources import load_source
-    from stillhouse.data.splits import write_split, write_texts
-    from stillhouse.data.splitting import complete, few_labels
-
     data, out = context.params.data, context.out
     cache = STATE / "datasets"
     shutil.rmtree(cache, ignore_errors=True)
@@ -46,4 +45,4 @@ def prepare(context: Context) -> Metrics:
 
 
 if __name__ == "__main__":
-    STAGE.command(prepare)
+    command("prepare", prepare)

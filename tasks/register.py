@@ -3,9 +3,17 @@
 import json
 from typing import Any
 
-from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_json
-
-STAGE = Stage("register", retries=True)
+from stillhouse.chain import OUTPUTS
+from stillhouse.classifier import Classifier
+from stillhouse.data.splits import label_names, labels_of, read_split
+from stillhouse.evaluation.gate import FREE
+from stillhouse.evaluation.latency import latency_ms
+from stillhouse.provenance import folder_md5
+from stillhouse.tracking.registry import PIPELINE
+from stillhouse.tracking.runs import find_run
+from tasks.shared.files import write_json
+from tasks.shared.registering import Case, register_and_judge
+from tasks.shared.stage import Context, Metrics, command
 
 
 def register(context: Context) -> Metrics:
@@ -13,15 +21,6 @@ def register(context: Context) -> Metrics:
 
     Identical files are never registered twice: the version that holds them is found by their digest.
     """
-    from stillhouse.classifier import Classifier
-    from stillhouse.data.splits import label_names, labels_of, read_split
-    from stillhouse.evaluation.gate import FREE
-    from stillhouse.evaluation.latency import latency_ms
-    from stillhouse.provenance import folder_md5
-    from stillhouse.tracking.registry import PIPELINE
-    from stillhouse.tracking.runs import find_run
-    from tasks.registering import Case, register_and_judge
-
     settings, model = context.params.register_, OUTPUTS / "compress" / "model"
     test = read_split(OUTPUTS / "prepare" / "test.arrow")
     texts, measured = list(test["text"]), _read("metrics.json")
@@ -54,4 +53,4 @@ def _read(name: str) -> Any:
 
 
 if __name__ == "__main__":
-    STAGE.command(register)
+    command("register", register)

@@ -1,22 +1,20 @@
 """Stage ``soften``: the teacher's answers to the transfer set, once; students never run the teacher."""
 
-from tasks.stage import OUTPUTS, Context, Metrics, Stage
+import numpy as np
 
-STAGE = Stage("soften", trains=True)
+from stillhouse.chain import OUTPUTS
+from stillhouse.data.splits import labels_of, read_split
+from stillhouse.data.transfer import write_transfer
+from stillhouse.distillation.answers import VALIDATION
+from stillhouse.distillation.softlabels import write_answers
+from stillhouse.evaluation.metrics import accuracy, softmax
+from stillhouse.models.device import choose_device, use_bf16
+from stillhouse.models.teacher import load_teacher
+from tasks.shared.stage import Context, Metrics, command
 
 
 def soften(context: Context) -> Metrics:
     """Write ``answers/``: the texts beside ``train.arrow``, and the teacher's answers to all of them."""
-    import numpy as np
-
-    from stillhouse.data.splits import labels_of, read_split
-    from stillhouse.data.transfer import write_transfer
-    from stillhouse.distillation.answers import VALIDATION
-    from stillhouse.distillation.softlabels import write_answers
-    from stillhouse.evaluation.metrics import accuracy, softmax
-    from stillhouse.models.device import choose_device, use_bf16
-    from stillhouse.models.teacher import load_teacher
-
     params, settings, device = context.params, context.params.soften, choose_device(context.device)
     train = read_split(OUTPUTS / "prepare" / "train.arrow")
     context.run.dataset(OUTPUTS / "prepare" / "train.arrow", "transfer set")
@@ -45,4 +43,4 @@ def soften(context: Context) -> Metrics:
 
 
 if __name__ == "__main__":
-    STAGE.command(soften)
+    command("soften", soften)

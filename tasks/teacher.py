@@ -1,27 +1,22 @@
 """Stage ``teacher``: the complex model, fine-tuned (perhaps regularised by a simple one) or as a linear probe."""
 
-from typing import TYPE_CHECKING
+import torch
 
-from tasks.stage import OUTPUTS, Context, Metrics, Stage, write_csv
-
-if TYPE_CHECKING:
-    from stillhouse.models.teacher import Teacher
-
-STAGE = Stage("teacher", trains=True, retries=True)  # it may have to be fetched
+from stillhouse.chain import OUTPUTS
+from stillhouse.data.splits import label_names, read_split
+from stillhouse.distillation.checkpoints import clear_scratch, scratch_folder
+from stillhouse.distillation.hints import read_hints
+from stillhouse.distillation.teaching import train_teacher
+from stillhouse.models.device import choose_device
+from stillhouse.models.pretrained import load_pretrained
+from stillhouse.models.teacher import Teacher
+from stillhouse.provenance import file_md5, folder_md5
+from tasks.shared.files import write_csv
+from tasks.shared.stage import Context, Metrics, command
 
 
 def teacher(context: Context) -> Metrics:
     """Write ``model/`` (safetensors and tokenizer) and ``training.csv``."""
-    import torch
-
-    from stillhouse.data.splits import label_names, read_split
-    from stillhouse.distillation.checkpoints import clear_scratch, scratch_folder
-    from stillhouse.distillation.hints import read_hints
-    from stillhouse.distillation.teaching import train_teacher
-    from stillhouse.models.device import choose_device
-    from stillhouse.models.pretrained import load_pretrained
-    from stillhouse.provenance import file_md5, folder_md5
-
     params, data = context.params, OUTPUTS / "prepare"
     files = [data / f"{name}.arrow" for name in ("train", "validation", "unlabelled")]
     for file in files[:2]:
@@ -32,7 +27,7 @@ def teacher(context: Context) -> Metrics:
     seed = params.seed if params.teacher.seed is None else params.teacher.seed
     scratch = scratch_folder("teacher", params.teacher.model_dump(), seed, digests)
 
-    def load() -> "Teacher":
+    def load() -> Teacher:
         torch.manual_seed(seed)  # of the new head
         return load_pretrained(params.teacher, label_names(train))
 
@@ -57,4 +52,4 @@ def teacher(context: Context) -> Metrics:
 
 
 if __name__ == "__main__":
-    STAGE.command(teacher)
+    command("teacher", teacher)

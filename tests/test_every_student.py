@@ -8,9 +8,10 @@ import mlflow
 import pytest
 from conftest import Project
 
+from stillhouse.chain import OUTPUTS, STAGES
 from stillhouse.params import load_params
 from tasks import compress, control, register, soften, student
-from tasks import stage as stage_module
+from tasks.shared.stage import run as run_stage
 
 LOSSES = {
     "vgg": {"dkd": 0.5, "features": 0.2},
@@ -35,7 +36,8 @@ def inside(project: Project):
 
 def run(module) -> None:
     """A stage's command in this process, which saves the seconds of starting one."""
-    module.STAGE._run(getattr(module, module.STAGE.name))
+    name = module.__name__.rpartition(".")[2]
+    run_stage(STAGES[name], getattr(module, name))
 
 
 @pytest.mark.parametrize("architecture", LOSSES)
@@ -77,7 +79,7 @@ def test_a_student_goes_through_all_stages(project, architecture, monkeypatch):
         monkeypatch.undo()
         assert "going on after epoch 3 of 8" in said
         run(compress)
-        scores = stage_module.OUTPUTS / "student" / "metrics.json"
+        scores = OUTPUTS / "student" / "metrics.json"
         assert '"validation_accuracy": ' in scores.read_text()
         run(register)
         name = load_params().register_.name

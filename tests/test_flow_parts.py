@@ -11,13 +11,13 @@ import pytest
 from conftest import ROOT
 from prefect.testing.utilities import prefect_test_harness
 
-from flows.changes import Changes, write_changes
 from flows.distillation import distillation
+from flows.shared.changes import Changes, write_changes
+from stillhouse.chain import Stage
 from stillhouse.errors import BadInput
 from stillhouse.params import load_params
-from tasks import runner
-from tasks.runner import StageFailed, prefect_task, run_stage
-from tasks.stage import Stage
+from tasks.shared import runner
+from tasks.shared.runner import StageFailed, prefect_task, run_stage
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_a_stage_that_takes_too_long_is_ended_with_its_children(fake_dvc, tmp_pa
 
 def test_a_cancelled_flow_takes_its_stage_along(fake_dvc, tmp_path, monkeypatch):
     fake_dvc(SLEEPER)
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from tasks.runner import run_stage\n"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from tasks.shared.runner import run_stage\n"
     code += "from prefect.utilities.engine import capture_sigterm\n"
     code += "with capture_sigterm(): run_stage('teacher', 60)"
     flow = subprocess.Popen([sys.executable, "-c", code, str(ROOT)], cwd=tmp_path, start_new_session=True)
@@ -189,7 +189,7 @@ def test_what_dvc_refuses_is_told_in_words_that_help(fake_dvc, said, told):
 def test_two_flow_runs_never_train_at_once(fake_dvc, tmp_path, prefect_server, caplog, monkeypatch):
     from prefect import flow
 
-    from flows.environment import ensure_gpu_limit
+    from flows.shared.limit import ensure_gpu_limit
 
     fake_dvc(
         "import time; f = open('log', 'a'); f.write('in '); f.flush(); time.sleep(1.5); f.write('out '); f.close()"
@@ -207,7 +207,7 @@ def test_two_flow_runs_never_train_at_once(fake_dvc, tmp_path, prefect_server, c
 
 
 def test_prefect_keeps_its_database_in_the_project_unless_told_otherwise(tmp_path, monkeypatch):
-    from flows.environment import own_prefect_home
+    from flows.shared.environment import own_prefect_home
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from stillhouse.classifier import cores
 from stillhouse.evaluation.steps import Row
 
 
@@ -96,8 +97,6 @@ def as_text(rows: list[list[str]]) -> str:
 
 def machine() -> str:
     """The processor that was measured on."""
-    from stillhouse.classifier import cores  # brings onnxruntime, which a flow's tables need not wait for
-
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

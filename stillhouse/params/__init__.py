@@ -17,8 +17,6 @@ from stillhouse.params.learning import (
 from stillhouse.params.loading import Params, check_params, load_params
 from stillhouse.params.optional import optional
 from stillhouse.params.running import (
-    DEVICE_STAGES,
-    STAGES,
     Comparison,
     Compress,
     Data,
@@ -27,15 +25,12 @@ from stillhouse.params.running import (
     Labels,
     Register,
     Schedule,
-    StageName,
     Study,
     Tracking,
 )
 from stillhouse.params.section import Section
 
 __all__ = [
-    "DEVICE_STAGES",
-    "STAGES",
     "Augment",
     "Comparison",
     "Compress",
@@ -52,7 +47,6 @@ __all__ = [
     "Schedule",
     "Section",
     "Soften",
-    "StageName",
     "Student",
     "Study",
     "Teacher",

@@ -4,13 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from stillhouse.chain import STAGES
 from stillhouse.params.section import Count, Fraction, Name, NotNegative, Positive, Ratio, Section, Seed
-
-STAGES = ("prepare", "control", "teacher", "soften", "student", "compress", "evaluate", "register")
-DEVICE_STAGES = ("device", "deploy")  # once for each of `devices`
-StageName = Literal[
-    "prepare", "control", "teacher", "soften", "student", "compress", "evaluate", "register", "device", "deploy"
-]
 
 
 class Data(Section):
@@ -89,11 +84,13 @@ class Flow(Section):
     gpu_slots: Count
     retries: Annotated[int, Field(ge=0)]
     retry_delay_s: NotNegative
-    timeout_minutes: dict[StageName, Positive]
+    timeout_minutes: dict[str, Positive]
 
     @model_validator(mode="after")
     def _every_stage(self) -> "Flow":
-        if missing := [name for name in STAGES + DEVICE_STAGES if name not in self.timeout_minutes]:
+        if unknown := [name for name in self.timeout_minutes if name not in STAGES]:
+            raise ValueError(f"flow.timeout_minutes.{unknown[0]} is no stage; there are {', '.join(STAGES)}")
+        if missing := [name for name in STAGES if name not in self.timeout_minutes]:
             raise ValueError(f"flow.timeout_minutes lacks {', '.join(missing)}")
         return self
 

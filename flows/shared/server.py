@@ -17,8 +17,8 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings
 
 from stillhouse.errors import Unavailable
 from stillhouse.tracking.runs import environment
-from tasks.children import end, guarded
-from tasks.runner import GPU_LIMIT
+from tasks.shared.children import end, guarded
+from tasks.shared.runner import GPU_LIMIT
 
 START_S = 120.0
 DRAIN_S = 3.0

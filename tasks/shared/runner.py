@@ -19,11 +19,11 @@ from prefect.concurrency.sync import concurrency
 from prefect.exceptions import MissingContextError
 from prefect.runtime import task_run
 
+from stillhouse.chain import Stage
 from stillhouse.errors import StillhouseError
 from stillhouse.params import Flow
-from tasks.children import child_process, ending, lines_of
-from tasks.lock import wait_for_dvc
-from tasks.stage import STATE, Stage
+from tasks.shared.children import child_process, ending, lines_of
+from tasks.shared.lock import STATE, wait_for_dvc
 
 GPU_LIMIT = "STILLHOUSE_GPU_LIMIT"  # names the limit where it is not Prefect's `gpu`
 SAY_S = 20.0  # how often those who wait say so

@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from tasks import guard
-from tasks.lock import HOLDER
+from tasks.shared import guard
+from tasks.shared.lock import HOLDER
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_S = 4.0  # for a stage to close its run, before it is killed
 _children: set[subprocess.Popen[str]] = set()
 ending = threading.Event()  # this process is about to leave: no child starts any more, and what they say is old news

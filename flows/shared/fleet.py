@@ -3,10 +3,14 @@
 import time
 from typing import Any
 
+from stillhouse.chain import DEVICE_CHAIN, OUTPUTS
+from stillhouse.evaluation.fleet import fleet_table, read_fleet, write_fleet
 from stillhouse.params import Params
-from tasks import deploy, device
-from tasks.runner import Outcome, prefect_task
-from tasks.stage import OUTPUTS
+from stillhouse.tracking.registry import is_lost
+from tasks.shared.runner import Outcome, prefect_task
+from tasks.shared.timed import deployment_is_timed
+
+DEVICE, DEPLOY = DEVICE_CHAIN
 
 
 def run_fleet(
@@ -17,19 +21,16 @@ def run_fleet(
     Nothing else runs while a device's latency is measured. ``models`` has the numbers of those that the devices are
     shown beside; ``outcomes`` and ``seconds`` are added to.
     """
-    from stillhouse.evaluation.fleet import fleet_table, read_fleet, write_fleet
-    from stillhouse.tracking.registry import is_lost
-
     names, start = list(params.devices), time.perf_counter()
-    made = prefect_task(device.STAGE, params.flow).map(instance=names).result()
-    outcomes |= {device.STAGE.of(name).address: outcome for name, outcome in zip(names, made, strict=True)}
+    made = prefect_task(DEVICE, params.flow).map(instance=names).result()
+    outcomes |= {DEVICE.of(name).address: outcome for name, outcome in zip(names, made, strict=True)}
     seconds["device"] = time.perf_counter() - start
-    start, run = time.perf_counter(), prefect_task(deploy.STAGE, params.flow)
+    start, run = time.perf_counter(), prefect_task(DEPLOY, params.flow)
     for name in names:
-        outcome = run(force=is_lost(deploy.STAGE.of(name).folder / "receipt.json"), instance=name)
-        if not deploy.is_timed(deploy.STAGE.of(name).folder):
+        outcome = run(force=is_lost(DEPLOY.of(name).folder / "receipt.json"), instance=name)
+        if not deployment_is_timed(DEPLOY.of(name).folder):
             outcome = run(force=True, instance=name)
-        outcomes[deploy.STAGE.of(name).address] = outcome
+        outcomes[DEPLOY.of(name).address] = outcome
     seconds["deploy"] = time.perf_counter() - start
     fleet = read_fleet(OUTPUTS, params.devices)
     others = {name: models[name] for name in ("teacher", "compressed student", "TF-IDF + SVM")}

@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from stillhouse.chain import OUTPUTS
+from stillhouse.classifier import Classifier
 from stillhouse.evaluation.gate import Verdict, judge
+from stillhouse.evaluation.significance import paired
 from stillhouse.params import Register
+from stillhouse.provenance import file_md5, folder_md5, git_commit, lock_md5
 from stillhouse.tracking import registry
-from tasks.stage import OUTPUTS, Context
+from stillhouse.tracking.runs import find_run
+from tasks.shared.stage import Context
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,6 @@ class Case:
 
 def register_and_judge(context: Context, case: Case) -> tuple[registry.Version, Verdict]:
     """Register the case's files, unless a version holds them already, and promote it if it passes its gate."""
-    from stillhouse.provenance import folder_md5
-
     digest, name = folder_md5(case.model), case.gate.name
     version = registry.find_version(name, digest)
     if version is None:
@@ -62,8 +65,6 @@ def register_and_judge(context: Context, case: Case) -> tuple[registry.Version, 
 
 
 def _evidence(context: Context, digest: str, student: dict[str, Any]) -> dict[str, str]:
-    from stillhouse.provenance import file_md5, folder_md5, git_commit, lock_md5
-    from stillhouse.tracking.runs import find_run
 
     experiment = context.params.tracking.experiment
     return {
@@ -81,9 +82,6 @@ def _evidence(context: Context, digest: str, student: dict[str, Any]) -> dict[st
 
 def _against(version: registry.Version, case: Case) -> dict[str, float]:
     """The case's accuracy minus that of a registered version, with its paired 95 % interval."""
-    from stillhouse.classifier import Classifier
-    from stillhouse.evaluation.significance import paired
-
     with tempfile.TemporaryDirectory() as scratch:
         folders = (case.model, registry.fetch_model(version, Path(scratch)))
         answers = [Classifier.load(folder).predict(case.texts) for folder in folders]

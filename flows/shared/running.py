@@ -12,14 +12,14 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run as runtime
 from prefect.states import Crashed, Failed, State
 
-from flows.environment import ensure_gpu_limit
-from flows.server import prefect_server
-from flows.stopping import take_signals
+from flows.shared.limit import ensure_gpu_limit
+from flows.shared.server import prefect_server
+from flows.shared.stopping import take_signals
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import Params, load_params
 from stillhouse.params.running import Flow as Settings
-from tasks.lock import note_runs, project_lock, unfinished_runs
-from tasks.runner import GPU_LIMIT
+from tasks.shared.lock import note_runs, project_lock, unfinished_runs
+from tasks.shared.runner import GPU_LIMIT
 
 _mine: list[str] = []  # flow runs of this process
 

@@ -1,7 +1,7 @@
 """A study's trial: one student with other settings, trained in a process of its own on what soften left.
 
-``python -m tasks.trial <number> <changes as JSON>`` in a project whose stages up to ``soften`` have run. No DVC
-stage: it is judged on the validation set, and what it leaves is a number and an MLflow run.
+``python -m tasks.shared.trial <number> <changes as JSON> <result>`` in a project whose stages up to ``soften`` have
+run. No DVC stage: it is judged on the validation set, and what it leaves is a number and an MLflow run.
 """
 
 import json
@@ -9,26 +9,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from stillhouse.chain import OUTPUTS
+from stillhouse.data.vocabulary import load_vocabulary
+from stillhouse.distillation.checkpoints import clear_scratch
+from stillhouse.distillation.student import fit_student
 from stillhouse.errors import StillhouseError
+from stillhouse.models.inherit import starting_from
 from stillhouse.params import Params
-from tasks.stage import OUTPUTS, STATE, write_json
-
-FOLDER = STATE / "study"
-
-
-def result_file(number: int) -> Path:
-    """Where a trial's result lies, or the message of its failure."""
-    return FOLDER / f"trial-{number}.json"
+from stillhouse.study import changed
+from stillhouse.tracking.runs import part_run
+from tasks.shared.files import write_json
 
 
 def run_trial(number: int, changes: dict[str, Any], params: Params, folder: Path = OUTPUTS) -> dict[str, float]:
     """Train the student of ``params``, into which ``changes`` went; its best epoch's numbers and its size."""
-    from stillhouse.data.vocabulary import load_vocabulary
-    from stillhouse.distillation.checkpoints import clear_scratch
-    from stillhouse.distillation.student import fit_student
-    from stillhouse.models.inherit import starting_from
-    from stillhouse.tracking.runs import part_run
-
     tokenizer = load_vocabulary(folder / "control" / "model" / "tokenizer.json")
     with part_run(params.tracking.experiment, "trial", f"trial {number}") as run:
         run.params(changes)
@@ -51,10 +45,7 @@ def run_trial(number: int, changes: dict[str, Any], params: Params, folder: Path
 
 def main() -> None:
     """The command that the study flow starts."""
-    from stillhouse.study import changed
-
-    number, changes = int(sys.argv[1]), json.loads(sys.argv[2])
-    file = result_file(number)
+    number, changes, file = int(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         write_json(file, run_trial(number, changes, changed(changes)))

@@ -1,26 +1,26 @@
 """A linear probe on the pretrained teacher for each arm of ``flows.labels``: the least that its encoder is good for.
 
-``python -m tasks.probes <result> <arm's folder> ...``, in a process of its own; all arms have the same texts, which are
-read once. No DVC stage: what it leaves is whether each test text was answered rightly, by folder.
+``python -m tasks.shared.probes <result> <arm's folder> ...``, in a process of its own; all arms have the same texts,
+which are read once. No DVC stage: what it leaves is whether each test text was answered rightly, by folder.
 """
 
 import sys
 from pathlib import Path
 
-from tasks.stage import OUTPUTS, write_json
+import numpy as np
+import torch
+
+from stillhouse.chain import OUTPUTS
+from stillhouse.data.splits import label_names, labels_of, read_split
+from stillhouse.distillation.probe import fit_probe, head_and_inputs
+from stillhouse.models.device import choose_device
+from stillhouse.models.pretrained import load_pretrained
+from stillhouse.params import load_params
+from tasks.shared.files import write_json
 
 
 def main() -> None:
     """The command that the flow starts."""
-    import numpy as np
-    import torch
-
-    from stillhouse.data.splits import label_names, labels_of, read_split
-    from stillhouse.distillation.probe import fit_probe, head_and_inputs
-    from stillhouse.models.device import choose_device
-    from stillhouse.models.pretrained import load_pretrained
-    from stillhouse.params import load_params
-
     file, folders, params = Path(sys.argv[1]), sys.argv[2:], load_params()
     splits = {
         folder: [read_split(Path(folder) / OUTPUTS / "prepare" / f"{name}.arrow") for name in ("train", "test")]

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from flows.changes import Changes, write_changes
+from flows.shared.changes import Changes, write_changes
 
 CODE = ("tasks", "stillhouse", "flows")
 FILES = ("dvc.yaml", "params.yaml", ".dvcignore")

@@ -11,18 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run as runtime
 
-from flows.distillation import CHAIN
-from flows.workspace import workspace
+from flows.shared.workspace import workspace
+from stillhouse.chain import OUTPUTS, before
 from stillhouse.params import Params
-from tasks.runner import gpu_slot, run_stage
-from tasks.stage import OUTPUTS, STATE, write_json
-
-STAGES_RUN = [stage for stage in CHAIN if stage.name != "register"]
+from stillhouse.tracking.runs import environment, flow_run, part_run, tracking_uri
+from tasks.shared.files import write_json
+from tasks.shared.lock import STATE
+from tasks.shared.runner import gpu_slot, run_stage
 
 Answers = dict[str, list[str]]  # by column of answers.csv: the right label, and what each model says
 
@@ -33,13 +34,11 @@ def run_arm(flow: str, name: str, changes: dict[str, Any], params: Params) -> Pa
     Returns:
         The copy's folder.
     """
-    from stillhouse.tracking.runs import part_run
-
     folder = workspace(STATE / flow / name, changes)
     get_run_logger().info("arm %s in %s: %s", name, folder, changes)
     with part_run(params.tracking.experiment, "arm", name) as run:
         run.params(changes)
-        for stage in STAGES_RUN:
+        for stage in before("register"):
             _run_stage(name, stage.name, stage.trains, params.flow.timeout_minutes[stage.name] * 60, folder)
         metrics = json.loads((folder / OUTPUTS / "evaluate" / "metrics.json").read_text(encoding="utf-8"))
         run.metrics({"test": {model: {"accuracy": told["accuracy"]} for model, told in metrics["models"].items()}})
@@ -49,8 +48,6 @@ def run_arm(flow: str, name: str, changes: dict[str, Any], params: Params) -> Pa
 @contextmanager
 def tracked(name: str, params: Params) -> Iterator[Any]:
     """The MLflow run of an experiment, ``name`` in ``params.yaml``; its copies track into this project's store."""
-    from stillhouse.tracking.runs import environment, flow_run, tracking_uri
-
     store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
     with store, flow_run(params.tracking.experiment, runtime.name or name, runtime.id or "") as run:
         run.params({name: getattr(params, name).model_dump(), "student": params.student.model_dump()})
@@ -86,8 +83,6 @@ def answers_in(folder: Path) -> Answers:
 
 def right(answers: list[Answers], column: str) -> Any:
     """Whether a model was right, 0 or 1 of shape ``(arms, texts)``."""
-    import numpy as np
-
     return np.array([np.array(told[column]) == np.array(told["label"]) for told in answers], dtype=float)
 
 

@@ -1,0 +1,25 @@
+"""``python -m flows.shared.databases``: make Prefect's and MLflow's databases, a quarter of a minute, in advance.
+
+A run makes what is missing.
+"""
+
+from flows.shared.environment import own_prefect_home
+
+own_prefect_home()  # before Prefect is imported: it reads its settings then
+
+from flows.shared.limit import ensure_gpu_limit
+from flows.shared.server import prefect_server
+from stillhouse.params import load_params
+from stillhouse.tracking.runs import connect
+
+
+def main() -> None:
+    """Make them."""
+    params = load_params()
+    with prefect_server():
+        connect(params.tracking.experiment)
+        ensure_gpu_limit(params.flow.gpu_slots)
+
+
+if __name__ == "__main__":
+    main()

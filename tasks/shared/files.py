@@ -1,0 +1,20 @@
+"""How stages and flows write numbers: the same bytes for the same numbers."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Indented JSON, floats rounded to six digits so that a diff shows differences that matter."""
+    rounded = json.loads(json.dumps(content), parse_float=lambda number: round(float(number), 6))
+    file.write_text(json.dumps(rounded, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_csv(file: Path, rows: list[dict[str, Any]]) -> None:
+    """A table for ``dvc plots``; the first row's keys are the columns."""
+    with file.open("w", newline="", encoding="utf-8") as table:
+        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)

@@ -1,0 +1,168 @@
+"""What every stage has in common: parameters in, a tracked run, an output folder that is whole or absent.
+
+``python -m tasks.<stage>`` (which is what ``dvc.yaml`` calls) ends with status 0, or prints one message and
+ends with status 1.
+"""
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock
+
+from stillhouse.chain import OUTPUTS, STAGES, Stage
+from stillhouse.errors import BadInput, StillhouseError, Unavailable
+from stillhouse.models.device import choose_device
+from stillhouse.params import Params, load_params
+from stillhouse.provenance import folder_md5
+from stillhouse.tracking.runs import OUTPUT_TAG, stage_run
+from tasks.shared.children import STOPS
+from tasks.shared.files import write_json
+from tasks.shared.lock import STATE, refuse_beside_a_flow
+
+Metrics = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage works with: parameters, an empty folder for its files, its MLflow run, and which stage it is."""
+
+    params: Params
+    device: str
+    out: Path
+    run: Any
+    stage: Stage
+
+
+def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -> None:
+    """Run ``work`` as the command of the stage ``name`` (of one device's) and leave the process."""
+    stage = STAGES[name].of(instance)
+    failure = STATE / f"failure-{stage.address}.json"
+    with suppress(OSError):
+        STATE.mkdir(exist_ok=True)
+        failure.unlink(missing_ok=True)
+    for number in STOPS:
+        signal.signal(number, _leave)  # so that the run and the files are put in order
+    _keep_memory()
+    try:
+        refuse_beside_a_flow()
+        run(stage, work)
+        return
+    except StillhouseError as error:
+        message, again = str(error), isinstance(error, Unavailable)
+        print(f"\n{stage.address} failed: {message}\n", file=sys.stderr, flush=True)
+    except PermissionError as error:
+        message, again = f"{error.filename} is not writable or not readable ({error.strerror}).", False
+        print(f"\n{stage.address} failed: {message}\n", file=sys.stderr, flush=True)
+    except Exception as error:
+        message, again = f"{type(error).__name__}: {error}", False
+        traceback.print_exc()
+    with suppress(OSError):
+        failure.write_text(json.dumps({"message": message, "again": again}), encoding="utf-8")
+    _restore(stage)
+    sys.exit(1)
+
+
+def run(stage: Stage, work: Callable[[Context], Metrics]) -> None:
+    """Run ``work`` tracked, and publish what it wrote as the outputs of ``stage`` once it is whole."""
+    params = load_params()
+    device = _choose_visible_device(params.device)
+    partial = OUTPUTS / f".{stage.address}.partial"
+    _empty(partial)
+    with _gpu_lock(stage, device), stage_run(params.tracking.experiment, stage.address) as tracked:
+        tracked.params(_tracked_params(stage))
+        metrics = work(Context(params, device, partial, tracked, stage))
+        write_json(partial / "metrics.json", metrics)
+        tracked.metrics({"final": metrics})
+        tracked.tags({OUTPUT_TAG: folder_md5(partial)})
+        _publish(partial, stage.folder)
+
+
+def _gpu_lock(stage: Stage, device: str) -> Any:
+    """One training at a time on this machine's GPU, also when DVC is run without Prefect."""
+    if not stage.trains or device == "cpu" or choose_device(device).type == "cpu":
+        return nullcontext()
+    lock = FileLock(Path.home() / ".cache" / f"stillhouse-gpu-{os.environ.get('CUDA_VISIBLE_DEVICES', '0')}.lock")
+    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+    return lock
+
+
+def _tracked_params(stage: Stage) -> dict[str, Any]:
+    """The keys that ``dvc.yaml`` lists for this stage, with their values."""
+    listed = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage.name]
+    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    keys = [key.replace("${key}", stage.instance) for key in listed.get("do", listed).get("params", [])]
+    return {key: _pick(values, key) for key in keys}
+
+
+def _restore(stage: Stage) -> None:
+    """DVC removed the last good outputs before it started this command: bring them back from its cache."""
+    shutil.rmtree(OUTPUTS / f".{stage.address}.partial", ignore_errors=True)
+    locked = Path("dvc.lock")
+    if not locked.exists() or f"\n  {stage.address}:\n" not in locked.read_text(encoding="utf-8"):
+        return
+    words = [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", stage.address]
+    subprocess.run(words, capture_output=True, timeout=120, check=False)
+
+
+def _keep_memory() -> None:
+    """Let glibc keep what PyTorch frees: a training step asks for it again at once, and fetching it anew costs 4 %."""
+    with suppress(AttributeError, OSError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        trim_threshold, mmap_threshold = -1, -3  # names of malloc.h
+        mallopt(mmap_threshold, 1 << 30)
+        mallopt(trim_threshold, (1 << 31) - 1)
+
+
+def _choose_visible_device(device: str) -> str:
+    """Show PyTorch one GPU, the asked one or the first, since transformers' Trainer takes all that it sees."""
+    if device.startswith("cuda:"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
+        return "cuda"
+    if device in ("auto", "cuda"):
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    return device
+
+
+def _empty(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise BadInput(
+            f"the output folder {folder.parent.resolve()} is not writable ({error.strerror}). Make it a folder that "
+            "you may write to."
+        ) from None
+
+
+def _publish(partial: Path, final: Path) -> None:
+    """Move each finished file or folder into place; the old one goes only when the new one is whole."""
+    final.mkdir(parents=True, exist_ok=True)
+    for entry in sorted(partial.iterdir()):
+        target = final / entry.name
+        shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+        entry.replace(target)
+    partial.rmdir()
+
+
+def _pick(values: Any, key: str) -> Any:
+    for part in key.split("."):
+        values = values[part]
+    return values
+
+
+def _leave(signal_number: int, frame: Any) -> None:
+    for number in STOPS:
+        signal.signal(number, lambda *_: None)  # once is enough
+    sys.exit(128 + signal_number)
