@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import yaml
 
 from stillhouse.errors import BadInput
 from stillhouse.params import Params, check_params
 from stillhouse.params import Study as Settings
+from stillhouse.params.files import read_yaml
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 LOSS_WEIGHT = 0.01  # decides between students that are right equally often on a small validation set
@@ -57,7 +57,7 @@ def score(result: dict[str, float]) -> float:
 
 def changed(changes: dict[str, Any], path: Path = Path("params.yaml")) -> Params:
     """The parameters with ``changes`` (dotted keys) in them; the file stays as it is. Raises BadInput."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = read_yaml(path)
     for key, value in changes.items():
         *parents, last = key.split(".")
         section = content

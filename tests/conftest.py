@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 from filelock import FileLock
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
 WORDS = {
@@ -160,14 +160,15 @@ class Project:
     def set(self, **values) -> None:
         """Change parameters, named with ``__`` for the dots."""
         file = self.folder / "params.yaml"
-        params = yaml.safe_load(file.read_text())
+        yaml = YAML()
+        params = yaml.load(file)
         for key, value in values.items():
             *parents, last = key.split("__")
             section = params
             for parent in parents:
                 section = section[parent]
             section[last] = value
-        file.write_text(yaml.safe_dump(params, sort_keys=False))
+        yaml.dump(params, file)
 
     def copy(self, folder: Path) -> "Project":
         """The same project in the same state elsewhere."""

@@ -2,13 +2,13 @@ import copy
 from pathlib import Path
 
 import pytest
-import yaml
 from conftest import ROOT
 
 from stillhouse.errors import BadInput
 from stillhouse.params import check_params, load_params
+from stillhouse.params.files import read_yaml
 
-GOOD = yaml.safe_load((ROOT / "params.yaml").read_text())
+GOOD = read_yaml(ROOT / "params.yaml")
 
 
 def test_the_shipped_parameters_are_valid():

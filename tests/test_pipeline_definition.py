@@ -4,14 +4,14 @@ import ast
 from pathlib import Path
 
 import pytest
-import yaml
 from conftest import ROOT
 
 from stillhouse.chain import CHAIN, DEVICE_CHAIN
 from stillhouse.params import load_params
+from stillhouse.params.files import read_yaml
 
 STAGES, DEVICE_STAGES = ([stage.name for stage in chain] for chain in (CHAIN, DEVICE_CHAIN))
-STEPS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STEPS = read_yaml(ROOT / "dvc.yaml")["stages"]
 PIPELINE = {name: stage.get("do", stage) for name, stage in STEPS.items()}
 # Changing these changes how a stage is run, checked and recorded, not what it gives.
 PLUMBING = {
@@ -25,6 +25,7 @@ PLUMBING = {
     "stillhouse/errors.py",
     "stillhouse/params/__init__.py",
     "stillhouse/params/devices.py",
+    "stillhouse/params/files.py",
     "stillhouse/params/optional.py",
     "stillhouse/params/learning.py",
     "stillhouse/params/loading.py",

@@ -5,11 +5,11 @@ import re
 
 import optuna
 import pytest
-import yaml
 from conftest import ROOT
 
 from stillhouse.errors import BadInput
 from stillhouse.params import load_params
+from stillhouse.params.files import read_yaml
 from stillhouse.study import best_changes, changed, nested, open_study, score, suggest
 
 SEARCH = {
@@ -71,7 +71,7 @@ def test_trials_run_on_dask_and_ray_go_on_and_the_best_is_written_back(project):
     assert applied.returncode == 0 and "params.yaml changed" in applied.stdout, applied.stdout
     best = re.search(r"Best: trial (\d+)", done.stdout)[1]
     row = next(line.split() for line in done.stdout.splitlines() if re.match(rf"{best} +[01]\.", line))
-    student = yaml.safe_load((project.folder / "params.yaml").read_text())["student"]
+    student = read_yaml(project.folder / "params.yaml")["student"]
     assert student["network"]["architecture"] == row[2] and f"{student['alpha']:.3g}" == row[3]
     again = project.python("-m", "flows.study", "--apply")
     assert again.returncode == 0 and "has these values already" in again.stdout, again.stdout

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from stillhouse.errors import BadInput
 from stillhouse.params.devices import Device, DeviceName
+from stillhouse.params.files import read_yaml
 from stillhouse.params.learning import Soften, Student, Teacher
 from stillhouse.params.optional import applied
 from stillhouse.params.running import (
@@ -78,13 +78,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         BadInput: the file is missing, is not YAML, or a key is unknown, missing or out of range. The
             message has one line for each such key, with its value and what is allowed.
     """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except FileNotFoundError:
-        raise BadInput(f"{path} is missing. Run from the project's folder, or restore the file.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not valid YAML: {error}") from None
-    return check_params(content, str(path))
+    return check_params(read_yaml(path), str(path))
 
 
 def check_params(content: Any, where: str) -> Params:
@@ -143,13 +137,3 @@ def _kinds(annotation: Any) -> list[type]:
     if isinstance(annotation, type) and not get_args(annotation):
         return [annotation]
     return [kind for part in get_args(annotation) for kind in _kinds(part)]
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """A loader that refuses a key given twice; YAML itself would take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if twice := {key for key in keys if keys.count(key) > 1}:
-            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: {', '.join(map(str, twice))} given twice")
-        return super().construct_mapping(node, deep)

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from filelock import FileLock
 
 from stillhouse.chain import OUTPUTS, STAGES, Stage
 from stillhouse.errors import BadInput, StillhouseError, Unavailable
 from stillhouse.models.device import choose_device
 from stillhouse.params import Params, load_params
+from stillhouse.params.files import read_yaml
 from stillhouse.provenance import folder_md5
 from stillhouse.tracking.runs import OUTPUT_TAG, stage_run
 from tasks.shared.children import STOPS
@@ -100,8 +100,8 @@ def _gpu_lock(stage: Stage, device: str) -> Any:
 
 def _tracked_params(stage: Stage) -> dict[str, Any]:
     """The keys that ``dvc.yaml`` lists for this stage, with their values."""
-    listed = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage.name]
-    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    listed = read_yaml(Path("dvc.yaml"))["stages"][stage.name]
+    values = read_yaml(Path("params.yaml"))
     keys = [key.replace("${key}", stage.instance) for key in listed.get("do", listed).get("params", [])]
     return {key: _pick(values, key) for key in keys}
 

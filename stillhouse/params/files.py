@@ -1,0 +1,26 @@
+"""Reading YAML as DVC reads it: version 1.2, and no key given twice."""
+
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from stillhouse.errors import BadInput
+
+
+def read_yaml(path: Path) -> Any:
+    """What the file holds, in Python's own types.
+
+    Raises:
+        BadInput: it is missing or not valid YAML; the message names the line.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{path} is missing. Run from the project's folder, or restore the file.") from None
+    except MarkedYAMLError as error:
+        where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise BadInput(f"{path} is not valid YAML{where}: {error.problem or error.context}") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not valid YAML: {error}") from None
