@@ -1,11 +1,14 @@
 import copy
+import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 from conftest import ROOT
 
 from stillhouse.errors import BadInput
 from stillhouse.params import check_params, load_params
+from stillhouse.params.__main__ import schema
 from stillhouse.params.files import read_yaml
 
 GOOD = read_yaml(ROOT / "params.yaml")
@@ -75,3 +78,14 @@ def test_what_is_not_a_mapping_with_unique_keys_is_refused(tmp_path, text):
     file.write_text(text)
     with pytest.raises(BadInput):
         load_params(file)
+
+
+def test_the_committed_schema_is_that_of_the_parameters():
+    assert (ROOT / "params.schema.json").read_text() == schema(), "run python -m stillhouse.params --schema"
+
+
+def test_the_schema_accepts_the_shipped_parameters_and_refuses_what_the_pipeline_refuses():
+    check = jsonschema.Draft202012Validator(json.loads(schema()))
+    assert check.is_valid(GOOD)
+    assert not check.is_valid(GOOD | {"sed": 1})
+    assert not check.is_valid(GOOD | {"student": GOOD["student"] | {"alpha": 1.5}})
