@@ -89,8 +89,8 @@ def _probe(folders: list[str]) -> dict[str, list[int]]:
     file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "tasks.shared.probes", str(file), *folders]
     with gpu_slot(True), child_process(command, DAY_S, Path.cwd()) as (child, _):
-        for line in lines_of(child):
-            say(line)
+        for level, line in lines_of(child):
+            say(line, level)
         status = child.wait()
     if not file.exists():
         raise StillhouseError(f"The linear probes' process ended with status {status}; its output stands above.")

@@ -91,8 +91,8 @@ def _trial(number: int, changes: dict[str, Any], project: str, workers: int, par
     (folder / result).unlink(missing_ok=True)
     say = logger()
     with child_process(command, DAY_S, folder, OMP_NUM_THREADS=threads, **parent) as (child, _):
-        for line in lines_of(child):
-            say(line)
+        for level, line in lines_of(child):
+            say(line, level)
         status = child.wait()
     try:
         return json.loads((folder / result).read_text(encoding="utf-8"))

@@ -1,5 +1,6 @@
 """Stage ``compress``: the trained student as a small ONNX file that answers as it does."""
 
+import logging
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from stillhouse.provenance import folder_md5
 from tasks.shared.files import write_json
 from tasks.shared.stage import Context, Metrics, command
 
+logger = logging.getLogger(__name__)
+
 
 def compress(context: Context) -> Metrics:
     """Write ``model/`` and ``speed.json`` for what the stage ``student`` left, or the control where that is better."""
@@ -23,7 +26,7 @@ def compress(context: Context) -> Metrics:
     source = worth_keeping(answers.labels, answers.probabilities[labelled], plain.probabilities[labelled])
     if source == "student":
         return {"source": source, **squeeze(context, student, context.params.compress, answers)}
-    print("distillation did not pay: the control is shown to be better on validation, and is compressed instead")
+    logger.warning("distillation did not pay: the control is shown better on validation, and is compressed instead")
     return {"source": source, **squeeze(context, control, context.params.compress, plain)}
 
 

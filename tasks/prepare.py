@@ -1,5 +1,6 @@
 """Stage ``prepare``: a source of labelled texts -> clean, de-duplicated splits and a data card."""
 
+import logging
 import shutil
 
 from stillhouse.data.card import data_card
@@ -10,6 +11,8 @@ from stillhouse.data.splitting import complete, few_labels
 from tasks.shared.files import write_json
 from tasks.shared.lock import STATE
 from tasks.shared.stage import Context, Metrics, command
+
+logger = logging.getLogger(__name__)
 
 
 def prepare(context: Context) -> Metrics:
@@ -37,10 +40,10 @@ def prepare(context: Context) -> Metrics:
     rows = {name: len(split.rows) for name, split in splits.items()}
     reasons = dict.fromkeys(reason for counts in cleaned.dropped.values() for reason in counts)
     dropped = {reason: sum(counts.get(reason, 0) for counts in cleaned.dropped.values()) for reason in reasons}
-    print("texts:", ", ".join(f"{count} {name}" for name, count in {**rows, "unlabelled": texts}.items()))
+    logger.info("texts: %s", ", ".join(f"{count} {name}" for name, count in {**rows, "unlabelled": texts}.items()))
     if cleaned.unseen:
-        print("labels of test that train lacks, each counted as missed:", ", ".join(cleaned.unseen))
-    print("dropped:", ", ".join(f"{count} {reason}" for reason, count in dropped.items()))
+        logger.warning("labels of test that train lacks, each counted as missed: %s", ", ".join(cleaned.unseen))
+    logger.info("dropped: %s", ", ".join(f"{count} {reason}" for reason, count in dropped.items()))
     return {"classes": card["classes"], "rows": rows, "unlabelled": texts, "dropped": dropped}
 
 

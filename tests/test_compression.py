@@ -85,11 +85,11 @@ def test_a_pruned_vocabulary_gives_a_smaller_student_that_still_reads(compress, 
     assert probabilities.shape == (3, 3) and np.isfinite(probabilities).all()
 
 
-def test_a_step_that_costs_more_than_the_tolerance_is_refused_with_its_numbers(compress, capsys):
+def test_a_step_that_costs_more_than_the_tolerance_is_refused_with_its_numbers(compress, caplog):
     ladder, model = compress(vocabulary=100, quantisation="int8", tolerance=0.0)
     lost = ladder.numbers["100 word pieces"]
     assert lost["refused"] == 1 and lost["accuracy"] < ladder.numbers["float32"]["accuracy"]
-    assert "100 word pieces refused: it costs" in capsys.readouterr().out
+    assert "100 word pieces refused: it costs" in caplog.text
     # What follows is made of what was there before.
     assert ladder.last == "int8" and ladder.numbers["int8"]["refused"] == 0
     assert Classifier.load(model).tokenizer.get_vocab_size() > 100

@@ -1,5 +1,6 @@
 """Parts of the flow that need no whole run: changing parameters, running a stage as a child, the gpu limit."""
 
+import logging
 import os
 import re
 import subprocess
@@ -139,18 +140,21 @@ def test_a_cancelled_flow_takes_its_stage_along(fake_dvc, tmp_path, monkeypatch)
 
 
 def test_output_is_passed_on_line_by_line_and_progress_bars_too(fake_dvc, monkeypatch):
-    fake_dvc("import sys; sys.stdout.write('one\\n 10%|#\\r 20%|##\\rtwo\\n\\n'); sys.stderr.write('three\\n')")
+    code = "import sys; sys.stdout.write('one\\n 10%|#\\r 20%|##\\rtwo\\n\\n'); sys.stderr.write('<4>three\\n')\n"
+    code += "open('.stillhouse/stage-teacher.json', 'w').write('{}')"
+    fake_dvc(code)
     said = []
-    monkeypatch.setattr(runner, "logger", lambda: said.append)
+    monkeypatch.setattr(runner, "logger", lambda: lambda line, level=logging.INFO: said.append((level, line)))
     assert run_stage("teacher", 30) == "ran"
-    assert sorted(said) == sorted(["one", " 10%|#", " 20%|##", "two", "three"])
+    info = [(logging.INFO, line) for line in ("one", " 10%|#", " 20%|##", "two")]
+    assert sorted(said) == sorted([*info, (logging.WARNING, "three")])
 
 
 FAILING = """
 import json, pathlib, sys
 if 'checkout' in sys.argv: sys.exit()
 tries = pathlib.Path('tries'); tries.write_text(tries.read_text() + 'x' if tries.exists() else 'x')
-pathlib.Path('.stillhouse/failure-NAME.json').write_text(json.dumps({'message': 'the hub is away', 'again': AGAIN}))
+pathlib.Path('.stillhouse/stage-NAME.json').write_text(json.dumps({'message': 'the hub is away', 'again': AGAIN}))
 sys.exit(1)
 """
 

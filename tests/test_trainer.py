@@ -210,7 +210,7 @@ def test_a_half_written_checkpoint_is_passed_over(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip"])
-def test_a_damaged_checkpoint_is_set_aside_by_name_and_counts_as_none(tmp_path, capsys, damage):
+def test_a_damaged_checkpoint_is_set_aside_by_name_and_counts_as_none(tmp_path, caplog, damage):
     file = tmp_path / "last.pt"
     save_checkpoint({"weights": torch.arange(4000.0), "epoch": 3}, file)
     assert load_checkpoint(file)["epoch"] == 3
@@ -219,7 +219,7 @@ def test_a_damaged_checkpoint_is_set_aside_by_name_and_counts_as_none(tmp_path, 
     file.write_bytes(content if damage == "flip" else content[:5000])
     assert load_checkpoint(file) is None
     assert not file.exists() and (tmp_path / "last.pt.damaged").exists()
-    assert "last.pt is damaged" in capsys.readouterr().out
+    assert "last.pt is damaged" in caplog.text
 
 
 def test_a_damaged_checkpoint_of_the_teacher_is_passed_over(tmp_path):

@@ -1,6 +1,7 @@
 """From a trained student to the folder that is served, a step at a time, each held to what it may cost."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from stillhouse.data.encoded import encode_texts
 from stillhouse.errors import StillhouseError
 from stillhouse.models.students.student import Student
 from stillhouse.params import Compress
+
+logger = logging.getLogger(__name__)
 
 CALIBRATION_BATCH = 16
 
@@ -38,7 +41,7 @@ class Ladder:
         refused = lost > self._tolerance + 1e-9
         self.numbers[name], self.docs_per_s[name] = told | {"refused": int(refused)}, speed
         if refused:
-            print(
+            logger.warning(
                 f"{name} refused: it costs {lost:.2%} of accuracy on {len(self._reference.labels)} validation texts; "
                 f"compress.tolerance allows {self._tolerance:.2%}"
             )

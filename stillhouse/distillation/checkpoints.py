@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import zipfile
@@ -10,6 +11,8 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+
+logger = logging.getLogger(__name__)
 
 SCRATCH = Path(".stillhouse/scratch")
 
@@ -52,7 +55,8 @@ def load_checkpoint(file: Path) -> dict[str, Any] | None:
     except Exception as error:  # of zipfile, pickle, PyTorch: no common base
         aside = file.with_name(f"{file.name}.damaged")
         file.replace(aside)
-        print(f"the checkpoint {file} is damaged ({error}); it is set aside as {aside.name}, training starts again")
+        told = "the checkpoint %s is damaged (%s); it is set aside as %s, training starts again"
+        logger.warning(told, file, error, aside.name)
         return None
 
 
@@ -66,7 +70,7 @@ def last_trainer_checkpoint(folder: Path) -> Path | None:
                 _check(file)
             return path
         except Exception as error:
-            print(f"the checkpoint {path} is not whole ({error}); it is not used")
+            logger.warning("the checkpoint %s is not whole (%s); it is not used", path, error)
             shutil.rmtree(path, ignore_errors=True)
     return None
 

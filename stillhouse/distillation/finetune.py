@@ -1,5 +1,6 @@
 """Fine-tuning the teacher with transformers' Trainer."""
 
+import logging
 import math
 import sys
 from pathlib import Path
@@ -23,6 +24,8 @@ from stillhouse.models.device import use_bf16, use_compile
 from stillhouse.models.students.student import build_student
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import Teacher as Settings
+
+logger = logging.getLogger(__name__)
 
 
 def finetune(
@@ -90,7 +93,7 @@ def finetune(
     trainer.remove_callback(PrinterCallback)  # what it prints, _Watch prints readably
     last = last_trainer_checkpoint(scratch)
     if last:
-        print(f"going on from {last}", flush=True)
+        logger.info("going on from %s", last)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     teacher.model.eval()
     return [_row(entry) for entry in trainer.state.log_history if "eval_accuracy" in entry]
@@ -195,7 +198,7 @@ class _Watch(TrainerCallback):
         if not numbers:
             return
         shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
-        print(f"step {state.global_step} of {state.max_steps}: {shown}", flush=True)
+        logger.info("step %d of %d: %s", state.global_step, state.max_steps, shown)
         for name in ("loss", "grad_norm"):
             if name in numbers and not math.isfinite(numbers[name]):
                 raise TrainingDiverged(

@@ -1,5 +1,6 @@
 """One student's training from files: what the control, the student and a study's trials have in common."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,8 @@ from stillhouse.models.students.student import Student, build_student, load_stud
 from stillhouse.params import Params, Varying
 from stillhouse.params import Student as Settings
 from stillhouse.provenance import file_md5, folder_md5
+
+logger = logging.getLogger(__name__)
 
 NO_LABEL = -1
 
@@ -95,7 +98,7 @@ def fit_student(
             log=log if generation == generations else Unheard(),
         )
         if generation < generations:
-            print(f"generation {generation} of {generations} teaches its teacher", flush=True)
+            logger.info("generation %d of %d teaches its teacher", generation, generations)
             train = taught_back(train, predict_logits(student.network, train.encoded, target), seed)
     return student, history, kept_epoch(history, len(splits["validation"]))
 
@@ -109,7 +112,8 @@ def _alpha(settings: Settings, validation: Dataset, answers: Path, control: Path
         encoded = encode_texts([validation], rival.tokenizer, rival.settings.reads, Path(scratch) / "ids")
         plain = predict_logits(rival.network, encoded, torch.device("cpu"))
     alpha = chosen_alpha(labels_of(validation), np.load(answers / VALIDATION), plain)
-    print(f"alpha {alpha}: on validation the teacher is {'' if alpha == TRUSTED else 'not '}shown above the control")
+    shown = "" if alpha == TRUSTED else "not "
+    logger.info("alpha %s: on validation the teacher is %sshown above the control", alpha, shown)
     return alpha
 
 

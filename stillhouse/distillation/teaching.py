@@ -1,5 +1,6 @@
 """The teacher: a linear probe on the pretrained encoder, or the fine-tuned whole, whichever is shown to be better."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from stillhouse.distillation.probe import fit_probe, head_and_inputs, set_head
 from stillhouse.evaluation.metrics import accuracy, macro_f1, softmax
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import Teacher as Settings
+
+logger = logging.getLogger(__name__)
 
 TELLING = 200  # validation texts below which they do not tell a fine-tuned teacher from its probe
 UNLABELLED = 5000  # texts at most that co-training looks at
@@ -54,7 +57,7 @@ def train_teacher(
     teacher = load()
     history = finetune(teacher, train, validation, settings, hints, device=device, seed=seed, scratch=scratch, log=log)
     if probed and probed[1]["validation_accuracy"] > max(row["validation_accuracy"] for row in history):
-        print("fine-tuning did not reach the linear probe on the validation texts; the probe is kept", flush=True)
+        logger.info("fine-tuning did not reach the linear probe on the validation texts; the probe is kept")
         return probed[0], [probed[1]]
     return teacher, history
 
@@ -89,5 +92,6 @@ def _probe(
         "validation_accuracy": accuracy(right, logits.argmax(1)),
         "validation_macro_f1": macro_f1(right, logits.argmax(1)),
     }
-    print(f"linear probe on {len(labels)} labelled texts: {row['validation_accuracy']:.4f} on validation", flush=True)
+    told = "linear probe on %d labelled texts: %.4f on validation"
+    logger.info(told, len(labels), row["validation_accuracy"])
     return teacher, row

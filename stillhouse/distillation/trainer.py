@@ -1,5 +1,6 @@
 """The student's training loop, for distillation and for the control alike."""
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from stillhouse.distillation.watch import Watch
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.student import predict_logits
 from stillhouse.params import Training
+
+logger = logging.getLogger(__name__)
 
 CHECKPOINTS = 50  # of a training at most: where epochs are short, writing one would take longer than the epoch
 TELLING = 100  # validation texts below which they do not tell a good epoch from a lucky one
@@ -98,7 +101,7 @@ def train_student(
             part.load_state_dict(state[name])
         torch.set_rng_state(state["random"])
         history, watch.start, best = state["history"], state["start"], state["best"]
-        print(f"going on after epoch {len(history)} of {epochs}", flush=True)
+        logger.info("going on after epoch %d of %d", len(history), epochs)
     first = len(history)
     # Shown on a terminal only: in a log each refresh would be a line.
     for epoch in tqdm(range(first, epochs), initial=first, total=epochs, unit="epoch", disable=None):
@@ -149,9 +152,8 @@ def _report(log: Log, watch: Watch, row: dict[str, float], epochs: int) -> None:
     log.metrics({name: value for name, value in row.items() if name != "epoch"}, epoch)
     first, norms = watch.norms()
     log.series("step_grad_norm", norms, first)
-    tqdm.write(
-        f"epoch {epoch} of {epochs}: loss {row['loss']:.4f}, accuracy on validation {row['validation_accuracy']:.4f}"
-    )
+    told = "epoch %d of %d: loss %.4f, accuracy on validation %.4f"
+    logger.info(told, epoch, epochs, row["loss"], row["validation_accuracy"])
 
 
 def _average(network: nn.Module, decay: float) -> AveragedModel | None:

@@ -15,6 +15,7 @@ from typing import IO
 
 from tasks.shared import guard
 from tasks.shared.lock import HOLDER
+from tasks.shared.log import LEVELS, level_of
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_S = 4.0  # for a stage to close its run, before it is killed
@@ -57,6 +58,7 @@ def child_process(
         "TQDM_MININTERVAL": "20",  # each refresh becomes a log line
         "COLUMNS": "100",
         HOLDER: str(os.getpid()),
+        LEVELS: "1",
         **variables,
     }
     child = guarded(command, PATIENCE_S, subprocess.PIPE, folder, **environment)
@@ -111,9 +113,9 @@ def _let_go(child: subprocess.Popen[str]) -> None:
         child.stdin.close()
 
 
-def lines_of(child: subprocess.Popen[str]) -> Iterator[str]:
-    """Lines as they come; universal newlines make each refresh of a progress bar (``\\r``) a line."""
+def lines_of(child: subprocess.Popen[str]) -> Iterator[tuple[int, str]]:
+    """Lines and their levels as they come; universal newlines make each refresh of a progress bar (``\\r``) a line."""
     assert child.stdout is not None
     for line in child.stdout:
         if (line := line.rstrip()) and not ending.is_set():
-            yield line
+            yield level_of(line)

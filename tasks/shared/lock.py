@@ -29,6 +29,11 @@ LOOK_S, SAY_S = 0.5, 60.0
 _lock: FileLock | None = None
 
 
+def stage_note(address: str) -> Path:
+    """Where a stage's process says for its flow how it ended."""
+    return STATE / f"stage-{address}.json"
+
+
 @contextmanager
 def project_lock(when_busy: Literal["wait", "fail"], say: Callable[[str], None]) -> Iterator[None]:
     """Hold the project for the time of the block; a block within it holds it already.

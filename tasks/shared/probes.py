@@ -4,6 +4,7 @@
 which are read once. No DVC stage: what it leaves is whether each test text was answered rightly, by folder.
 """
 
+import logging
 import sys
 from pathlib import Path
 
@@ -17,10 +18,14 @@ from stillhouse.models.device import choose_device
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.params import load_params
 from tasks.shared.files import write_json
+from tasks.shared.log import configure
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> None:
     """The command that the flow starts."""
+    configure()
     file, folders, params = Path(sys.argv[1]), sys.argv[2:], load_params()
     splits = {
         folder: [read_split(Path(folder) / OUTPUTS / "prepare" / f"{name}.arrow") for name in ("train", "test")]
@@ -31,7 +36,7 @@ def main() -> None:
     teacher = load_pretrained(params.teacher, label_names(next(iter(splits.values()))[0]))
     teacher.model.to(choose_device(params.device))
     if (found := head_and_inputs(teacher, texts)) is None:
-        print("this teacher's head is no linear layer on one vector: there is no linear probe", flush=True)
+        logger.warning("this teacher's head is no linear layer on one vector: there is no linear probe")
         write_json(file, {})
         return
     vectors = found[1]

@@ -1,5 +1,6 @@
 """What the stages ``register`` and ``deploy`` share: a version for the files, the gate, and the aliases."""
 
+import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from stillhouse.provenance import file_md5, folder_md5, git_commit, lock_md5
 from stillhouse.tracking import registry
 from stillhouse.tracking.runs import find_run
 from tasks.shared.stage import Context
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,13 @@ def register_and_judge(context: Context, case: Case) -> tuple[registry.Version, 
     if verdict.passed and not reigns:
         registry.promote(version, case.aliases)
     elif reigns and not verdict.passed:
-        print(f"the present {case.aliases.champion} no longer passes the gate; it stays until another one does")
+        logger.warning(
+            "the present %s no longer passes the gate; it stays until another one does", case.aliases.champion
+        )
     standing = f"{'Passed' if verdict.passed else 'Did not pass'} the gate of {case.section}"
     registry.describe(version, f"{standing}:\n\n" + "\n".join(f"- {reason}" for reason in verdict.reasons), case.tags)
-    print(f"{name} version {version.number}: {standing[0].lower() + standing[1:]}", *verdict.reasons, sep="\n  ")
+    told = [f"{name} version {version.number}: {standing[0].lower() + standing[1:]}", *verdict.reasons]
+    logger.log(logging.INFO if verdict.passed else logging.WARNING, "\n  ".join(told))
     return version, verdict
 
 

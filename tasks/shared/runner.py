@@ -2,6 +2,7 @@
 
 import contextvars
 import json
+import logging
 import os
 import re
 import subprocess
@@ -19,11 +20,11 @@ from prefect.concurrency.sync import concurrency
 from prefect.exceptions import MissingContextError
 from prefect.runtime import task_run
 
-from stillhouse.chain import Stage
+from stillhouse.chain import OUTPUTS, Stage
 from stillhouse.errors import StillhouseError
 from stillhouse.params import Flow
 from tasks.shared.children import child_process, ending, lines_of
-from tasks.shared.lock import STATE, wait_for_dvc
+from tasks.shared.lock import stage_note, wait_for_dvc
 
 GPU_LIMIT = "STILLHOUSE_GPU_LIMIT"  # names the limit where it is not Prefect's `gpu`
 SAY_S = 20.0  # how often those who wait say so
@@ -36,6 +37,8 @@ DVC_HINTS = (
     "Use `dvc push`",
     "Updating lock file",
     "Generating lock file",
+    "didn't change, skipping",
+    "is cached - skipping run",
 )
 Outcome = Literal["ran", "restored", "unchanged"]
 
@@ -127,28 +130,22 @@ def run_stage(name: str, timeout_s: float, force: bool = False, folder: Path = P
     """
     say = logger()
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", name]
-    note = folder / STATE / f"failure-{name}.json"
+    note = folder / stage_note(name)
     note.unlink(missing_ok=True)
-    outcome: Outcome = "ran"
     errors: list[str] = []
     wait_for_dvc(folder, say)
+    before = _state(name, folder)
     with child_process(command + (["--force"] if force else []), timeout_s, folder) as (child, expired):
-        for line in lines_of(child):
-            if "didn't change, skipping" in line:
-                outcome = "unchanged"
-                say(f"{name}: nothing that it depends on changed; not run")
-            elif "is cached - skipping run" in line:
-                outcome = "restored"
-                say(f"{name}: the same inputs were run before; outputs restored")
-            elif not line.strip().startswith(DVC_HINTS):
-                say(line)
+        for level, line in lines_of(child):
+            if not any(hint in line for hint in DVC_HINTS):
+                say(line, level)
             if line.startswith("ERROR: "):
                 errors.append(line)
         status = child.wait()
     if ending.is_set():
         raise KeyboardInterrupt
     if not status:
-        return outcome
+        return _outcome(name, note, before != _state(name, folder))
     if any("is busy, it is being blocked" in line for line in errors):  # by one that came in between
         return run_stage(name, timeout_s, force, folder)
     restore = [sys.executable, "-m", "dvc", "checkout", "-q", "-f", name]
@@ -157,6 +154,25 @@ def run_stage(name: str, timeout_s: float, force: bool = False, folder: Path = P
         limit = f"flow.timeout_minutes.{name.partition('@')[0]} ({timeout_s / 60:g} min)"
         raise StageFailed(f"{name} was stopped after {limit}; training goes on from its last checkpoint", again=False)
     raise _failure(name, note, status, errors)
+
+
+def _outcome(name: str, note: Path, changed: bool) -> Outcome:
+    if note.exists():
+        return "ran"
+    if changed:
+        logger()(f"{name}: the same inputs were run before; outputs restored")
+        return "restored"
+    logger()(f"{name}: nothing that it depends on changed; not run")
+    return "unchanged"
+
+
+def _state(name: str, folder: Path) -> tuple[str, list[tuple[str, int, int]]]:
+    """What tells whether DVC did anything: the stage's entry in ``dvc.lock``, and its outputs' sizes and times."""
+    lock = folder / "dvc.lock"
+    entry = re.search(rf"^  {re.escape(name)}:\n(    .*\n)*", lock.read_text("utf-8"), re.M) if lock.exists() else None
+    files = [file for file in sorted((folder / OUTPUTS / name.replace("@", "/")).rglob("*")) if file.is_file()]
+    stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return entry[0] if entry else "", stats
 
 
 def _failure(name: str, note: Path, status: int, errors: list[str]) -> StageFailed:
@@ -178,9 +194,10 @@ def _failure(name: str, note: Path, status: int, errors: list[str]) -> StageFail
     return StageFailed(f"{name} failed: {last}", False)
 
 
-def logger() -> Callable[[str], None]:
-    """Where lines go: the flow run's log, or the console outside of one."""
+def logger() -> Callable[..., None]:
+    """Where lines go, with their level (INFO if none is given): the flow run's log, or the console outside of one."""
     try:
-        return get_run_logger().info
-    except MissingContextError:  # called outside a flow
-        return print
+        log = get_run_logger()
+    except MissingContextError:
+        return lambda line, level=logging.INFO: print(line, flush=True)  # noqa: T201
+    return lambda line, level=logging.INFO: log.log(level, "%s", line)

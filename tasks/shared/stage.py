@@ -6,12 +6,12 @@ ends with status 1.
 
 import ctypes
 import json
+import logging
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -29,7 +29,10 @@ from stillhouse.provenance import folder_md5
 from stillhouse.tracking.runs import OUTPUT_TAG, stage_run
 from tasks.shared.children import STOPS
 from tasks.shared.files import write_json
-from tasks.shared.lock import STATE, refuse_beside_a_flow
+from tasks.shared.lock import STATE, refuse_beside_a_flow, stage_note
+from tasks.shared.log import configure
+
+logger = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
 
@@ -48,28 +51,30 @@ class Context:
 def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -> None:
     """Run ``work`` as the command of the stage ``name`` (of one device's) and leave the process."""
     stage = STAGES[name].of(instance)
-    failure = STATE / f"failure-{stage.address}.json"
+    note = stage_note(stage.address)
     with suppress(OSError):
         STATE.mkdir(exist_ok=True)
-        failure.unlink(missing_ok=True)
+        note.unlink(missing_ok=True)
     for number in STOPS:
         signal.signal(number, _leave)  # so that the run and the files are put in order
+    configure()
     _keep_memory()
     try:
         refuse_beside_a_flow()
         run(stage, work)
+        note.write_text(json.dumps({"outcome": "ran"}), encoding="utf-8")
         return
     except StillhouseError as error:
         message, again = str(error), isinstance(error, Unavailable)
-        print(f"\n{stage.address} failed: {message}\n", file=sys.stderr, flush=True)
+        logger.error("%s failed: %s", stage.address, message)
     except PermissionError as error:
         message, again = f"{error.filename} is not writable or not readable ({error.strerror}).", False
-        print(f"\n{stage.address} failed: {message}\n", file=sys.stderr, flush=True)
+        logger.error("%s failed: %s", stage.address, message)
     except Exception as error:
         message, again = f"{type(error).__name__}: {error}", False
-        traceback.print_exc()
+        logger.exception("%s failed", stage.address)
     with suppress(OSError):
-        failure.write_text(json.dumps({"message": message, "again": again}), encoding="utf-8")
+        note.write_text(json.dumps({"message": message, "again": again}), encoding="utf-8")
     _restore(stage)
     sys.exit(1)
 

@@ -5,6 +5,7 @@ run. No DVC stage: it is judged on the validation set, and what it leaves is a n
 """
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from stillhouse.params import Params
 from stillhouse.study import changed
 from stillhouse.tracking.runs import part_run
 from tasks.shared.files import write_json
+from tasks.shared.log import configure
 
 
 def run_trial(number: int, changes: dict[str, Any], params: Params, folder: Path = OUTPUTS) -> dict[str, float]:
@@ -45,13 +47,15 @@ def run_trial(number: int, changes: dict[str, Any], params: Params, folder: Path
 
 def main() -> None:
     """The command that the study flow starts."""
+    configure()
     number, changes, file = int(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         write_json(file, run_trial(number, changes, changed(changes)))
     except StillhouseError as error:
         write_json(file, {"message": str(error)})
-        sys.exit(f"\ntrial {number} failed: {error}")
+        logging.getLogger(__name__).error("trial %d failed: %s", number, error)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

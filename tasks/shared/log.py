@@ -1,0 +1,46 @@
+"""What a process beside the flow says: readable in a terminal, and each line with its level where a flow reads it.
+
+Levels travel as systemd takes them: ``<4>`` before a line makes it a warning (sd-daemon(3)).
+"""
+
+import logging
+import os
+import re
+import sys
+
+from tqdm import tqdm
+
+LEVELS = "STILLHOUSE_LEVELS"  # set for the children of a flow
+NUMBERS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+_PREFIX = re.compile(r"<([2-7])>")
+
+
+class _Levelled(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = f"<{NUMBERS.get(record.levelno, 6)}>"
+        return "\n".join(prefix + line for line in super().format(record).splitlines())
+
+
+class _BesideBars(logging.Handler):
+    """Writes above tqdm's progress bars."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
+        sys.stderr.flush()
+
+
+def configure() -> None:
+    """Let this process's loggers write to its standard error: our own from INFO on, others' warnings."""
+    handler = _BesideBars()
+    handler.setFormatter(_Levelled() if os.environ.get(LEVELS) else logging.Formatter())
+    logging.getLogger().addHandler(handler)
+    for name in ("stillhouse", "tasks", "__main__"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def level_of(line: str) -> tuple[int, str]:
+    """The level of a line that a child wrote, and the line without it; what a library printed is INFO."""
+    if found := _PREFIX.match(line):
+        number = int(found[1])
+        return next(level for level, own in NUMBERS.items() if own == number or number == 5), line[found.end() :]
+    return logging.INFO, line
