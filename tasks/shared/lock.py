@@ -103,6 +103,15 @@ def refuse_beside_a_flow() -> None:
         ) from None
 
 
+def is_held() -> bool:
+    """Whether a run works on the project."""
+    try:
+        with FileLock(LOCK.resolve(), timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def holder() -> str:
     """Who holds the lock: its process, command and since when."""
     note = _read_note()
