@@ -18,8 +18,9 @@ from stillhouse.data.encoded import batches, encode_texts
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.distillation.answers import read_answers
+from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.objective import Batch, distillation
-from stillhouse.distillation.trainer import Examples, train_student
+from stillhouse.distillation.trainer import train_student
 from stillhouse.distillation.trust import TRUSTED
 from stillhouse.evaluation.report import machine
 from stillhouse.models.students.student import build_student

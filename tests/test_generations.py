@@ -3,8 +3,8 @@
 import numpy as np
 
 from stillhouse.data.encoded import Encoded
+from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.generations import taught_back
-from stillhouse.distillation.trainer import Examples
 
 TEXTS, LABELLED = 300, 12
 

@@ -16,8 +16,9 @@ from stillhouse.distillation.checkpoints import (
     save_checkpoint,
     scratch_folder,
 )
+from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.objective import HardLabels, distillation
-from stillhouse.distillation.trainer import Examples, kept_epoch, train_student
+from stillhouse.distillation.trainer import kept_epoch, train_student
 from stillhouse.errors import TrainingDiverged
 from stillhouse.models.students.student import build_student, load_student, predict_logits, save_student
 from stillhouse.params import Varying, Vocabulary, load_params
@@ -149,14 +150,14 @@ class Poisoned(torch.nn.Module):
 
 @pytest.mark.parametrize("factor", [float("nan"), float("inf")])
 def test_a_nan_stops_training_with_the_step_and_keeps_the_checkpoint(examples, tmp_path, factor):
-    told = f"step 3 of epoch 2: loss {factor:g}.*checkpoint of epoch 1 is kept.*learning_rate"
+    told = f"at step 11, in epoch 2: loss {factor:g}.*checkpoint of epoch 1 is kept.*learning_rate"
     with pytest.raises(TrainingDiverged, match=told):
         fit(examples, tmp_path, wrap=lambda inner: Poisoned(inner, 11, factor))  # 8 steps an epoch
     assert trainer.load_checkpoint(tmp_path / "last.pt")["history"][-1]["epoch"] == 1
 
 
 def test_an_exploding_loss_stops_training(examples, tmp_path):
-    with pytest.raises(TrainingDiverged, match="of epoch 2 .it began at.*checkpoint of epoch 1 is kept"):
+    with pytest.raises(TrainingDiverged, match="from a loss of .* in epoch 2: .*checkpoint of epoch 1 is kept"):
         fit(examples, tmp_path, wrap=lambda inner: Poisoned(inner, 9, 1e6))
     with pytest.raises(TrainingDiverged, match="Lower student.training.learning_rate"):
         (tmp_path / "absurd").mkdir()

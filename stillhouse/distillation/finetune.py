@@ -18,7 +18,7 @@ from stillhouse.distillation.checkpoints import last_trainer_checkpoint
 from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.regularised import MutualTeacher, ReversedTeacher, parameter_groups
-from stillhouse.errors import TrainingDiverged
+from stillhouse.distillation.watch import Watch
 from stillhouse.evaluation.metrics import accuracy, macro_f1
 from stillhouse.models.device import use_bf16, use_compile
 from stillhouse.models.students.student import build_student
@@ -26,6 +26,9 @@ from stillhouse.models.teacher import Teacher
 from stillhouse.params import Teacher as Settings
 
 logger = logging.getLogger(__name__)
+
+LOGGED_EVERY = 10  # steps
+HINT = "Lower teacher.learning_rate."
 
 
 def finetune(
@@ -76,7 +79,7 @@ def finetune(
         data_collator=DataCollatorWithPadding(teacher.tokenizer),
         processing_class=teacher.tokenizer,
         compute_metrics=_metrics,
-        callbacks=[_Watch(log)],
+        callbacks=[_Watcher(log)],
         optimizer_cls_and_kwargs=(
             torch.optim.AdamW,
             {
@@ -90,7 +93,7 @@ def finetune(
     )
     # All losses here are means over a batch, so that accumulated gradients must be divided by their number.
     trainer.model_accepts_loss_kwargs = False
-    trainer.remove_callback(PrinterCallback)  # what it prints, _Watch prints readably
+    trainer.remove_callback(PrinterCallback)  # what it prints, _Watcher logs readably
     last = last_trainer_checkpoint(scratch)
     if last:
         logger.info("going on from %s", last)
@@ -135,7 +138,7 @@ def _arguments(settings: Settings, texts: int, device: torch.device, seed: int, 
         load_best_model_at_end=True,
         metric_for_best_model="accuracy",
         greater_is_better=True,
-        logging_steps=10,
+        logging_steps=LOGGED_EVERY,
         logging_nan_inf_filter=False,  # a NaN must be seen
         train_sampling_strategy="group_by_length",
         length_column_name="length",
@@ -183,11 +186,11 @@ def _row(entry: dict[str, float]) -> dict[str, float]:
     return {new: entry[old] for old, new in names.items()}
 
 
-class _Watch(TrainerCallback):
-    """Passes the Trainer's numbers on, one line each to the console, and stops on a NaN."""
+class _Watcher(TrainerCallback):
+    """Passes the Trainer's numbers on, one line each to the log, and ends a training that diverges."""
 
     def __init__(self, log: Log) -> None:
-        self.log = log
+        self.log, self.watch = log, Watch(HINT, LOGGED_EVERY)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Called by the Trainer every ``logging_steps`` and after each evaluation."""
@@ -199,10 +202,8 @@ class _Watch(TrainerCallback):
             return
         shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
         logger.info("step %d of %d: %s", state.global_step, state.max_steps, shown)
-        for name in ("loss", "grad_norm"):
-            if name in numbers and not math.isfinite(numbers[name]):
-                raise TrainingDiverged(
-                    f"Training diverged by step {state.global_step}: {name} is {numbers[name]}. The last good "
-                    f"checkpoint is kept in {args.output_dir}. Lower teacher.learning_rate."
-                )
+        if "loss" in numbers and "grad_norm" in numbers:
+            self.watch.epoch = int(state.epoch or 0)
+            self.watch.step(torch.tensor(numbers["loss"]), torch.tensor(numbers["grad_norm"]))
+            self.watch.check()
         self.log.metrics(numbers, state.global_step)

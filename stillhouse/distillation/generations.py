@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.logistic import fit_soft, probabilities
-from stillhouse.distillation.trainer import Examples
 from stillhouse.evaluation.metrics import softmax
 
 STRENGTH = 10.0  # as in co-training

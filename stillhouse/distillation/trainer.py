@@ -2,7 +2,7 @@
 
 import logging
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from stillhouse.data.encoded import Encoded, batches
+from stillhouse.data.encoded import batches
 from stillhouse.distillation.checkpoints import load_checkpoint, save_checkpoint
+from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.log import Log
-from stillhouse.distillation.objective import Batch, Distillation, HardLabels
+from stillhouse.distillation.objective import Distillation, HardLabels
 from stillhouse.distillation.schedules import warmup_cosine
 from stillhouse.distillation.watch import Watch
 from stillhouse.models.students.network import TextNetwork
@@ -28,33 +29,6 @@ logger = logging.getLogger(__name__)
 CHECKPOINTS = 50  # of a training at most: where epochs are short, writing one would take longer than the epoch
 TELLING = 100  # validation texts below which they do not tell a good epoch from a lucky one
 HINT = "Lower student.training.learning_rate or student.training.clip_norm."
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Texts as token ids with their labels (-1 for none), and the teacher's answers (see :class:`Batch`).
-
-    ``stored`` (texts,) says in which row of the answers those to a text are.
-    """
-
-    encoded: Encoded
-    labels: np.ndarray
-    logits: np.ndarray | None = None
-    features: np.ndarray | None = None
-    relations: np.ndarray | None = None
-    stored: np.ndarray | None = None
-
-    def batch(self, rows: np.ndarray, device: torch.device, needs: frozenset[str] = frozenset()) -> Batch:
-        """The texts at ``rows``, with the signals that are needed."""
-        signals: dict[str, Tensor] = {}
-        for name in needs:
-            answers = getattr(self, name)
-            assert answers is not None and self.stored is not None, f"the objective needs {name}"
-            signals[name] = torch.from_numpy(answers[self.stored[rows]].astype(np.float32)).to(device)
-        if "relations" in needs:
-            signals["words"] = torch.from_numpy(self.encoded.padded_words(rows)).to(device)
-        ids = torch.from_numpy(self.encoded.padded(rows)).to(device)
-        return Batch(ids, torch.from_numpy(self.labels[rows]).to(device), **signals)
 
 
 def train_student(
@@ -83,54 +57,93 @@ def train_student(
         TrainingDiverged: the loss or a gradient became NaN or infinite, or the loss exploded.
     """
     torch.manual_seed(seed)
-    learner = nn.ModuleDict({"network": network, "objective": objective}).to(device)
     steps = math.ceil(len(train.labels) / settings.batch_size)
     epochs = max(settings.epochs, math.ceil(settings.min_updates / steps))
-    # The fused form saves a fifth of a step on a CPU.
-    optimizer = torch.optim.AdamW(_groups(learner, settings.weight_decay), lr=settings.learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(epochs * steps, settings.warmup))
-    average = _average(network, settings.average)
-    kept: nn.Module = average.module if average else network
-    parts: dict[str, Any] = {"learner": learner, "optimizer": optimizer, "schedule": schedule}
-    parts |= {"average": average} if average else {}
-    checkpoint, watch = scratch / "last.pt", Watch(HINT)
-    history: list[dict[str, float]] = []
-    best: dict[str, Tensor] | None = None
-    if state := load_checkpoint(checkpoint):
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        torch.set_rng_state(state["random"])
-        history, watch.start, best = state["history"], state["start"], state["best"]
-        logger.info("going on after epoch %d of %d", len(history), epochs)
-    first = len(history)
+    learning, checkpoint = _Learning(network, objective, settings, epochs * steps, device), scratch / "last.pt"
+    learning.resume(checkpoint)
+    first = len(learning.history)
+    if first:
+        logger.info("going on after epoch %d of %d", first, epochs)
     # Shown on a terminal only: in a log each refresh would be a line.
     for epoch in tqdm(range(first, epochs), initial=first, total=epochs, unit="epoch", disable=None):
-        learner.train()
-        watch.begin(epoch, epoch * steps)
-        for index, rows in enumerate(batches(train.encoded.lengths, settings.batch_size, seed + epoch)):
-            progress = (epoch * steps + index) / max(1, epochs * steps - 1)
-            optimizer.zero_grad(set_to_none=True)
-            loss = objective(network, train.batch(rows, device, objective.needs), progress)
+        learning.learn(train, batches(train.encoded.lengths, settings.batch_size, seed + epoch), epoch * steps)
+        learning.judge(validation)
+        _report(log, learning.watch, learning.history[-1], epochs)
+        if (epoch + 1) % math.ceil(epochs / CHECKPOINTS) == 0 or epoch + 1 == epochs:
+            learning.save(checkpoint)
+    learning.end()
+    return learning.history
+
+
+class _Learning:
+    """A network that learns: what moves it, how far it has come, and its best weights so far."""
+
+    def __init__(
+        self,
+        network: TextNetwork,
+        objective: Distillation | HardLabels,
+        settings: Training,
+        updates: int,
+        device: torch.device,
+    ) -> None:
+        self.network, self.objective, self.device = network, objective, device
+        self.learner = nn.ModuleDict({"network": network, "objective": objective}).to(device)
+        self.updates, self.clip_norm = updates, settings.clip_norm
+        # The fused form saves a fifth of a step on a CPU.
+        groups = _groups(self.learner, settings.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, warmup_cosine(updates, settings.warmup))
+        self.average = _average(network, settings.average)
+        self.kept: nn.Module = self.average.module if self.average else network
+        self.watch = Watch(HINT)
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+
+    def learn(self, train: Examples, order: Iterable[np.ndarray], done: int) -> None:
+        """One epoch, after ``done`` updates: every batch of row numbers in ``order`` moves the network once."""
+        self.learner.train()
+        self.watch.begin(len(self.history), done)
+        for index, rows in enumerate(order, done):
+            self.optimizer.zero_grad(set_to_none=True)
+            batch = train.batch(rows, self.device, self.objective.needs)
+            loss = self.objective(self.network, batch, index / max(1, self.updates - 1))
             loss.backward()
-            watch.step(loss, nn.utils.clip_grad_norm_(learner.parameters(), settings.clip_norm))
-            optimizer.step()
-            schedule.step()
-            if average:
-                average.update_parameters(network)
-        row = {"epoch": epoch + 1.0, **watch.summary(), **_validate(kept, validation, device)}
-        history.append(row)
-        _report(log, watch, row, epochs)
-        if kept_epoch(history, len(validation.labels)) is row:
-            best = {name: value.cpu().clone() for name, value in kept.state_dict().items()}
-        if (epoch + 1) % math.ceil(epochs / CHECKPOINTS) and epoch + 1 < epochs:
-            continue
-        states = {name: part.state_dict() for name, part in parts.items()}
-        progress_so_far = {"random": torch.get_rng_state(), "history": history, "start": watch.start}
-        save_checkpoint(states | progress_so_far | {"best": best}, checkpoint)
-    assert best is not None
-    network.load_state_dict(best)
-    network.to("cpu").eval()
-    return history
+            self.watch.step(loss, nn.utils.clip_grad_norm_(self.learner.parameters(), self.clip_norm))
+            self.optimizer.step()
+            self.schedule.step()
+            if self.average:
+                self.average.update_parameters(self.network)
+
+    def judge(self, validation: Examples) -> None:
+        """Add the epoch's numbers to the history, and keep its weights if it is the one to be kept."""
+        row = {"epoch": len(self.history) + 1.0, **self.watch.summary()}
+        row |= _validate(self.kept, validation, self.device)
+        self.history.append(row)
+        if kept_epoch(self.history, len(validation.labels)) is row:
+            self.best = {name: value.cpu().clone() for name, value in self.kept.state_dict().items()}
+
+    def save(self, checkpoint: Path) -> None:
+        """Write everything that going on needs."""
+        states = {name: part.state_dict() for name, part in self._parts().items()}
+        progress = {"random": torch.get_rng_state(), "history": self.history, "start": self.watch.start}
+        save_checkpoint(states | progress | {"best": self.best}, checkpoint)
+
+    def resume(self, checkpoint: Path) -> None:
+        """Go on from ``checkpoint``, if there is one."""
+        if state := load_checkpoint(checkpoint):
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+            torch.set_rng_state(state["random"])
+            self.history, self.watch.start, self.best = state["history"], state["start"], state["best"]
+
+    def end(self) -> None:
+        """Leave the network with its best weights, on the CPU."""
+        self.network.load_state_dict(self.best)
+        self.network.to("cpu").eval()
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {"learner": self.learner, "optimizer": self.optimizer, "schedule": self.schedule}
+        return parts | ({"average": self.average} if self.average else {})
 
 
 def kept_epoch(history: list[dict[str, float]], texts: int) -> dict[str, float]:

@@ -12,9 +12,9 @@ EXPLODED = 20.0  # times the loss at the start
 class Watch:
     """Collects each step's loss and gradient norm, and raises when they leave the realm of learning."""
 
-    def __init__(self, hint: str) -> None:
-        """``hint`` tells the user what to change."""
-        self.hint = hint
+    def __init__(self, hint: str, every: int = 1) -> None:
+        """``hint`` tells the user what to change; each number that is shown stands for ``every`` steps."""
+        self.hint, self.every = hint, every
         self.steps = 0  # before the present epoch
         self.epoch = 0
         self.start: float | None = None
@@ -40,18 +40,19 @@ class Watch:
         first = len(self._losses) - len(losses)
         if bool(bad.any()):
             at = first + int(bad.nonzero()[0])
-            raise self._diverged(f"at step {at + 1} of epoch {self.epoch + 1}", at)
+            raise self._diverged("at", at)
         if self.start is None:
             self.start = max(float(losses[:10].mean()), 0.1)
         if float(losses.mean()) > EXPLODED * self.start:
             at = first + int(losses.argmax())
-            raise self._diverged(f"around step {at + 1} of epoch {self.epoch + 1} (it began at {self.start:.3g})", at)
+            raise self._diverged(f"from a loss of {self.start:.3g} at the start, around", at)
 
-    def _diverged(self, where: str, at: int) -> TrainingDiverged:
+    def _diverged(self, how: str, at: int) -> TrainingDiverged:
         kept = f"The checkpoint of epoch {self.epoch} is kept. " if self.epoch else ""
+        step = self.steps + (at + 1) * self.every
         return TrainingDiverged(
-            f"Training diverged {where}: loss {self._losses[at].item():g}, gradient norm "
-            f"{self._norms[at].item():g}. {kept}{self.hint}"
+            f"Training diverged {how} step {step}, in epoch {self.epoch + 1}: loss {self._losses[at].item():g}, "
+            f"gradient norm {self._norms[at].item():g}. {kept}{self.hint}"
         )
 
     def summary(self) -> dict[str, float]:
