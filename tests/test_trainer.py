@@ -156,6 +156,34 @@ def test_a_nan_stops_training_with_the_step_and_keeps_the_checkpoint(examples, t
     assert trainer.load_checkpoint(tmp_path / "last.pt")["history"][-1]["epoch"] == 1
 
 
+class Recorded(torch.nn.Module):
+    """An objective whose values are kept."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner, self.needs, self.values = inner, inner.needs, []
+
+    def forward(self, network, batch, progress):
+        loss = self.inner(network, batch, progress)
+        self.values.append(loss.item())
+        return loss
+
+
+GOLDEN = [3.47066, 2.79602, 3.33134, 2.18151, 1.84575, 1.5094, 1.7749, 1.45841, 1.69944, 1.62812]
+GOLDEN += [1.29111, 1.30996, 1.94376, 1.90767, 1.4625, 1.19974, 1.41141, 1.17933, 0.82698, 1.10575]
+
+
+def test_the_first_steps_are_those_that_they_always_were(examples, tmp_path):
+    recorded = []
+    fit(examples, tmp_path, wrap=lambda inner: recorded.append(Recorded(inner)) or recorded[0])
+    wrong = [
+        f"step {step}: loss {now:.5f}, was {was:.5f}"
+        for step, (now, was) in enumerate(zip(recorded[0].values, GOLDEN, strict=False), 1)
+        if abs(now - was) > 5e-3 * max(1.0, was)
+    ]
+    assert not wrong, f"training changed from {wrong[0]}; if it was meant to, put the new numbers into GOLDEN"
+
+
 def test_an_exploding_loss_stops_training(examples, tmp_path):
     with pytest.raises(TrainingDiverged, match="from a loss of .* in epoch 2: .*checkpoint of epoch 1 is kept"):
         fit(examples, tmp_path, wrap=lambda inner: Poisoned(inner, 9, 1e6))
