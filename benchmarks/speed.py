@@ -171,7 +171,7 @@ def main() -> None:
         scratch = Path(folder)
         timed = models(outputs, scratch)
         _, speed = measure_speed(timed, texts)
-        own = speed["compressed student"]["docs_per_s"]
+        own = speed["compressed student"].docs_per_s
         rows = [["model", "size MB", "docs/s", "p50 ms", "p95 ms", "compressed student is"]]
         for candidate in timed:
             numbers = speed[candidate.name]
@@ -179,10 +179,10 @@ def main() -> None:
                 [
                     candidate.name,
                     f"{candidate.bytes / 1e6:.2f}" if candidate.bytes else "",
-                    f"{numbers['docs_per_s']:,.0f}",
-                    f"{numbers['latency_ms']:.2f}",
-                    f"{numbers['latency_p95_ms']:.2f}",
-                    f"{own / numbers['docs_per_s']:.2f} x as fast",
+                    f"{numbers.docs_per_s:,.0f}",
+                    f"{numbers.latency_ms:.2f}",
+                    f"{numbers.latency_p95_ms:.2f}",
+                    f"{own / numbers.docs_per_s:.2f} x as fast",
                 ]
             )
         parts = [

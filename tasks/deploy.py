@@ -1,7 +1,6 @@
 """Stage ``deploy``: a device's student on the test set and under the device's threads, registered, and judged."""
 
 import csv
-import json
 import os
 import sys
 
@@ -12,6 +11,7 @@ from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.evaluation.candidate import Candidate, weight_of
 from stillhouse.evaluation.quality import quality
+from stillhouse.evaluation.results import plain, read_qualities
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.provenance import folder_md5
 from stillhouse.tracking.registry import aliases_of
@@ -45,9 +45,9 @@ def deploy(context: Context) -> Metrics:
         f"devices.{name}",
         aliases_of(name),
         result,
-        json.loads((OUTPUTS / "evaluate" / "metrics.json").read_text(encoding="utf-8"))["models"]["teacher"],
+        read_qualities(OUTPUTS / "evaluate")["teacher"],
         {},  # what is free does not fit a device's budget
-        speed[name]["latency_ms"],
+        speed[name].latency_ms,
         texts,
         labels,
         names,
@@ -56,10 +56,10 @@ def deploy(context: Context) -> Metrics:
     version, verdict = register_and_judge(context, case)
     receipt = {"name": params.register_.name, "version": version.number, "model_md5": folder_md5(model)}
     write_json(context.out / "receipt.json", receipt)
-    told = speed[name] | {"threads": device.threads, "reasons": verdict.reasons}
+    told = plain(speed[name]) | {"threads": device.threads, "reasons": verdict.reasons}
     write_json(context.out / "speed.json", {"model_md5": receipt["model_md5"], **told})
-    context.run.metrics({"speed": speed[name]})
-    return {**result, "version": version.number, "passed": int(verdict.passed)}
+    context.run.metrics({"speed": plain(speed[name])})
+    return {**plain(result), "version": version.number, "passed": int(verdict.passed)}
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from stillhouse.evaluation.examples import telling_examples
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.quality import answers_of, differences, quality
 from stillhouse.evaluation.report import write_report
+from stillhouse.evaluation.results import METRICS, SPEED, Model, plain
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.evaluation.steps import step_rows
 from stillhouse.provenance import file_md5
@@ -43,7 +44,7 @@ def evaluate(context: Context) -> Metrics:
     scores, speed = measure_speed(compared, texts)
     results = quality(labels, scores, {c.name: c.bytes for c in compared}, settings.bootstrap, params.seed)
     gaps = differences(labels, scores, PAIRS, settings.bootstrap, params.seed)
-    full = {name: results[name] | speed[name] for name in results}
+    full = {name: Model.of(results[name], speed[name]) for name in results}
     answers = answers_of(scores["compressed student"])
     plots.confusion(labels, answers, names, out / "confusion.png")
     plots.frontier(full, out / "frontier.png")
@@ -53,16 +54,20 @@ def evaluate(context: Context) -> Metrics:
         out / "answers.csv",
         [{name: names[column[row]] for name, column in columns.items()} for row in range(len(labels))],
     )
-    metrics = {"models": results, "differences": gaps}
-    write_json(out / "metrics.json", metrics)
+    metrics = {
+        "models": {name: plain(quality) for name, quality in results.items()},
+        "differences": {name: plain(gap) for name, gap in gaps.items()},
+    }
+    write_json(out / METRICS, metrics)
     # Names what was timed: DVC may bring back other results under these files.
-    write_json(out / "speed.json", {"metrics_md5": file_md5(out / "metrics.json"), "models": speed})
+    speeds = {name: plain(measured) for name, measured in speed.items()}
+    write_json(out / SPEED, {"metrics_md5": file_md5(out / METRICS), "models": speeds})
     write_report(
         out / "report.html",
         name=params.register_.name,
         models=full,
         differences=gaps,
-        free=max(FREE, key=lambda name: results[name]["accuracy"]),
+        free=max(FREE, key=lambda name: results[name].accuracy),
         source=json.loads((OUTPUTS / "compress" / "metrics.json").read_text(encoding="utf-8"))["source"],
         steps=step_rows(OUTPUTS / "compress"),
         card=json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8")),
@@ -72,7 +77,7 @@ def evaluate(context: Context) -> Metrics:
     )
     for file in ("report.html", "frontier.png", "confusion.png", "speed.json"):
         context.run.artifact(out / file)
-    context.run.metrics({"speed": speed})
+    context.run.metrics({"speed": speeds})
     return metrics
 
 

@@ -1,13 +1,11 @@
 """Stage ``register``: the compressed student becomes a registered version, and champion if it passes the gate."""
 
-import json
-from typing import Any
-
 from stillhouse.chain import OUTPUTS
 from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.latency import latency_ms
+from stillhouse.evaluation.results import read_gaps, read_qualities
 from stillhouse.provenance import folder_md5
 from stillhouse.tracking.registry import PIPELINE
 from stillhouse.tracking.runs import find_run
@@ -23,8 +21,8 @@ def register(context: Context) -> Metrics:
     """
     settings, model = context.params.register_, OUTPUTS / "compress" / "model"
     test = read_split(OUTPUTS / "prepare" / "test.arrow")
-    texts, measured = list(test["text"]), _read("metrics.json")
-    models = measured["models"]
+    texts, place = list(test["text"]), OUTPUTS / "evaluate"
+    models, gaps = read_qualities(place), read_gaps(place)
     student = find_run(context.params.tracking.experiment, "student", folder_md5(OUTPUTS / "student"))
     # Measured here and now: the file that evaluate left may be from another machine, or gone.
     latency = latency_ms(Classifier.load(model).predict_proba, texts[:50])[0]
@@ -35,7 +33,7 @@ def register(context: Context) -> Metrics:
         PIPELINE,
         models["compressed student"],
         models["teacher"],
-        {name: measured["differences"][f"compressed student - {name}"] for name in FREE},
+        {name: gaps[f"compressed student - {name}"] for name in FREE},
         latency,
         texts,
         labels_of(test),
@@ -46,10 +44,6 @@ def register(context: Context) -> Metrics:
     receipt = {"name": settings.name, "version": version.number, "model_md5": folder_md5(model)}
     write_json(context.out / "receipt.json", receipt)
     return {"version": version.number, "passed": int(verdict.passed)}
-
-
-def _read(name: str) -> Any:
-    return json.loads((OUTPUTS / "evaluate" / name).read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

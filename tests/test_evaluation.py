@@ -1,3 +1,6 @@
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -7,9 +10,11 @@ from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.evaluation.choice import worth_keeping
 from stillhouse.evaluation.gate import judge
 from stillhouse.evaluation.metrics import accuracy, agreement, calibration_error, macro_f1, softmax
-from stillhouse.evaluation.quality import differences, quality
+from stillhouse.evaluation.quality import Quality, differences, quality
 from stillhouse.evaluation.report import as_markdown, as_text, number, table
-from stillhouse.evaluation.significance import bootstrap_interval
+from stillhouse.evaluation.results import Model, plain, read_gaps, read_models
+from stillhouse.evaluation.significance import Gap, bootstrap_interval
+from stillhouse.evaluation.speed import Speed
 from stillhouse.params import load_params
 
 RANDOM = np.random.default_rng(0)
@@ -42,11 +47,20 @@ def test_the_bootstrap_interval_covers_the_mean_with_the_width_of_theory():
 def test_equal_models_differ_by_nothing_and_a_better_one_by_something():
     scores = {"teacher": np.eye(4)[LABELS], "a": LABELS.copy(), "b": ANSWERS}
     gaps = differences(LABELS, scores, [("a", "teacher"), ("a", "b")], 200, 0)
-    assert gaps["a - teacher"] == {"accuracy": 0, "low": 0, "high": 0}
-    assert gaps["a - b"]["low"] > 0
+    assert gaps["a - teacher"] == Gap(0, 0, 0)
+    assert gaps["a - b"].is_gain and not gaps["a - b"].is_loss
     results = quality(LABELS, scores, dict.fromkeys(scores, 10**6), 200, 0)
-    assert results["a"]["accuracy"] == 1 and results["a"]["megabytes"] == 1
-    assert "calibration_error" in results["teacher"] and "calibration_error" not in results["b"]
+    assert results["a"].accuracy == 1 and results["a"].megabytes == 1
+    assert "calibration_error" in plain(results["teacher"]) and "calibration_error" not in plain(results["b"])
+
+
+def test_results_come_back_from_json_as_they_were(tmp_path):
+    metrics = {"models": {"student": plain(STUDENT)}, "differences": {"student - teacher": plain(gap(0.1))}}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    speed = Speed(docs_per_s=51.2, latency_ms=2.0, latency_p95_ms=3.0)
+    (tmp_path / "speed.json").write_text(json.dumps({"models": {"student": plain(speed)}}))
+    assert read_models(tmp_path) == {"student": Model.of(STUDENT, speed)}
+    assert read_gaps(tmp_path) == {"student - teacher": gap(0.1)}
 
 
 def test_the_baseline_learns():
@@ -56,11 +70,14 @@ def test_the_baseline_learns():
 
 
 GATE = load_params(ROOT / "params.yaml").register_
-STUDENT, TEACHER = {"accuracy": 0.97, "megabytes": 2.0}, {"accuracy": 0.98}
+STUDENT = Quality(
+    accuracy=0.97, accuracy_low=0.95, accuracy_high=0.99, macro_f1=0.96, teacher_agreement=0.95, megabytes=2.0
+)
+TEACHER = replace(STUDENT, accuracy=0.98)
 
 
-def gap(accuracy: float, width: float = 0.01) -> dict[str, float]:
-    return {"accuracy": accuracy, "low": accuracy - width, "high": accuracy + width}
+def gap(accuracy: float, width: float = 0.01) -> Gap:
+    return Gap(accuracy, accuracy - width, accuracy + width)
 
 
 @pytest.mark.parametrize(
@@ -72,8 +89,8 @@ def gap(accuracy: float, width: float = 0.01) -> dict[str, float]:
         (STUDENT, 2.0, 0.0, gap(-0.008), "below the champion"),  # more than register.margin
         (STUDENT, 2.0, 0.0, gap(-0.004, 0.001), "below the champion"),  # and shown to be so
         (STUDENT, 2.0, -0.02, None, "below TF-IDF + SVM"),
-        ({**STUDENT, "accuracy": 0.9}, 2.0, 0.0, None, "min_retention"),
-        ({**STUDENT, "megabytes": 50.0}, 2.0, 0.0, None, "max_size_mb"),
+        (replace(STUDENT, accuracy=0.9), 2.0, 0.0, None, "min_retention"),
+        (replace(STUDENT, megabytes=50.0), 2.0, 0.0, None, "max_size_mb"),
         (STUDENT, 500.0, 0.0, None, "max_latency_ms"),
     ],
 )
@@ -95,7 +112,8 @@ def test_the_control_goes_on_only_where_it_is_shown_to_be_better():
 
 
 def test_tables_are_aligned_and_complete():
-    models = {"teacher": {"accuracy": 0.9876, "macro_f1": 0.98, "megabytes": 90.9, "docs_per_s": 51.2}}
+    quality = replace(STUDENT, accuracy=0.9876, macro_f1=0.98, megabytes=90.9)
+    models = {"teacher": Model.of(quality, Speed(docs_per_s=51.2, latency_ms=2.0, latency_p95_ms=3.0))}
     rows = table(models)
     assert rows[1] == ["teacher", "98.8 %", "98.0 %", "90.9", "51.2"]
     assert as_markdown(rows).splitlines()[2] == "| teacher | 98.8 % | 98.0 % | 90.9 | 51.2 |"

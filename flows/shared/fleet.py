@@ -1,10 +1,12 @@
 """The devices' part of the flow ``distillation``: a student for each, registered and judged, and their report."""
 
 import time
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
 from stillhouse.chain import DEVICE_CHAIN, OUTPUTS
 from stillhouse.evaluation.fleet import fleet_table, read_fleet, write_fleet
+from stillhouse.evaluation.results import Model
 from stillhouse.params import Params
 from stillhouse.tracking.registry import is_lost
 from tasks.shared.runner import Outcome, prefect_task
@@ -13,9 +15,18 @@ from tasks.shared.timed import deployment_is_timed
 DEVICE, DEPLOY = DEVICE_CHAIN
 
 
+@dataclass(frozen=True)
+class Fleet:
+    """The devices as rows of text, the files about them, and which of these is the report."""
+
+    table: list[list[str]]
+    files: list[Path]
+    report: str
+
+
 def run_fleet(
-    params: Params, models: dict[str, Any], outcomes: dict[str, Outcome], seconds: dict[str, float]
-) -> dict[str, Any]:
+    params: Params, models: dict[str, Model], outcomes: dict[str, Outcome], seconds: dict[str, float]
+) -> Fleet:
     """Make the students of all devices, as many at once as there are places on the GPU, then deploy each alone.
 
     Nothing else runs while a device's latency is measured. ``models`` has the numbers of those that the devices are
@@ -35,4 +46,4 @@ def run_fleet(
     fleet = read_fleet(OUTPUTS, params.devices)
     others = {name: models[name] for name in ("teacher", "compressed student", "TF-IDF + SVM")}
     files = write_fleet(OUTPUTS / "fleet", params.register_.name, fleet, others)
-    return {"table": fleet_table(fleet), "files": files, "report": str(files[0].resolve())}
+    return Fleet(fleet_table(fleet), files, str(files[0].resolve()))

@@ -18,4 +18,4 @@ def chosen_alpha(labels: np.ndarray, teacher: np.ndarray, control: np.ndarray) -
         control: those of the same network on hard labels alone.
     """
     right = [(logits.argmax(1) == labels).astype(float) for logits in (teacher, control)]
-    return TRUSTED if paired(*right)["low"] > 0 else DOUBTED
+    return TRUSTED if paired(*right).is_gain else DOUBTED

@@ -18,4 +18,4 @@ def worth_keeping(labels: np.ndarray, student: np.ndarray, control: np.ndarray) 
         control: the same network's on hard labels alone.
     """
     right = [(scores.argmax(1) == labels).astype(float) for scores in (control, student)]
-    return "control" if paired(*right)["low"] > 0 else "student"
+    return "control" if paired(*right).is_gain else "student"

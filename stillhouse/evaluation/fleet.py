@@ -1,48 +1,54 @@
 """The devices side by side: one accuracy, latency and size frontier with the teacher and the SVM."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from stillhouse.evaluation.plots import frontier
 from stillhouse.evaluation.report import number, percent, render
+from stillhouse.evaluation.results import METRICS, SPEED, Model
 from stillhouse.evaluation.steps import Row, step_rows
 from stillhouse.params import Device
 
 
 @dataclass(frozen=True)
 class Member:
-    """A device, what its student was measured to do there, and the steps that made it small."""
+    """A device, what its student was measured to do there and how it was judged, and the steps that made it small."""
 
     budget: Device
-    numbers: dict[str, Any]
+    model: Model
+    version: int
+    passed: bool
+    reasons: list[str]
     steps: list[Row]
 
 
 def read_fleet(outputs: Path, devices: dict[str, Device]) -> dict[str, Member]:
     """What the stages ``device`` and ``deploy`` left for each of ``devices``."""
-    fleet = {}
-    for name, budget in devices.items():
-        folder = outputs / "deploy" / name
-        numbers = {**_read(folder / "metrics.json"), **_read(folder / "speed.json"), **_read(folder / "receipt.json")}
-        fleet[name] = Member(budget, numbers, step_rows(outputs / "device" / name))
-    return fleet
+    return {name: _read_member(outputs, name, budget) for name, budget in devices.items()}
+
+
+def _read_member(outputs: Path, name: str, budget: Device) -> Member:
+    metrics, speed = (
+        json.loads((outputs / "deploy" / name / file).read_text(encoding="utf-8")) for file in (METRICS, SPEED)
+    )
+    model = Model(**{field.name: (metrics | speed).get(field.name) for field in fields(Model)})
+    steps = step_rows(outputs / "device" / name)
+    return Member(budget, model, metrics["version"], bool(metrics["passed"]), speed["reasons"], steps)
 
 
 def fleet_table(fleet: dict[str, Member]) -> list[list[str]]:
     """The devices as rows of text, the first the heading."""
     rows = [["device", "accuracy", "size MB", "ms a text", "threads", "version", "gate"]]
     for name, member in fleet.items():
-        told = member.numbers
-        size, latency = number(told["megabytes"]), number(told["latency_ms"])
-        gate = "passed" if told["passed"] else "FAILED"
-        version, threads = str(told["version"]), str(member.budget.threads)
-        rows.append([name, percent(told["accuracy"]), size, latency, threads, version, gate])
+        size, latency = number(member.model.megabytes), number(member.model.latency_ms)
+        gate = "passed" if member.passed else "FAILED"
+        version, threads = str(member.version), str(member.budget.threads)
+        rows.append([name, percent(member.model.accuracy), size, latency, threads, version, gate])
     return rows
 
 
-def write_fleet(folder: Path, name: str, fleet: dict[str, Member], others: dict[str, dict[str, Any]]) -> list[Path]:
+def write_fleet(folder: Path, name: str, fleet: dict[str, Member], others: dict[str, Model]) -> list[Path]:
     """Write ``report.html`` and ``frontier.png`` into ``folder``.
 
     Args:
@@ -53,11 +59,7 @@ def write_fleet(folder: Path, name: str, fleet: dict[str, Member], others: dict[
     """
     folder.mkdir(parents=True, exist_ok=True)
     picture, report = folder / "frontier.png", folder / "report.html"
-    shown = others | {device: member.numbers for device, member in fleet.items()}
+    shown = others | {device: member.model for device, member in fleet.items()}
     frontier(shown, picture, "latency_ms", "milliseconds for one text, tokenizing included (log scale)")
     render("fleet.html.jinja", report, name=name, fleet=fleet, others=others, frontier=picture)
     return [report, picture]
-
-
-def _read(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8"))

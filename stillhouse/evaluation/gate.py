@@ -1,8 +1,9 @@
 """Whether a student may become ``@champion``."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from stillhouse.evaluation.quality import Quality
+from stillhouse.evaluation.significance import Gap
 from stillhouse.params import Register
 
 FREE = ("control", "TF-IDF + SVM")  # what could be had without distilling
@@ -19,34 +20,33 @@ class Verdict:
 
 def judge(
     settings: Register,
-    student: dict[str, Any],
-    teacher: dict[str, Any],
+    student: Quality,
+    teacher: Quality,
     latency_ms: float,
-    free: dict[str, dict[str, float]],
-    champion: dict[str, float] | None,
+    free: dict[str, Gap],
+    champion: Gap | None,
     section: str = "register",
 ) -> Verdict:
     """Hold the compressed student against the gate in ``params.yaml``, what is free, and the present champion.
 
     Args:
         settings: the gate.
-        student: the compressed student's ``accuracy`` and ``megabytes`` on the test set.
-        teacher: the teacher's ``accuracy``.
+        student: the compressed student on the test set.
+        teacher: the teacher on it.
         latency_ms: median for one text.
-        free: for each model that costs no distillation the student's accuracy minus its own, with the paired 95 %
-            interval (``accuracy``, ``low``, ``high``).
+        free: for each model that costs no distillation the student's accuracy minus its own.
         champion: the same for the present champion, on the same test texts; None where there is none.
         section: where in ``params.yaml`` the gate's keys stand.
     """
-    retention = student["accuracy"] / max(teacher["accuracy"], 1e-9)
+    retention = student.accuracy / max(teacher.accuracy, 1e-9)
     checks = [
         (
             retention >= settings.min_retention,
             f"keeps {retention:.1%} of the teacher's accuracy ({section}.min_retention: {settings.min_retention:.1%})",
         ),
         (
-            student["megabytes"] <= settings.max_size_mb,
-            f"takes {student['megabytes']:.2f} MB ({section}.max_size_mb: {settings.max_size_mb:g})",
+            student.megabytes <= settings.max_size_mb,
+            f"takes {student.megabytes:.2f} MB ({section}.max_size_mb: {settings.max_size_mb:g})",
         ),
         (
             latency_ms <= settings.max_latency_ms,
@@ -54,16 +54,16 @@ def judge(
         ),
     ]
     for name, gap in free.items():
-        advice = "" if gap["high"] >= 0 else f". Use {name}, or give the student more: {ADVICE}"
-        checks.append((gap["high"] >= 0, f"is not shown to be below {name}: {_told(gap)}{advice}"))
+        advice = "" if not gap.is_loss else f". Use {name}, or give the student more: {ADVICE}"
+        checks.append((not gap.is_loss, f"is not shown to be below {name}: {_told(gap)}{advice}"))
     if champion is not None:
-        kept = champion["high"] >= 0 and champion["accuracy"] >= -settings.margin
+        kept = not champion.is_loss and champion.accuracy >= -settings.margin
         limit = f"register.margin ({settings.margin:.1%})"
         checks.append((kept, f"is neither shown nor by more than {limit} below the champion: {_told(champion)}"))
     reasons = tuple(f"{'ok' if kept else 'FAILED'}: {sentence}" for kept, sentence in checks)
     return Verdict(all(kept for kept, _ in checks), reasons)
 
 
-def _told(gap: dict[str, float]) -> str:
-    low, middle, high = (100 * gap[key] for key in ("low", "accuracy", "high"))
+def _told(gap: Gap) -> str:
+    low, middle, high = (100 * value for value in (gap.low, gap.accuracy, gap.high))
     return f"{middle:+.1f} points on the same test texts (95 % interval {low:+.1f} to {high:+.1f})"

@@ -1,14 +1,17 @@
 """The report's pictures."""
 
+from collections.abc import Mapping
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+
+from stillhouse.evaluation.results import Model
 
 COLOURS = {
     "teacher": "#7a3b2e",
@@ -21,21 +24,21 @@ plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.rig
 
 
 def frontier(
-    models: dict[str, dict[str, Any]],
+    models: Mapping[str, Model],
     file: Path,
-    cost: str = "docs_per_s",
+    cost: Literal["docs_per_s", "latency_ms"] = "docs_per_s",
     label: str = "texts per second, tokenizing included (log scale)",
 ) -> None:
     """Accuracy (with its 95 % interval) against speed or latency; the area of a point is the model's size."""
     figure, axes = plt.subplots(figsize=(9.0, 4.2), layout="constrained")
     others = cycle(["#2c7a4b", "#7b5ea7", "#d1705b", "#3f8f9b", "#8a7a3d"])
     for name, model in models.items():
-        x, y = model[cost], 100 * model["accuracy"]
-        spread = [[y - 100 * model["accuracy_low"]], [100 * model["accuracy_high"] - y]]
+        x, y = getattr(model, cost), 100 * model.accuracy
+        spread = [[y - 100 * model.accuracy_low], [100 * model.accuracy_high - y]]
         colour = COLOURS.get(name) or next(others)
         axes.errorbar(x, y, yerr=spread, color=colour, alpha=0.5, capsize=3, zorder=1)
-        axes.scatter(x, y, s=30 + 12 * model["megabytes"], color=colour, alpha=0.85, zorder=2)
-        axes.plot([], [], "o", color=colour, label=f"{name}, {model['megabytes']:.1f} MB")
+        axes.scatter(x, y, s=30 + 12 * model.megabytes, color=colour, alpha=0.85, zorder=2)
+        axes.plot([], [], "o", color=colour, label=f"{name}, {model.megabytes:.1f} MB")
     axes.set_xscale("log")
     axes.margins(x=0.15, y=0.1)
     figure.legend(loc="outside right upper", frameon=False)

@@ -1,16 +1,29 @@
 """Each model's predictions on the test set, as numbers."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from stillhouse.evaluation.metrics import accuracy, agreement, calibration_error, macro_f1
-from stillhouse.evaluation.significance import bootstrap_interval, paired
+from stillhouse.evaluation.significance import Gap, bootstrap_interval, paired
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """A model on the test set; all but ``megabytes`` from 0 to 1. No calibration where there are no probabilities."""
+
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    macro_f1: float
+    teacher_agreement: float
+    megabytes: float
+    calibration_error: float | None = None
 
 
 def quality(
     labels: np.ndarray, scores: dict[str, np.ndarray], sizes: dict[str, int], resamples: int, seed: int
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Quality]:
     """Accuracy with its 95 % interval, macro-F1, agreement with the teacher, calibration and size of each model.
 
     Args:
@@ -22,25 +35,24 @@ def quality(
         seed: of the bootstrap.
     """
     answers = {name: answers_of(score) for name, score in scores.items()}
-    result: dict[str, dict[str, Any]] = {}
+    result: dict[str, Quality] = {}
     for name, given in answers.items():
         low, high = bootstrap_interval((given == labels).astype(float), resamples, seed)
-        result[name] = {
-            "accuracy": accuracy(labels, given),
-            "accuracy_low": low,
-            "accuracy_high": high,
-            "macro_f1": macro_f1(labels, given),
-            "teacher_agreement": agreement(answers["teacher"], given),
-            "megabytes": sizes[name] / 1e6,
-        }
-        if scores[name].ndim == 2:
-            result[name]["calibration_error"] = calibration_error(labels, scores[name])
+        result[name] = Quality(
+            accuracy=accuracy(labels, given),
+            accuracy_low=low,
+            accuracy_high=high,
+            macro_f1=macro_f1(labels, given),
+            teacher_agreement=agreement(answers["teacher"], given),
+            megabytes=sizes[name] / 1e6,
+            calibration_error=calibration_error(labels, scores[name]) if scores[name].ndim == 2 else None,
+        )
     return result
 
 
 def differences(
     labels: np.ndarray, scores: dict[str, np.ndarray], pairs: list[tuple[str, str]], resamples: int, seed: int
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Gap]:
     """Accuracy of the first minus that of the second of each pair, with its paired 95 % interval."""
     right = {name: (answers_of(score) == labels).astype(float) for name, score in scores.items()}
     return {f"{one} - {other}": paired(right[one], right[other], resamples, seed) for one, other in pairs}

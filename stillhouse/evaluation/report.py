@@ -8,6 +8,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stillhouse.classifier import cores
+from stillhouse.evaluation.results import Model
+from stillhouse.evaluation.significance import Gap
 from stillhouse.evaluation.steps import Row
 
 
@@ -15,8 +17,8 @@ def write_report(
     file: Path,
     *,
     name: str,
-    models: dict[str, dict[str, Any]],
-    differences: dict[str, dict[str, float]],
+    models: dict[str, Model],
+    differences: dict[str, Gap],
     free: str,
     source: str,
     steps: list[Row],
@@ -27,8 +29,8 @@ def write_report(
 ) -> None:
     """Write ``file``.
 
-    ``models`` holds for each model what :func:`quality` and :func:`measure_speed` gave; ``free`` is the best of those
-    that cost no distillation, ``source`` the network that was compressed (``student``, or ``control``).
+    ``free`` is the best of the models that cost no distillation, ``source`` the network that was compressed
+    (``student``, or ``control``).
     """
     teacher, student = models["teacher"], models["compressed student"]
     render(
@@ -45,9 +47,9 @@ def write_report(
         examples=examples,
         teacher=teacher,
         student=student,
-        retention=student["accuracy"] / max(teacher["accuracy"], 1e-9),
-        speedup=student["docs_per_s"] / teacher["docs_per_s"],
-        shrink=teacher["megabytes"] / student["megabytes"],
+        retention=student.accuracy / max(teacher.accuracy, 1e-9),
+        speedup=student.docs_per_s / teacher.docs_per_s,
+        shrink=teacher.megabytes / student.megabytes,
         frontier=frontier,
         confusion=confusion,
     )
@@ -65,12 +67,12 @@ def render(template: str, file: Path, **values: Any) -> None:
     file.write_text(environment.get_template(template).render(machine=machine(), **values), encoding="utf-8")
 
 
-def table(models: dict[str, dict[str, Any]]) -> list[list[str]]:
+def table(models: dict[str, Model]) -> list[list[str]]:
     """The results as rows of text, the first the heading."""
     rows = [["model", "accuracy", "macro-F1", "size MB", "docs/s"]]
     for name, model in models.items():
-        size, speed = number(model["megabytes"]), number(model["docs_per_s"])
-        rows.append([name, percent(model["accuracy"]), percent(model["macro_f1"]), size, speed])
+        size, speed = number(model.megabytes), number(model.docs_per_s)
+        rows.append([name, percent(model.accuracy), percent(model.macro_f1), size, speed])
     return rows
 
 

@@ -1,6 +1,27 @@
 """How sure a measured accuracy or difference is."""
 
+from dataclasses import dataclass
+
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A difference in accuracy (-1 to 1), with its paired 95 % interval."""
+
+    accuracy: float
+    low: float
+    high: float
+
+    @property
+    def is_gain(self) -> bool:
+        """The first is shown to be better."""
+        return self.low > 0
+
+    @property
+    def is_loss(self) -> bool:
+        """The first is shown to be worse."""
+        return self.high < 0
 
 
 def bootstrap_interval(values: np.ndarray, resamples: int, seed: int, level: float = 0.95) -> tuple[float, float]:
@@ -24,8 +45,8 @@ def bootstrap_interval(values: np.ndarray, resamples: int, seed: int, level: flo
     return float(low), float(high)
 
 
-def paired(one: np.ndarray, other: np.ndarray, resamples: int = 2000, seed: int = 0) -> dict[str, float]:
-    """Accuracy of one classifier minus another's, with its paired 95 % interval: ``accuracy``, ``low``, ``high``.
+def paired(one: np.ndarray, other: np.ndarray, resamples: int = 2000, seed: int = 0) -> Gap:
+    """Accuracy of one classifier minus another's, with its paired 95 % interval.
 
     Args:
         one: 1 for each text that it answers rightly, 0 for each other, ``(texts,)``.
@@ -34,4 +55,4 @@ def paired(one: np.ndarray, other: np.ndarray, resamples: int = 2000, seed: int 
         seed: of the bootstrap.
     """
     low, high = bootstrap_interval(one - other, resamples, seed)
-    return {"accuracy": float((one - other).mean()), "low": low, "high": high}
+    return Gap(float((one - other).mean()), low, high)

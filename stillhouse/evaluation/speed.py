@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,17 +15,25 @@ LONGEST_PASS_S = 4.0
 ROUND_S = 0.5  # a pass of milliseconds says little
 
 
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """Text in to label out: ``docs_per_s`` of all texts in one call, the latency of one text a call in milliseconds."""
+
+    docs_per_s: float
+    latency_ms: float
+    latency_p95_ms: float
+
+
 def measure_speed(
     candidates: Sequence[Candidate], texts: Sequence[str]
-) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
+) -> tuple[dict[str, np.ndarray], dict[str, Speed]]:
     """Time each candidate on ``texts`` together and one by one, in turns, so that all see the same machine.
 
     A pass that takes longer than 4 s is not repeated, one of less than half a second is, within each turn.
 
     Returns:
-        What each candidate answered to ``texts``, by name; and for each name ``docs_per_s`` (all texts in one
-        call; the best pass), ``latency_ms`` and ``latency_p95_ms`` (one text a call; median and
-        95th percentile).
+        What each candidate answered to ``texts``, by name; and how fast: the best pass, and median and 95th
+        percentile of single texts.
     """
     for candidate in candidates:
         candidate.predict(texts[:8])  # first calls allocate and choose kernels
@@ -39,9 +48,9 @@ def measure_speed(
                 scores[candidate.name] = candidate.predict(texts)
                 seconds = time.perf_counter() - start
                 best[candidate.name] = min(seconds, best.get(candidate.name, seconds))
-    result: dict[str, dict[str, float]] = {}
+    result: dict[str, Speed] = {}
     for candidate in candidates:
         median, slow = latency_ms(candidate.predict, texts[:SINGLE_TEXTS])
         speed = len(texts) / best[candidate.name]
-        result[candidate.name] = {"docs_per_s": speed, "latency_ms": median, "latency_p95_ms": slow}
+        result[candidate.name] = Speed(docs_per_s=speed, latency_ms=median, latency_p95_ms=slow)
     return scores, result

@@ -4,14 +4,14 @@ import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from stillhouse.chain import OUTPUTS
 from stillhouse.classifier import Classifier
 from stillhouse.evaluation.gate import Verdict, judge
-from stillhouse.evaluation.significance import paired
+from stillhouse.evaluation.quality import Quality
+from stillhouse.evaluation.significance import Gap, paired
 from stillhouse.params import Register
 from stillhouse.provenance import file_md5, folder_md5, git_commit, lock_md5
 from stillhouse.tracking import registry
@@ -34,9 +34,9 @@ class Case:
     gate: Register
     section: str
     aliases: registry.Aliases
-    student: dict[str, Any]
-    teacher: dict[str, Any]
-    free: dict[str, dict[str, float]]
+    student: Quality
+    teacher: Quality
+    free: dict[str, Gap]
     latency_ms: float
     texts: list[str]
     labels: np.ndarray
@@ -70,7 +70,7 @@ def register_and_judge(context: Context, case: Case) -> tuple[registry.Version, 
     return version, verdict
 
 
-def _evidence(context: Context, digest: str, student: dict[str, Any]) -> dict[str, str]:
+def _evidence(context: Context, digest: str, student: Quality) -> dict[str, str]:
 
     experiment = context.params.tracking.experiment
     return {
@@ -80,13 +80,13 @@ def _evidence(context: Context, digest: str, student: dict[str, Any]) -> dict[st
         "data.train_md5": file_md5(OUTPUTS / "prepare" / "train.arrow"),
         "data.test_md5": file_md5(OUTPUTS / "prepare" / "test.arrow"),
         "run.teacher": find_run(experiment, "teacher", folder_md5(OUTPUTS / "teacher")) or "",
-        "test.accuracy": f"{student['accuracy']:.4f}",
-        "test.macro_f1": f"{student['macro_f1']:.4f}",
-        "test.teacher_agreement": f"{student['teacher_agreement']:.4f}",
+        "test.accuracy": f"{student.accuracy:.4f}",
+        "test.macro_f1": f"{student.macro_f1:.4f}",
+        "test.teacher_agreement": f"{student.teacher_agreement:.4f}",
     }
 
 
-def _against(version: registry.Version, case: Case) -> dict[str, float]:
+def _against(version: registry.Version, case: Case) -> Gap:
     """The case's accuracy minus that of a registered version, with its paired 95 % interval."""
     with tempfile.TemporaryDirectory() as scratch:
         folders = (case.model, registry.fetch_model(version, Path(scratch)))
