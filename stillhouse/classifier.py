@@ -75,7 +75,8 @@ class Classifier:
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """The most probable label of each text, as strings of shape ``(len(texts),)``."""
-        return self.classes_[self.predict_proba(texts).argmax(1)]
+        labels: np.ndarray = self.classes_[self.predict_proba(texts).argmax(1)]
+        return labels
 
     def _predict_chunk(self, texts: list[str], offset: int, result: np.ndarray) -> None:
         for position, text in enumerate(texts, start=offset):

@@ -54,4 +54,5 @@ def label_names(dataset: Dataset) -> list[str]:
 
 def labels_of(dataset: Dataset) -> np.ndarray:
     """All class numbers, int64 of shape ``(rows,)``."""
-    return dataset.data.column("label").to_numpy().astype(np.int64)
+    labels: np.ndarray = dataset.data.column("label").to_numpy().astype(np.int64)
+    return labels

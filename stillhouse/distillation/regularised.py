@@ -90,7 +90,9 @@ def _taught_by_labels(
     return logits, None if labels is None else functional.cross_entropy(logits, labels)
 
 
-def parameter_groups(model: nn.Module, learning_rate: float, weight_decay: float, peer_rate: float) -> list[dict]:
+def parameter_groups(
+    model: nn.Module, learning_rate: float, weight_decay: float, peer_rate: float
+) -> list[dict[str, Any]]:
     """For AdamW: decay on matrices only, and a peer's own learning rate."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():

@@ -172,7 +172,8 @@ def _report(log: Log, watch: Watch, row: dict[str, float], epochs: int) -> None:
 def _average(network: nn.Module, decay: float) -> AveragedModel | None:
     if not decay:
         return None
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
 
 def _validate(network: nn.Module, validation: Examples, device: torch.device) -> dict[str, float]:

@@ -18,7 +18,8 @@ class Arm:
     @property
     def accuracies(self) -> np.ndarray:
         """One a seed, ``(seeds,)``."""
-        return self.right.mean(1)
+        accuracies: np.ndarray = self.right.mean(1)
+        return accuracies
 
 
 def compare(arms: list[Arm], pairs: list[tuple[str, str]], teacher: str, resamples: int, seed: int) -> dict[str, Any]:

@@ -43,5 +43,6 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int =
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities of the same shape as ``logits``, over the last axis."""
-    shifted = np.exp(logits - logits.max(-1, keepdims=True))
-    return shifted / shifted.sum(-1, keepdims=True)
+    shifted: np.ndarray = np.exp(logits - logits.max(-1, keepdims=True))
+    shifted /= shifted.sum(-1, keepdims=True)
+    return shifted

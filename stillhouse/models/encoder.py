@@ -29,7 +29,8 @@ class EncoderClassifier(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.encoder.device
+        device: torch.device = self.encoder.device
+        return device
 
     @property
     def base_model(self) -> PreTrainedModel:
@@ -38,7 +39,8 @@ class EncoderClassifier(nn.Module):
 
     def get_input_embeddings(self) -> nn.Module:
         """The table of token vectors."""
-        return self.encoder.get_input_embeddings()
+        table: nn.Module = self.encoder.get_input_embeddings()
+        return table
 
     def forward(
         self,

@@ -32,6 +32,6 @@ def minilm(student: Tensor, teacher: Tensor, mask: Tensor, heads: int = 12) -> T
 
 def _relations(states: Tensor, mask: Tensor, heads: int) -> Tensor:
     """Log-probabilities ``(batch, 3, heads, words, words)``."""
-    split = states.unflatten(3, (heads, -1)).transpose(2, 3)
+    split = states.reshape(*states.shape[:3], heads, -1).transpose(2, 3)
     scores = split @ split.transpose(3, 4) / split.shape[-1] ** 0.5
     return torch.log_softmax(scores + (1 - mask[:, None, None, None, :]) * LOWEST, dim=-1)

@@ -77,7 +77,8 @@ class TextNetwork(nn.Module):
 
     def classify(self, pooled: Tensor) -> Tensor:
         """Text vectors (batch, ``features``) to logits (batch, classes)."""
-        return self.head(self.dropout(pooled))
+        logits: Tensor = self.head(self.dropout(pooled))
+        return logits
 
     def forward(self, ids: Tensor) -> Tensor:
         """Token ids (batch, length), 0 for padding, to logits (batch, classes)."""

@@ -57,7 +57,7 @@ class Attention(nn.Module):
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """As :meth:`Mean.forward`."""
-        scores = self.query(torch.tanh(self.key(states))).squeeze(2) + (1 - mask) * LOWEST
+        scores: Tensor = self.query(torch.tanh(self.key(states))).squeeze(2) + (1 - mask) * LOWEST
         return (states * (scores.softmax(1) * mask).unsqueeze(2)).sum(1)
 
 

@@ -43,7 +43,8 @@ class Wide(nn.Module):
         weights, pair_weights = self.piece_weights[ids] * (ids != PAD_ID), self.pair_weights[pairs] * there
         total = (weights.unsqueeze(1) @ self.pieces(ids) + pair_weights.unsqueeze(1) @ self.pairs(pairs)).squeeze(1)
         squares = weights.square().sum(1, keepdim=True) + pair_weights.square().sum(1, keepdim=True)
-        return self.dropout((total / (squares + 1e-6).sqrt()).unsqueeze(1)).squeeze(1)
+        vectors: Tensor = self.dropout((total / (squares + 1e-6).sqrt()).unsqueeze(1)).squeeze(1)
+        return vectors
 
     @torch.no_grad()
     def weigh(self, texts: Encoded) -> None:
