@@ -3,6 +3,7 @@
 Levels travel as systemd takes them: ``<4>`` before a line makes it a warning (sd-daemon(3)).
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -25,8 +26,9 @@ class _BesideBars(logging.Handler):
     """Writes above tqdm's progress bars."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=sys.stderr)
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # nobody listens any more; the work goes on, or is being stopped
+            tqdm.write(self.format(record), file=sys.stderr)
+            sys.stderr.flush()
 
 
 def configure() -> None:
