@@ -210,6 +210,20 @@ def test_two_flow_runs_never_train_at_once(fake_dvc, tmp_path, prefect_server, c
     assert re.search(r"waiting since \d\d:\d\d:\d\d for a GPU slot \(flow.gpu_slots\)", caplog.text)
 
 
+def test_two_flows_that_start_at_once_may_both_create_the_limit(prefect_server, monkeypatch):
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.exceptions import ObjectNotFound
+
+    from flows.shared.limit import ensure_gpu_limit
+
+    def nothing_yet(client, name):
+        raise ObjectNotFound(http_exc=KeyError(name))
+
+    ensure_gpu_limit(1)
+    monkeypatch.setattr(SyncPrefectClient, "read_global_concurrency_limit_by_name", nothing_yet)
+    ensure_gpu_limit(1)
+
+
 def test_prefect_keeps_its_database_in_the_project_unless_told_otherwise(tmp_path, monkeypatch):
     from flows.shared.environment import own_prefect_home
 

@@ -57,3 +57,4 @@ def test_the_flow_measures_every_model_on_the_same_test_texts(project):
     assert models["compressed student"] == [metrics["compressed student"]["accuracy"]]
     assert 0.1 < models["linear probe"][0] <= 1.0 and (folder / "labels.png").exists()
     assert "| labels a class | labelled texts |" in done.stdout
+    assert "outputs restored" in done.stdout  # what the pipeline ran, with the project's own parameters

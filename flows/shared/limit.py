@@ -1,8 +1,10 @@
 """The limit of trainings at once, as Prefect's server keeps it."""
 
+import contextlib
+
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from tasks.shared.runner import gpu_limit
 
@@ -16,7 +18,9 @@ def ensure_gpu_limit(slots: int, free: bool = False) -> None:
         try:
             limit = client.read_global_concurrency_limit_by_name(gpu_limit())
         except ObjectNotFound:
-            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=gpu_limit(), limit=slots))
+            # A flow that starts at the same time may be faster.
+            with contextlib.suppress(ObjectAlreadyExists):
+                client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=gpu_limit(), limit=slots))
         else:
             change = {"limit": slots} if limit.limit != slots else {}
             if free and limit.active_slots:

@@ -13,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 
 from stillhouse.distillation.logistic import fit_soft, probabilities
 
-STRENGTH = 10.0
 WORDS = 50_000  # and pairs of words, the most frequent: more cost time and gave nothing
 SURE = 0.8  # share of the simple model's answers that are listened to, the surest
 
@@ -40,10 +39,10 @@ def cotrain(
     for _ in range(rounds):
         taught = probabilities(probe, features, classes)
         taught[:count] = known
-        answers = probabilities(fit_soft(words, taught, STRENGTH), words, classes)
+        answers = probabilities(fit_soft(words, taught), words, classes)
         answers[:count] = known
         sureness = answers.max(1)
         sureness[:count] = 1.0
         kept = sureness >= np.quantile(sureness[count:], 1 - SURE)
-        probe = fit_soft(features[kept], answers[kept], STRENGTH)
+        probe = fit_soft(features[kept], answers[kept])
     return probe

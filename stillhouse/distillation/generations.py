@@ -13,7 +13,6 @@ from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.logistic import fit_soft, probabilities
 from stillhouse.evaluation.metrics import softmax
 
-STRENGTH = 10.0  # as in co-training
 TEXTS = 20_000  # at most that the head learns from; its answers go to all
 
 
@@ -43,7 +42,7 @@ def taught_back(examples: Examples, student: np.ndarray, seed: int) -> Examples:
     features = np.asarray(examples.features[examples.stored], np.float32)
     rows = np.random.default_rng(seed).permutation(len(answers))[:TEXTS]
     rows = np.union1d(rows, labelled[:TEXTS])
-    given = probabilities(fit_soft(features[rows], answers[rows], STRENGTH), features, student.shape[1])
+    given = probabilities(fit_soft(features[rows], answers[rows]), features, student.shape[1])
     given[labelled] = known
     logits = np.array(examples.logits)
     logits[examples.stored] = np.log(np.maximum(given, 1e-6))

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 ITERATIONS = 1000
 SOFT_ITERATIONS = 60  # of many texts; more changed no accuracy
+SOFT_STRENGTH = 10.0
 
 
 def fit(
@@ -23,13 +24,14 @@ def fit(
         return LogisticRegression(C=strength, max_iter=iterations).fit(features, labels, sample_weight=weights)
 
 
-def fit_soft(features: "np.ndarray | object", answers: np.ndarray, strength: float) -> LogisticRegression:
+def fit_soft(features: "np.ndarray | object", answers: np.ndarray) -> LogisticRegression:
     """Logistic regression on soft answers ``(texts, classes)``: each text once a likely class, weighted by it."""
     likely = np.argsort(-answers, axis=1, kind="stable")[:, :3]
     rows = np.repeat(np.arange(len(answers)), likely.shape[1])
     weights = answers[rows, likely.ravel()]
     kept = weights > 0.05
-    return fit(features[rows[kept]], likely.ravel()[kept], strength, weights[kept], SOFT_ITERATIONS)  # type: ignore[index]
+    chosen = features[rows[kept]]  # type: ignore[index]
+    return fit(chosen, likely.ravel()[kept], SOFT_STRENGTH, weights[kept], SOFT_ITERATIONS)
 
 
 def probabilities(model: LogisticRegression, features: "np.ndarray | object", classes: int) -> np.ndarray:

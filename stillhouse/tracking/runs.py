@@ -199,6 +199,9 @@ def _run(experiment: str, name: str, tags: dict[str, str]) -> Iterator[Run]:
     try:
         yield Run(active.info.run_id, client)
         status = RunStatus.FINISHED
+    except BrokenPipeError:  # who started this process and read what it says is gone: it is being stopped
+        status = RunStatus.KILLED
+        raise
     except Exception:
         raise
     except BaseException:  # Ctrl-C and its kin; what was started inside may have had no time to say so
