@@ -10,6 +10,7 @@ from stillhouse.chain import OUTPUTS
 from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.evaluation.candidate import Candidate, weight_of
+from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
 from stillhouse.evaluation.quality import quality
 from stillhouse.evaluation.results import plain, read_qualities
 from stillhouse.evaluation.speed import measure_speed
@@ -33,7 +34,8 @@ def deploy(context: Context) -> Metrics:
     test = read_split(OUTPUTS / "prepare" / "test.arrow")
     context.run.dataset(OUTPUTS / "prepare" / "test.arrow", "test")
     texts, labels, names = list(test["text"]), labels_of(test), label_names(test)
-    candidate = Candidate(name, Classifier.load(model, device.threads).predict_proba, weight_of(model))
+    classifier = Classifier.load(model, device.threads)
+    candidate = Candidate(name, classifier.predict_proba, weight_of(model))
     scores, speed = measure_speed([candidate], texts)
     with (OUTPUTS / "evaluate" / "answers.csv").open(newline="", encoding="utf-8") as file:
         scores["teacher"] = np.array([names.index(row["teacher"]) for row in csv.DictReader(file)])
@@ -48,6 +50,7 @@ def deploy(context: Context) -> Metrics:
         read_qualities(OUTPUTS / "evaluate")["teacher"],
         {},  # what is free does not fit a device's budget
         speed[name].latency_ms,
+        kept_share(behaviours(read_cases(Path(params.evaluate.cases), names), classifier.predict)),
         texts,
         labels,
         names,

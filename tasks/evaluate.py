@@ -1,10 +1,13 @@
 """Stage ``evaluate``: teacher, control, student, compressed student and TF-IDF + SVM on one untouched test set."""
 
 import json
+from pathlib import Path
 
 from stillhouse.chain import OUTPUTS
+from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.evaluation import candidates, plots
+from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
 from stillhouse.evaluation.examples import telling_examples
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.quality import answers_of, differences, quality
@@ -41,6 +44,8 @@ def evaluate(context: Context) -> Metrics:
         candidates.compressed_candidate(OUTPUTS / "compress" / "model"),
         candidates.svm_candidate(list(train["text"]), labels_of(train), params.seed),
     ]
+    served = Classifier.load(OUTPUTS / "compress" / "model")
+    shown = behaviours(read_cases(Path(settings.cases), names), served.predict)
     scores, speed = measure_speed(compared, texts)
     results = quality(labels, scores, {c.name: c.bytes for c in compared}, settings.bootstrap, params.seed)
     gaps = differences(labels, scores, PAIRS, settings.bootstrap, params.seed)
@@ -57,6 +62,7 @@ def evaluate(context: Context) -> Metrics:
     metrics = {
         "models": {name: plain(quality) for name, quality in results.items()},
         "differences": {name: plain(gap) for name, gap in gaps.items()},
+        "cases": {"asked": len(shown), "kept": kept_share(shown)},
     }
     write_json(out / METRICS, metrics)
     # Names what was timed: DVC may bring back other results under these files.
@@ -71,6 +77,7 @@ def evaluate(context: Context) -> Metrics:
         source=json.loads((OUTPUTS / "compress" / "metrics.json").read_text(encoding="utf-8"))["source"],
         steps=step_rows(OUTPUTS / "compress"),
         card=json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8")),
+        behaviours=shown,
         examples=telling_examples(texts, labels, scores, names, settings.examples),
         frontier=out / "frontier.png",
         confusion=out / "confusion.png",

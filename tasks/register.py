@@ -1,11 +1,13 @@
 """Stage ``register``: the compressed student becomes a registered version, and champion if it passes the gate."""
 
+import json
+
 from stillhouse.chain import OUTPUTS
 from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.latency import latency_ms
-from stillhouse.evaluation.results import read_gaps, read_qualities
+from stillhouse.evaluation.results import METRICS, read_gaps, read_qualities
 from stillhouse.provenance import folder_md5
 from stillhouse.tracking.registry import PIPELINE
 from stillhouse.tracking.runs import find_run
@@ -35,6 +37,7 @@ def register(context: Context) -> Metrics:
         models["teacher"],
         {name: gaps[f"compressed student - {name}"] for name in FREE},
         latency,
+        json.loads((place / METRICS).read_text(encoding="utf-8"))["cases"]["kept"],
         texts,
         labels_of(test),
         label_names(test),

@@ -26,6 +26,7 @@ def judge(
     free: dict[str, Gap],
     champion: Gap | None,
     section: str = "register",
+    kept_cases: float = 1.0,
 ) -> Verdict:
     """Hold the compressed student against the gate in ``params.yaml``, what is free, and the present champion.
 
@@ -37,6 +38,7 @@ def judge(
         free: for each model that costs no distillation the student's accuracy minus its own.
         champion: the same for the present champion, on the same test texts; None where there is none.
         section: where in ``params.yaml`` the gate's keys stand.
+        kept_cases: share of the behaviours that it shows, of those that it was asked for.
     """
     retention = student.accuracy / max(teacher.accuracy, 1e-9)
     checks = [
@@ -53,6 +55,9 @@ def judge(
             f"answers one text in {latency_ms:.1f} ms ({section}.max_latency_ms: {settings.max_latency_ms:g})",
         ),
     ]
+    if settings.min_cases is not None:
+        limit = f"{section}.min_cases: {settings.min_cases:.0%}"
+        checks.append((kept_cases >= settings.min_cases, f"keeps {kept_cases:.0%} of evaluate.cases ({limit})"))
     for name, gap in free.items():
         advice = "" if not gap.is_loss else f". Use {name}, or give the student more: {ADVICE}"
         checks.append((not gap.is_loss, f"is not shown to be below {name}: {_told(gap)}{advice}"))

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stillhouse.classifier import cores
+from stillhouse.evaluation.cases import Behaviour
 from stillhouse.evaluation.results import Model
 from stillhouse.evaluation.significance import Gap
 from stillhouse.evaluation.steps import Row
@@ -23,6 +24,7 @@ def write_report(
     source: str,
     steps: list[Row],
     card: dict[str, Any],
+    behaviours: list[Behaviour],
     examples: list[dict[str, Any]],
     frontier: Path,
     confusion: Path,
@@ -44,6 +46,7 @@ def write_report(
         source=source,
         steps=steps,
         card=card,
+        behaviours=behaviours,
         examples=examples,
         teacher=teacher,
         student=student,

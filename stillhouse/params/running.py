@@ -59,6 +59,7 @@ class Evaluate(Section):
     batch_size: Count
     bootstrap: Annotated[int, Field(ge=100)]
     examples: Annotated[int, Field(ge=0)]
+    cases: Annotated[Name, Field(description="a CSV file of behaviours: text, and label or same_as")]
 
 
 class Register(Section):
@@ -69,6 +70,7 @@ class Register(Section):
     margin: Annotated[Ratio, Field(description="accuracy that a new champion may lack of the old one's")] = 0.005
     max_size_mb: Positive
     max_latency_ms: Positive
+    min_cases: Ratio | None = Field(None, description="share of the behaviours in evaluate.cases; null: not asked for")
 
 
 class Tracking(Section):

@@ -38,6 +38,7 @@ class Case:
     teacher: Quality
     free: dict[str, Gap]
     latency_ms: float
+    kept_cases: float
     texts: list[str]
     labels: np.ndarray
     names: list[str]
@@ -56,7 +57,9 @@ def register_and_judge(context: Context, case: Case) -> tuple[registry.Version, 
     reigns = champion is not None and champion.number == version.number
     rival = None if reigns else champion
     gap = _against(rival, case) if rival else None
-    verdict = judge(case.gate, case.student, case.teacher, case.latency_ms, case.free, gap, case.section)
+    verdict = judge(
+        case.gate, case.student, case.teacher, case.latency_ms, case.free, gap, case.section, case.kept_cases
+    )
     if verdict.passed and not reigns:
         registry.promote(version, case.aliases)
     elif reigns and not verdict.passed:
