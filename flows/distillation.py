@@ -26,6 +26,7 @@ from flows.shared.summary import Summary
 from stillhouse.chain import CHAIN, OUTPUTS
 from stillhouse.data.layout import split_files
 from stillhouse.errors import StillhouseError
+from stillhouse.evaluation.cases import read_cases
 from stillhouse.evaluation.results import Model, read_models
 from stillhouse.params import Params, load_params
 from stillhouse.tracking.registry import get_version, is_lost
@@ -68,9 +69,9 @@ def distillation(changes: Changes = NO_CHANGES, refresh: bool = False) -> Summar
 
 
 def _run_chain(params: Params, refresh: bool) -> Summary:
-
     if params.data.source == "files":  # DVC would refuse a missing one in words of its own
         split_files(Path(params.data.path), params.data.unlabelled)
+    read_cases(Path(params.evaluate.cases))
     # Opening the parent run also finds out now, not after the training, that tracking does not answer.
     with flow_run(params.tracking.experiment, runtime.name or "distillation", runtime.id or "") as parent:
         parent.params(params.model_dump(by_alias=True, exclude={"flow", "schedule"}))

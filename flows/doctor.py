@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from stillhouse.data.layout import split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
 from stillhouse.errors import StillhouseError
+from stillhouse.evaluation.cases import read_cases
 from stillhouse.models.device import choose_device
 from stillhouse.params import Params, load_params
 from stillhouse.tracking.runs import tracking_uri
@@ -32,7 +33,7 @@ def findings() -> Iterator[Finding]:
         yield "fail", str(error)
         return
     yield "ok", "params.yaml is valid"
-    for look in (_data, _teacher, _device):
+    for look in (_data, _teacher, _cases, _device):
         yield _tried(look, params)
     yield from _folder()
     yield _server("MLflow", tracking_uri(), "/health")
@@ -78,6 +79,10 @@ def _teacher(params: Params) -> str:
     if Path(name).is_dir():
         return f"teacher: the folder {name}"
     return f"teacher: {name}, fetched from the hub when a run needs it"
+
+
+def _cases(params: Params) -> str:
+    return f"behaviours: {len(read_cases(Path(params.evaluate.cases)))} in {params.evaluate.cases}"
 
 
 def _device(params: Params) -> str:

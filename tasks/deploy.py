@@ -3,6 +3,7 @@
 import csv
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 

@@ -192,6 +192,9 @@ def new_project(folder: Path) -> Project:
     project = Project(folder)
     write_csv(folder / "data" / "reviews.csv", texts_and_labels(360))
     tiny_teacher(folder / "data" / "teacher")
+    (folder / "cases.csv").write_text(
+        "text,label,same_as\nthe team and the coach win a cup,sport,\nTHE TEAM WIN THE CUP,,the team win the cup\n"
+    )
     project.set(
         data__source="files",
         data__path="data/reviews.csv",

@@ -43,10 +43,11 @@ def test_the_flow_ends_with_what_a_user_wants_to_know(finished):
     assert "topics version 1 (@champion)" in log
     assert f"sqlite:///{finished.folder}/mlflow.db" in log
     report = Path(re.search(r"^Report +(.+)$", log, re.MULTILINE)[1])
-    assert "compressed student" in report.read_text()
+    assert "compressed student" in report.read_text() and "THE TEAM WIN THE CUP" in report.read_text()
     metrics = json.loads((finished.folder / "outputs/evaluate/metrics.json").read_text())
     assert metrics["models"]["teacher"]["accuracy"] > 0.8
     assert metrics["models"]["compressed student"]["accuracy"] > 0.8
+    assert metrics["cases"] == {"asked": 2, "kept": 1.0}
 
 
 def test_the_runs_are_tracked_with_their_lineage(finished):

@@ -102,6 +102,14 @@ def test_the_gate_says_which_condition_is_broken(student, latency, free, champio
     assert ("Use TF-IDF + SVM, or" in "".join(failed)) == (broken == "below TF-IDF + SVM")
 
 
+@pytest.mark.parametrize(("asked", "kept", "passed"), [(None, 0.0, True), (0.9, 0.5, False), (0.9, 0.95, True)])
+def test_the_gate_may_ask_for_behaviours(asked, kept, passed):
+    settings = GATE.model_copy(update={"min_cases": asked})
+    verdict = judge(settings, STUDENT, TEACHER, 2.0, {}, None, kept_cases=kept)
+    assert verdict.passed == passed
+    assert any("register.min_cases: 90%" in reason for reason in verdict.reasons) == (asked is not None)
+
+
 def test_the_control_goes_on_only_where_it_is_shown_to_be_better():
     labels = np.arange(400) % 2
     right, half = np.eye(2)[labels], np.eye(2)[np.where(np.arange(400) < 40, 1 - labels, labels)]

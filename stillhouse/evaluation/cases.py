@@ -43,10 +43,11 @@ class Behaviour:
         return self.answer == self.expected
 
 
-def read_cases(file: Path, names: Sequence[str]) -> list[Case]:
+def read_cases(file: Path, names: Sequence[str] | None = None) -> list[Case]:
     """The cases of a CSV file with the columns ``text``, ``label``, ``same_as``.
 
-    A case for a label that is not among ``names`` is left out, and said so: the file may be older than the data.
+    Where ``names`` of labels are given, a case for another label is left out, and said so: the file may be older than
+    the data.
 
     Raises:
         BadInput: no such file or column, or a row that has not exactly one of ``label`` and ``same_as``.
@@ -66,7 +67,7 @@ def read_cases(file: Path, names: Sequence[str]) -> list[Case]:
     for case in cases:
         if not case.text or bool(case.label) == bool(case.same_as):
             raise BadInput(f"{file} line {case.line}: a case is a text, and either a label or a text in same_as.")
-    known = [case for case in cases if not case.label or case.label in names]
+    known = [case for case in cases if names is None or not case.label or case.label in names]
     if len(known) < len(cases):
         logger.warning(
             "%d cases of %s name a label that the data lacks; they are not asked", len(cases) - len(known), file
