@@ -4,7 +4,8 @@
 # make bench  install, measure the default parameters on four corpora (hours), write benchmarks/RESULTS.md
 # make speed  install, measure speed, memory and cold start of what `make run` made, write benchmarks/SPEED.md
 VENV   ?= .venv
-PYTHON ?= python3.11
+# The oldest that is tried and that is here.
+PYTHON ?= $(firstword $(foreach v,3.11 3.12 3.13,$(shell command -v python$(v))) python3)
 BIN    := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
