@@ -1,5 +1,6 @@
 """Shared: a project of a user's own, with a tiny teacher and a few hundred rows, that really runs."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -263,7 +264,8 @@ def pytest_sessionfinish(session):
     if "PYTEST_XDIST_WORKER" not in os.environ and factory:
         pid = factory.getbasetemp() / "server.pid"
         if pid.exists():
-            os.killpg(int(pid.read_text()), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it never came up
+                os.killpg(int(pid.read_text()), signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")
