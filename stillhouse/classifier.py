@@ -5,17 +5,21 @@ Needs NumPy, tokenizers and onnxruntime alone. The registered model carries a co
 
 import json
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-BATCH = 32  # texts that a thread gives the network at once
-CHUNK = 4096  # texts that are tokenized and sorted by length together
-CHARACTERS = 6  # of a word piece, rather too many: so much of a long text is tokenized at first
+from stillhouse.chunks import ID, Chunks
+
+PIECES = 8192  # word pieces, padding included, that a thread gives the network at once
+BATCH = 256  # and texts at most
+BLOCK = 512  # texts that are tokenized and sorted by length together, while others are in the network
+AHEAD = 16  # blocks that may wait for the network
 
 
 class Classifier:
@@ -28,18 +32,16 @@ class Classifier:
         classes: list[str],
         max_length: int,
         threads: int,
+        common: Mapping[str, Sequence[int]],
     ) -> None:
         self.session = session
         self._threads = ThreadPoolExecutor(threads)
-        self.tokenizer = tokenizer
-        self.tokenizer.no_padding()
-        self.tokenizer.enable_truncation(max_length)
-        self.max_length = max_length
+        self._chunks = Chunks(tokenizer, max_length, common)
         self.classes_ = np.array(classes, dtype=object)
 
     @classmethod
     def load(cls, folder: str | Path, threads: int | None = None) -> "Classifier":
-        """Load ``model.onnx``, ``tokenizer.json`` and ``config.json`` from ``folder``.
+        """Load ``model.onnx``, ``tokenizer.json``, ``chunks.json`` and ``config.json`` from ``folder``.
 
         Args:
             folder: what the compress stage wrote, or a registered version such as ``models:/name@champion``,
@@ -50,13 +52,13 @@ class Classifier:
             FileNotFoundError: the folder, or one of the files, does not exist.
         """
         folder = _fetched(str(folder)) if str(folder).startswith("models:/") else Path(folder)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config, common = (json.loads((folder / name).read_text("utf-8")) for name in ("config.json", "chunks.json"))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1  # the network is small: a batch a thread is faster than threads that share one
         session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        return cls(session, tokenizer, config["labels"], config["max_length"], threads or cores())
+        return cls(session, tokenizer, config["labels"], config["max_length"], threads or cores(), common)
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Probabilities, float32 of shape ``(len(texts), classes)``; columns in the order of ``classes_``.
@@ -68,9 +70,24 @@ class Classifier:
         """
         if isinstance(texts, str):
             raise TypeError("texts must be a list of strings, not one string")
+        texts = texts if isinstance(texts, list) else list(texts)
+        for position, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"text {position} is {type(text).__name__}, not a string")
         result = np.empty((len(texts), len(self.classes_)), dtype=np.float32)
-        for start in range(0, len(texts), CHUNK):
-            self._predict_chunk(list(texts[start : start + CHUNK]), start, result)
+        if len(texts) == 1:  # a thread of its own would only be waited for
+            self._answer(self._chunks.ids(texts), np.zeros(1, np.int64), result)
+            return result
+        waiting: deque[list[Future[None]]] = deque()
+        for start in range(0, len(texts), BLOCK):
+            ids = self._chunks.ids(texts[start : start + BLOCK])
+            batches = _batches(np.array([len(row) // ID.itemsize for row in ids]))
+            here = result[start : start + BLOCK]
+            waiting.append([self._threads.submit(self._answer, ids, rows, here) for rows in batches])
+            if len(waiting) > AHEAD:
+                _finish(waiting.popleft())
+        for block in waiting:
+            _finish(block)
         return result
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
@@ -78,47 +95,30 @@ class Classifier:
         labels: np.ndarray = self.classes_[self.predict_proba(texts).argmax(1)]
         return labels
 
-    def _predict_chunk(self, texts: list[str], offset: int, result: np.ndarray) -> None:
-        for position, text in enumerate(texts, start=offset):
-            if not isinstance(text, str):
-                raise TypeError(f"text {position} is {type(text).__name__}, not a string")
-        try:
-            ids = self._encode(texts)
-        except TypeError:  # half of a surrogate pair, as JSON may hold: UTF-8 has no bytes for it
-            ids = self._encode([text.encode("utf-8", "replace").decode("utf-8") for text in texts])
-        order = np.argsort([-len(row) for row in ids], kind="stable")
-
-        def answer(rows: np.ndarray) -> None:
-            batch = np.zeros((len(rows), max(len(ids[rows[0]]), 1)), dtype=np.int64)
-            for position, row in enumerate(rows):
-                batch[position, : len(ids[row])] = ids[row]
-            logits = self.session.run(None, {"ids": batch})[0]
-            exponents = np.exp(logits - logits.max(1, keepdims=True))
-            result[rows + offset] = exponents / exponents.sum(1, keepdims=True)
-
-        batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-        spread = self._threads.map if len(batches) > 1 else map
-        list(spread(answer, batches))
-
-    def _encode(self, texts: list[str]) -> list[list[int]]:
-        """Word pieces of each text, as if it had been tokenized whole: what lies behind the last is not looked at."""
-        heads = [_head(text, self.max_length * CHARACTERS) for text in texts]
-        ids = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(heads, add_special_tokens=False)]
-        missing = [
-            row for row, pieces in enumerate(ids) if len(pieces) < self.max_length and len(heads[row]) < len(texts[row])
-        ]
-        whole = self.tokenizer.encode_batch_fast([texts[row] for row in missing], add_special_tokens=False)
-        for row, encoding in zip(missing, whole, strict=True):
-            ids[row] = encoding.ids
-        return ids
+    def _answer(self, ids: list[bytes], rows: np.ndarray, result: np.ndarray) -> None:
+        """Put the probabilities of ``rows`` of a block, the longest first, into their rows of ``result``."""
+        chosen = [ids[row] for row in rows]
+        lengths = np.array([len(row) // ID.itemsize for row in chosen])
+        batch = np.zeros((len(rows), max(lengths[0], 1)), dtype=np.int64)
+        batch[np.arange(batch.shape[1]) < lengths[:, None]] = np.frombuffer(b"".join(chosen), ID)
+        logits = self.session.run(None, {"ids": batch})[0]
+        exponents = np.exp(logits - logits.max(1, keepdims=True))
+        result[rows] = exponents / exponents.sum(1, keepdims=True)
 
 
-def _head(text: str, length: int) -> str:
-    """The text up to the last space within ``length`` characters; no word piece spans a space."""
-    if len(text) <= length:
-        return text
-    end = text.rfind(" ", 0, length)
-    return text[:end] if end > 0 else text
+def _batches(lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows in batches of similar length, the longest first; ``lengths`` (texts,) are in word pieces."""
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = min(max(PIECES // max(int(lengths[order[start]]), 1), 1), BATCH)
+        yield order[start : start + size]
+        start += size
+
+
+def _finish(block: list[Future[None]]) -> None:
+    for batch in block:
+        batch.result()
 
 
 def cores() -> int:

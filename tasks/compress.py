@@ -2,9 +2,11 @@
 
 import logging
 import tempfile
+from itertools import islice
 from pathlib import Path
 
 from stillhouse.chain import OUTPUTS
+from stillhouse.chunks import commonest
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.steps import compress_student
 from stillhouse.data.splits import read_split
@@ -16,6 +18,9 @@ from tasks.shared.files import write_json
 from tasks.shared.stage import Context, Metrics, command
 
 logger = logging.getLogger(__name__)
+
+COMMON = 8_000  # stretches of text whose word pieces are shipped: about 0.1 MB
+LOOKED_AT = 20_000  # texts that they are counted in
 
 
 def compress(context: Context) -> Metrics:
@@ -31,22 +36,25 @@ def compress(context: Context) -> Metrics:
 
 
 def squeeze(context: Context, student: Student, settings: Compress, reference: Reference | None = None) -> Metrics:
-    """Write ``model/`` (``model.onnx``, ``tokenizer.json`` and ``config.json``, all that serving needs).
+    """Write ``model/`` (``model.onnx``, ``tokenizer.json``, ``chunks.json``, ``config.json``: all that serving needs).
 
     ``speed.json`` says how fast each step's result is on this machine; DVC does not keep it. ``reference`` are the
     student's answers, where they are known.
     """
-    out, train = context.out, read_split(OUTPUTS / "prepare" / "train.arrow")
+    out = context.out
+    train, unlabelled = (read_split(OUTPUTS / "prepare" / f"{name}.arrow") for name in ("train", "unlabelled"))
+    texts = (text for split in (train, unlabelled) for batch in split.iter(1000) for text in batch["text"])
+    known = commonest(islice(texts, LOOKED_AT), COMMON)
     with tempfile.TemporaryDirectory() as scratch:
         made = out / "model"
-        ladder = compress_student(student, settings, train, reference or _reference(student), Path(scratch), made)
+        told = reference or _reference(student)
+        ladder = compress_student(student, settings, train, known, told, Path(scratch), made)
     # Names what was timed: DVC may bring back another model beside it.
     write_json(out / "speed.json", {"model_md5": folder_md5(out / "model"), "docs_per_s": ladder.docs_per_s})
     return {"kept": ladder.last, "steps": ladder.numbers}
 
 
 def _reference(student: Student) -> Reference:
-
     validation, unlabelled = (
         read_split(OUTPUTS / "prepare" / f"{name}.arrow") for name in ("validation", "unlabelled")
     )

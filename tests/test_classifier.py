@@ -37,8 +37,8 @@ def test_of_a_long_text_only_the_beginning_is_tokenized_and_the_answer_is_that_o
         "wind" + " " * 9000 + "snow",
         "é" * 50 + " sun" * 400,
     ]
-    whole = [encoding.ids for encoding in classifier.tokenizer.encode_batch(texts, add_special_tokens=False)]
-    assert classifier._encode(texts) == whole
+    whole = [" ".join(text[:20_000].split()) for text in texts]
+    np.testing.assert_array_equal(classifier.predict_proba(texts), classifier.predict_proba(whole))
     assert classifier.predict_proba(["rain " * 200_000, "\x00\x07 \ud83d", "x" * 1_000_000]).shape == (3, 3)
 
 

@@ -34,7 +34,9 @@ def compress(finished, tmp_path):
         scratch = tmp_path / f"scratch-{len(list(tmp_path.iterdir()))}"
         scratch.mkdir()
         chosen = DEFAULT.model_copy(update=settings)
-        ladder = compress_student(student, chosen, train, Reference.of(student, validation), scratch, scratch / "model")
+        ladder = compress_student(
+            student, chosen, train, ["goal"], Reference.of(student, validation), scratch, scratch / "model"
+        )
         return ladder, scratch / "model"
 
     return run

@@ -10,6 +10,7 @@ import numpy as np
 from datasets import Dataset
 from tokenizers import Tokenizer
 
+from stillhouse.chunks import ID, Chunks
 from stillhouse.compression.export import export_onnx
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.quantise import KINDS
@@ -50,9 +51,15 @@ class Ladder:
 
 
 def compress_student(
-    student: Student, settings: Compress, train: Dataset, reference: Reference, scratch: Path, out: Path
+    student: Student,
+    settings: Compress,
+    train: Dataset,
+    common: list[str],
+    reference: Reference,
+    scratch: Path,
+    out: Path,
 ) -> Ladder:
-    """Write ``model.onnx``, ``tokenizer.json`` and ``config.json`` into ``out``.
+    """Write ``model.onnx``, ``tokenizer.json``, ``chunks.json`` and ``config.json`` into ``out``.
 
     A step after which the accuracy on the reference's labelled texts is more than ``settings.tolerance`` below that
     of the trained student is refused: its numbers are kept, and the next step works on what there was before it.
@@ -61,6 +68,7 @@ def compress_student(
         student: the trained student.
         settings: which steps, and what they may cost.
         train: texts to calibrate on.
+        common: what :func:`~stillhouse.chunks.commonest` gives: stretches of text whose ids are kept beside the model.
         reference: the trained student's answers to texts to compare on.
         scratch: an empty folder for what lies between the steps.
         out: the folder to make.
@@ -75,7 +83,10 @@ def compress_student(
         made = scratch / name
         made.mkdir()
         tokenizer.no_truncation()
-        tokenizer.save(str(made / "tokenizer.json"))
+        tokenizer.save(str(made / "tokenizer.json"), pretty=False)
+        ids = zip(common, Chunks(tokenizer, length).ids(common), strict=True)
+        known = json.dumps({chunk: np.frombuffer(row, ID).tolist() for chunk, row in ids}, separators=(",", ":"))
+        (made / "chunks.json").write_text(known, encoding="utf-8")
         (made / "config.json").write_text(config, encoding="utf-8")
         return made
 

@@ -14,6 +14,7 @@ from mlflow.tracking import MlflowClient
 from stillhouse.tracking.runs import Run
 
 MODEL_TAG = "stillhouse.model_md5"
+SERVED = ["classifier.py", "chunks.py"]
 REQUIREMENTS = ["mlflow", "onnxruntime", "tokenizers", "numpy", "pandas"]
 
 
@@ -101,11 +102,12 @@ def register_model(
     here = Path(__file__).parent
     length = json.loads((model / "config.json").read_text(encoding="utf-8"))["max_length"]
     with tempfile.TemporaryDirectory() as scratch:
-        # A package of one module, so that the served file imports it by the same name as it does here.
+        # A package of these alone, so that the served file imports them by the same names as it does here.
         package = Path(scratch) / "stillhouse"
         package.mkdir()
         (package / "__init__.py").touch()
-        shutil.copy(here.parent / "classifier.py", package)
+        for module in SERVED:
+            shutil.copy(here.parent / module, package)
         logged = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(here / "served.py"),

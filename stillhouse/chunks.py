@@ -1,0 +1,108 @@
+"""Word pieces by look-up: each stretch of text between spaces is tokenized once and remembered.
+
+Needs tokenizers alone. The registered model carries a copy of this file.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+from tokenizers import Tokenizer
+from tokenizers.pre_tokenizers import Whitespace
+
+LIMIT = 200_000  # chunks that are remembered: with LONGEST at most about 60 MB, in practice 25
+LONGEST = 40  # characters of a chunk that is remembered
+CHARACTERS = 6  # of a word piece, rather too many: so much of a long text is looked at first
+# str.split() splits at these, too; in Unicode (and so in tokenizers) they are no spaces.
+SEPARATORS = "\x1c\x1d\x1e\x1f"
+ID = np.dtype(np.int32)
+
+
+class Chunks:
+    """The ids that ``tokenizer`` gives, for texts whose chunks are known without asking it.
+
+    No word piece spans a space, so a text's ids are those of its chunks one after the other. Safe to use from several
+    threads: what is remembered is only added to, or replaced as a whole.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, max_length: int, common: Mapping[str, Sequence[int]] = MappingProxyType({})
+    ) -> None:
+        """``common`` chunks are known from the start with their ids, and never forgotten."""
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_length)
+        self._tokenizer, self._max_length, self._bytes = tokenizer, max_length, max_length * ID.itemsize
+        self._splits = isinstance(tokenizer.pre_tokenizer, Whitespace)
+        self._common = {chunk: np.array(ids, ID).tobytes() for chunk, ids in common.items()}
+        self._known = dict(self._common)
+        self._lock = threading.Lock()
+
+    def ids(self, texts: Sequence[str]) -> list[bytes]:
+        """Of each text its first ``max_length`` ids as int32 (``ID``), as if the tokenizer had seen it whole.
+
+        Half of a surrogate pair, as JSON may hold it, is read as a question mark: UTF-8 has no bytes for it.
+        """
+        length = self._max_length * CHARACTERS
+        rows = self._rows([_head(text, length) for text in texts])
+        cut = [n for n, row in enumerate(rows) if len(row) < self._bytes and len(texts[n]) > length]
+        if cut:
+            for n, row in zip(cut, self._rows([texts[n] for n in cut]), strict=True):
+                rows[n] = row
+        return rows
+
+    def _rows(self, texts: Sequence[str]) -> list[bytes]:
+        known = self._known
+        rows: list[bytes] = []
+        later: list[tuple[int, list[str]]] = []
+        for text in texts:
+            chunks = self._chunks(text)
+            try:
+                rows.append(b"".join(map(known.__getitem__, chunks))[: self._bytes])
+            except KeyError:
+                later.append((len(rows), chunks))
+                rows.append(b"")
+        if later:
+            new = self._encoded([one for one in {one for _, chunks in later for one in chunks} if one not in known])
+            self._remember(new)
+            for n, chunks in later:  # some of the new ones were not remembered
+                rows[n] = b"".join(new[one] if one in new else known[one] for one in chunks)[: self._bytes]
+        return rows
+
+    def _chunks(self, text: str) -> list[str]:
+        if not self._splits or any(one in text for one in SEPARATORS):
+            return [text]
+        return text.split()
+
+    def _encoded(self, chunks: list[str]) -> dict[str, bytes]:
+        try:
+            encodings = self._tokenizer.encode_batch_fast(chunks, add_special_tokens=False)
+        except TypeError:
+            readable = [chunk.encode("utf-8", "replace").decode("utf-8") for chunk in chunks]
+            encodings = self._tokenizer.encode_batch_fast(readable, add_special_tokens=False)
+        return {chunk: np.array(one.ids, ID).tobytes() for chunk, one in zip(chunks, encodings, strict=True)}
+
+    def _remember(self, new: dict[str, bytes]) -> None:
+        short = [(chunk, ids) for chunk, ids in new.items() if len(chunk) <= LONGEST]
+        with self._lock:
+            if len(self._known) + len(short) > LIMIT:
+                self._known = dict(self._common)  # another thread may still read the one before
+                short = short[: LIMIT - len(self._known)]
+            self._known.update(short)
+
+
+def commonest(texts: Iterable[str], count: int) -> list[str]:
+    """The ``count`` most frequent chunks of ``texts``, the most frequent first."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(text.split())
+    return [chunk for chunk, _ in counts.most_common(count) if len(chunk) <= LONGEST]
+
+
+def _head(text: str, length: int) -> str:
+    """The text up to the last space within ``length`` characters; no word piece spans a space."""
+    if len(text) <= length:
+        return text
+    end = text.rfind(" ", 0, length)
+    return text[:end] if end > 0 else text
