@@ -70,7 +70,7 @@ class TextNetwork(nn.Module):
         """
         parts = [self.pool(states, states_mask)]
         if self.bag is not None:
-            parts.append(self.bag(x * mask.unsqueeze(2), mask))
+            parts.append(self.bag(x, mask))
         if self.wide is not None:
             parts.append(self.wide(ids))
         return torch.cat(parts, 1)
