@@ -65,8 +65,11 @@ def model2vec(outputs: Path, seed: int) -> tuple[Predict, int]:
     return pipeline.predict, size
 
 
-def fasttext(outputs: Path, seed: int) -> tuple[Predict, int]:
-    """fastText (Joulin et al. 2017) as its tutorial ends: 25 epochs, rate 1.0, word pairs, lower case."""
+def fasttext(outputs: Path, seed: int, quantised: bool = False) -> tuple[Predict, int]:
+    """fastText (Joulin et al. 2017) as its tutorial ends: 25 epochs, rate 1.0, word pairs, lower case.
+
+    ``quantised``: made small afterwards (its ``.ftz``), retrained as its documentation advises.
+    """
     import fasttext as library
 
     def plain(text: str) -> str:
@@ -82,6 +85,8 @@ def fasttext(outputs: Path, seed: int) -> tuple[Predict, int]:
         random.Random(seed).shuffle(rows)  # it reads them in order, in every epoch
         file.write_text("".join(rows), encoding="utf-8")
         model = library.train_supervised(str(file), lr=1.0, epoch=25, wordNgrams=2, seed=seed, thread=1, verbose=0)
+        if quantised:
+            model.quantize(str(file), retrain=True, thread=1)
         model.save_model(str(file.with_suffix(".bin")))
         size = file.with_suffix(".bin").stat().st_size
 
