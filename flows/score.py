@@ -59,7 +59,6 @@ def score(
 
 
 def _score(source: Path, target: Path, column: str, name: str, alias: str, chunk: int) -> dict[str, Any]:
-
     check(source, target, column, chunk)
     params = load_params()
     name = name or params.register_.name
@@ -75,7 +74,8 @@ def _score(source: Path, target: Path, column: str, name: str, alias: str, chunk
     work = {"source_md5": file_md5(source), "model": name, "version": version.number, "column": column, "chunk": chunk}
     _open_parts(parts, work)
     classifier = Classifier.load(fetch_model(version, parts / "model"))
-    rows = resumed = 0
+    rows = resumed = labelled = 0
+    asked = time.perf_counter()
     for index, table in enumerate(_chunks(source, chunk)):
         part = parts / f"{index:06d}.parquet"
         if part.exists():
@@ -84,10 +84,13 @@ def _score(source: Path, target: Path, column: str, name: str, alias: str, chunk
             label_chunk.with_options(task_run_name=f"rows {rows + 1} to {rows + len(table)}")(
                 table, column, classifier, part
             )
+            labelled += len(table)
         rows += len(table)
+    speed = round(labelled / (time.perf_counter() - asked), 1)
     _join(parts, target)
     shutil.rmtree(parts)
-    receipt = work | {"rows": rows, "chunks_resumed": resumed, "seconds": round(time.perf_counter() - start, 2)}
+    seconds = round(time.perf_counter() - start, 2)
+    receipt = work | {"rows": rows, "chunks_resumed": resumed, "seconds": seconds, "texts_per_s": speed}
     target.with_name(f"{target.name}.json").write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
     get_run_logger().info("%d rows labelled by %s version %d: %s", rows, name, version.number, target)
     return receipt
@@ -190,7 +193,10 @@ def main() -> None:
     parser.add_argument("--alias", default="champion")
     parser.add_argument("--chunk", type=int, default=50_000, help="rows held in memory")
     receipt = run_flow(score, alone=False, **vars(parser.parse_args()))
-    print(f"{receipt['rows']} rows labelled by {receipt['model']} version {receipt['version']}")
+    print(
+        f"{receipt['rows']} rows labelled by {receipt['model']} version {receipt['version']}, "
+        f"{receipt['texts_per_s']:,.0f} texts/s"
+    )
 
 
 if __name__ == "__main__":

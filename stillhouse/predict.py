@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from stillhouse.classifier import Classifier
 
-LINES = 1024  # answered at once
+LINES = 4096  # answered at once
 
 
 def answers(classifier: Classifier, lines: Iterable[str]) -> Iterator[tuple[str, float]]:
