@@ -12,7 +12,7 @@ import numpy as np
 from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import Whitespace
 
-LIMIT = 200_000  # chunks that are remembered: with LONGEST at most about 60 MB, in practice 25
+LIMIT = 100_000  # chunks that are remembered: 25 MB of usual words, 40 MB at most
 LONGEST = 40  # characters of a chunk that is remembered
 CHARACTERS = 6  # of a word piece, rather too many: so much of a long text is looked at first
 # str.split() splits at these, too; in Unicode (and so in tokenizers) they are no spaces.
