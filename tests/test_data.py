@@ -99,7 +99,9 @@ def test_an_unreachable_hub_says_what_works_offline(tmp_path, monkeypatch):
         (b"review,topic\ngood,a\nbad \xe9,b\n", "texts.csv line 3: byte 0xe9 is not utf-8"),
         (b"review,topic\none,a\ntwo,a\nthree,a\nfour,a\n", "has only one class, 'a'"),
         (b"review,topic\none,a\n,a\n  ,b\nfour,b\nfive,\n", "3 of 5 rows have no text or no label (rows 3, 4, 6)"),
-        (b'review,topic\n"one,a\n', "cannot be read as CSV"),
+        (b'review,topic\n"one,a\n', "cannot be read as CSV after row"),
+        (b"review,topic\none,a\nto be, or not,b\n", "row 3 has 3 fields, the header 2: 'to be, or not,b'"),
+        (b"review,topic,topic\none,a,b\n", "more than one column 'topic'"),
     ],
 )
 def test_a_bad_csv_is_refused_with_file_and_row(tmp_path, content, told):
@@ -125,6 +127,60 @@ def test_a_line_that_is_not_json_is_named(tmp_path):
     (tmp_path / "texts.jsonl").write_text("review,topic\n")
     with pytest.raises(BadInput, match="line 1 is not JSON"):
         cleaned(tmp_path / "texts.jsonl", tmp_path)
+
+
+def test_any_name_of_a_file_is_that_file_alone(tmp_path):
+    for name in ("a[1]?*.csv", "b::c.csv", "ab.csv"):
+        rows = [(f"{text} {name}", label) for text, label in texts_and_labels(12)]
+        assert len(cleaned(write_csv(tmp_path / name, rows), tmp_path).splits["train"].rows) == 12, name
+    assert len(cleaned(tmp_path / "a[1]?*.csv", tmp_path).splits["train"].rows) == 12
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_the_mark_before_excels_utf_8_is_no_part_of_the_first_column(tmp_path, kind):
+    rows = [{"review": f"text {i}", "topic": "ab"[i % 2]} for i in range(9)]
+    text = "review,topic\n" + "".join(f"{row['review']},{row['topic']}\n" for row in rows)
+    if kind == "jsonl":
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / f"texts.{kind}").write_text(text, encoding="utf-8-sig")
+    assert cleaned(tmp_path / f"texts.{kind}", tmp_path).splits["train"].dataset[0]["text"] == "text 0"
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "told"),
+    [
+        ("review", [b"one", b"two"], "column 'review' (data.text_column) holds binary, not text"),
+        ("review", [["one"], ["two"]], "column 'review' (data.text_column) holds"),
+        ("topic", [{"x": "a"}, {"x": "b"}], "column 'topic' (data.label_column) holds"),
+    ],
+)
+def test_columns_that_hold_no_text_are_refused(tmp_path, column, values, told):
+    rows = {"review": ["one", "two"], "topic": ["a", "b"]} | {column: values}
+    Dataset.from_dict(rows).to_parquet(tmp_path / "texts.parquet")
+    with pytest.raises(BadInput) as raised:
+        cleaned(tmp_path / "texts.parquet", tmp_path)
+    assert told in str(raised.value)
+
+
+@pytest.mark.parametrize("encoding", ["rot13", "base64", "undefined", "no-such", "nul\0"])
+def test_what_is_no_encoding_of_text_is_named(tmp_path, encoding):
+    with pytest.raises(BadInput, match="data.encoding: "):
+        cleaned(write_csv(tmp_path / "texts.csv", texts_and_labels(12)), tmp_path, encoding=encoding)
+
+
+def test_a_folder_or_a_dangling_link_in_the_place_of_a_split_is_named(tmp_path):
+    (tmp_path / "train.csv").mkdir()
+    with pytest.raises(BadInput, match=r"train.csv is not a file"):
+        cleaned(tmp_path, tmp_path)
+    (tmp_path / "train.csv").rmdir()
+    (tmp_path / "train.csv").symlink_to(tmp_path / "gone.csv")
+    with pytest.raises(BadInput, match=r"train.csv is not a file"):
+        cleaned(tmp_path, tmp_path)
+
+
+def test_labels_that_only_look_like_numbers_are_names(tmp_path):
+    rows = [(f"text {i}", ["²", "1", "--1", "9" * 5000][i % 4]) for i in range(12)]
+    assert cleaned(write_csv(tmp_path / "texts.csv", rows), tmp_path).label_names == ["--1", "1", "9" * 5000, "²"]
 
 
 def test_other_encodings_are_read_when_named(tmp_path):

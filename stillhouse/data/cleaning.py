@@ -1,5 +1,6 @@
 """From a source's raw rows to the rows that are kept, each with a class number."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -144,6 +145,6 @@ def _check_classes(source: Source, names: list[str]) -> None:
 
 def _ordered(labels: set[str]) -> list[str]:
     """Numbers by value, everything else by name."""
-    if all(label.lstrip("-").isdigit() for label in labels):
+    if all(re.fullmatch("-?[0-9]{1,18}", label) for label in labels):
         return sorted(labels, key=int)
     return sorted(labels)

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from stillhouse.params import Data
 
 BOTH = {"text_column": "text", "label_column": "label"}
 TEXT = {"text_column": "text"}
+SINGLE = ("string", "large_string", "null", "int", "uint", "bool", "float")
+LONGEST_FIELD = 100_000_000  # characters; more is an unclosed quote
 
 
 def read_table(file: Path, data: Data, cache: Path, columns: dict[str, str] = BOTH) -> Dataset:
@@ -25,40 +28,54 @@ def read_table(file: Path, data: Data, cache: Path, columns: dict[str, str] = BO
     if file.stat().st_size == 0:
         raise BadInput(f"{file} is empty.")
     kind = READERS[file.suffix.lower()]
-    if kind != "parquet":
-        _check_encoding(file, data.encoding)
-    check_columns(file, _columns(file, kind, data), data, columns)
+    delimiter = "\t" if file.suffix.lower() == ".tsv" else ","
+    encoding = data.encoding if kind == "parquet" else _encoding(file, data.encoding)
+    if kind == "csv":
+        there = _check_rows(file, encoding, delimiter)
+    else:
+        there = _keys(file, encoding) if kind == "json" else _names(file)
+    check_columns(file, there, data, columns)
     named = [getattr(data, key) for key in columns]
     options: dict[str, Any] = {}
     if kind == "csv":
         # Everything is text: "NA" is a word and 007 a label.
         options = {
-            "sep": "\t" if file.suffix.lower() == ".tsv" else ",",
+            "sep": delimiter,
             "usecols": named,
             "features": Features({name: Value("string") for name in named}),
             "keep_default_na": False,
-            "encoding": data.encoding,
+            "encoding": encoding,
         }
     elif kind == "json":
-        options = {"encoding": data.encoding}
+        options = {"encoding": encoding}
+    # Under a name of our own: the library takes some characters in names for patterns and addresses.
+    cache.mkdir(parents=True, exist_ok=True)
+    link = cache / f"table{file.suffix.lower()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(file.resolve())
     try:
-        dataset = load_dataset(kind, data_files=str(file), split="train", cache_dir=str(cache), **options)
+        dataset = load_dataset(kind, data_files=str(link), split="train", cache_dir=str(cache), **options)
     except Exception as error:  # datasets wraps parser errors of several libraries in its own
         if "corresponds to no data" in str(error):
             raise BadInput(f"{file} has columns but no rows.") from None
         raise BadInput(f"{file} cannot be read as {kind.upper()}: {error.__cause__ or error}") from None
     if not len(dataset):
         raise BadInput(f"{file} has columns but no rows.")
+    _check_types(file, dataset, data, columns)
     return as_strings(dataset, data, columns)
 
 
-def _check_encoding(file: Path, encoding: str) -> None:
+def _encoding(file: Path, encoding: str) -> str:
+    """The encoding that reads ``file`` whole: the one asked for, less the mark with which Excel begins UTF-8."""
     try:
+        "a".encode(encoding)
         decoder = codecs.getincrementaldecoder(encoding)()
-    except LookupError:
-        raise BadInput(f"data.encoding: {encoding!r} is not an encoding Python knows.") from None
+    except (LookupError, ValueError):  # unknown, or none of text
+        raise BadInput(f"data.encoding: {encoding!r} is not an encoding of text that Python knows.") from None
+    marked = False
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
+            marked |= number == 1 and line.startswith(codecs.BOM_UTF8)
             try:
                 decoder.decode(line)
             except UnicodeDecodeError as error:
@@ -66,25 +83,60 @@ def _check_encoding(file: Path, encoding: str) -> None:
                     f"{file} line {number}: byte 0x{error.object[error.start]:02x} is not {encoding}. Convert the file "
                     f"(iconv -f latin1 -t utf-8), or set data.encoding (latin-1, cp1252, utf-16, ...)."
                 ) from None
+    return "utf-8-sig" if marked and codecs.lookup(encoding).name == "utf-8" else encoding
 
 
-def _columns(file: Path, kind: str, data: Data) -> list[str]:
-    if kind == "parquet":
-        try:
-            return list(pq.read_schema(file).names)
-        except Exception as error:  # pyarrow's own errors have no common base
-            raise BadInput(f"{file} is not a Parquet file: {error}") from None
-    with file.open(encoding=data.encoding, newline="") as lines:
-        if kind == "csv":
-            return next(csv.reader(lines, delimiter="\t" if file.suffix.lower() == ".tsv" else ","), [])
+def _check_rows(file: Path, encoding: str, delimiter: str) -> list[str]:
+    """The columns of a CSV file, none of whose rows has more fields: what is too many would be cut off silently."""
+    limit = csv.field_size_limit(LONGEST_FIELD)
+    number = 0
+    try:
+        with file.open(encoding=encoding, newline="") as lines:
+            rows = csv.reader(lines, delimiter=delimiter, strict=True)
+            header = next(rows, [])
+            for number, row in enumerate(rows, start=2):
+                if len(row) > len(header):
+                    raise BadInput(
+                        f"{file} row {number} has {len(row)} fields, the header {len(header)}: "
+                        f"{delimiter.join(row)[:80]!r}. A text that holds {delimiter!r} must stand in double quotes."
+                    )
+    except csv.Error as error:
+        raise BadInput(f"{file} cannot be read as CSV after row {number}: {error}. Is a quote left open?") from None
+    finally:
+        csv.field_size_limit(limit)
+    if twice := [name for name, count in Counter(header).items() if count > 1]:
+        raise BadInput(f"{file} has more than one column {twice[0]!r}. Rename all but one.")
+    return header
+
+
+def _names(file: Path) -> list[str]:
+    try:
+        return list(pq.read_schema(file).names)
+    except Exception as error:  # pyarrow's own errors have no common base
+        raise BadInput(f"{file} is not a Parquet file: {error}") from None
+
+
+def _keys(file: Path, encoding: str) -> list[str]:
+    with file.open(encoding=encoding, newline="") as lines:
         first = next((line for line in lines if line.strip()), "")
-        try:
-            row = json.loads(first)
-        except json.JSONDecodeError as error:
-            raise BadInput(f"{file} line 1 is not JSON: {error}. JSONL has one object a line.") from None
-        if not isinstance(row, dict):
-            raise BadInput(f"{file} line 1 holds {type(row).__name__}, not an object. JSONL has one object a line.")
-        return list(row)
+    try:
+        row = json.loads(first)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{file} line 1 is not JSON: {error}. JSONL has one object a line.") from None
+    if not isinstance(row, dict):
+        raise BadInput(f"{file} line 1 holds {type(row).__name__}, not an object. JSONL has one object a line.")
+    return list(row)
+
+
+def _check_types(file: Path, dataset: Dataset, data: Data, columns: dict[str, str]) -> None:
+    for key in columns:
+        name = getattr(data, key)
+        feature = dataset.features[name]
+        kind = getattr(feature, "dtype", type(feature).__name__)
+        allowed = ("string", "large_string", "null") if key == "text_column" else SINGLE
+        if not isinstance(feature, ClassLabel) and not (isinstance(feature, Value) and kind.startswith(allowed)):
+            told = "text" if key == "text_column" else "text or whole numbers"
+            raise BadInput(f"{file}: column {name!r} (data.{key}) holds {kind}, not {told}.")
 
 
 def check_columns(where: Path | str, there: list[str], data: Data, columns: dict[str, str] = BOTH) -> None:

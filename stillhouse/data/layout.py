@@ -1,5 +1,6 @@
 """Which file holds which split: one table, or a folder of them."""
 
+import re
 from pathlib import Path
 
 from stillhouse.errors import BadInput
@@ -22,12 +23,11 @@ def split_files(path: Path, unlabelled: str | None) -> dict[str, Path]:
         return {"train": path}
     if not path.is_dir():
         raise BadInput(f"data.path: {path} does not exist. Give a file ({allowed}) or a folder of splits.")
+    if unlabelled and not re.fullmatch(r"[\w-]+", unlabelled):
+        raise BadInput(f"data.unlabelled: {unlabelled!r} is not the name of a file in {path} without its ending.")
     files: dict[str, Path] = {}
     for split in [*SPLITS, *([unlabelled] if unlabelled else [])]:
-        found = sorted(file for file in path.glob(f"{split}.*") if file.suffix.lower() in READERS)
-        if len(found) > 1:
-            raise BadInput(f"data.path: {path} holds more than one {split} split: {_listed(found)}. Keep one.")
-        files |= {split: found[0]} if found else {}
+        files |= _of_split(path, split)
     if "train" not in files:
         raise BadInput(
             f"data.path: {path} holds no train split. Put train.csv (or {allowed}) there, with validation.* "
@@ -36,6 +36,15 @@ def split_files(path: Path, unlabelled: str | None) -> dict[str, Path]:
     if unlabelled and unlabelled not in files:
         raise BadInput(f"data.unlabelled: {path} holds no {unlabelled}.* ({allowed}).")
     return files
+
+
+def _of_split(path: Path, split: str) -> dict[str, Path]:
+    found = sorted(file for file in path.glob(f"{split}.*") if file.suffix.lower() in READERS)
+    if len(found) > 1:
+        raise BadInput(f"data.path: {path} holds more than one {split} split: {_listed(found)}. Keep one.")
+    if found and not found[0].is_file():
+        raise BadInput(f"data.path: {found[0]} is not a file, or leads to none.")
+    return {split: found[0]} if found else {}
 
 
 def _listed(files: list[Path]) -> str:

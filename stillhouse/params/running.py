@@ -38,6 +38,8 @@ class Data(Section):
             raise ValueError("data.source is hub, so data.hub_id must name a dataset")
         if self.source == "sample" and self.unlabelled:
             raise ValueError(f"data.unlabelled is {self.unlabelled!r}, but the packaged sample has no such split")
+        if self.unlabelled in ("train", "validation", "test"):
+            raise ValueError(f"data.unlabelled is {self.unlabelled!r}, which is the split with labels")
         if self.test_fraction + self.validation_fraction >= 0.9:
             raise ValueError("data.test_fraction + data.validation_fraction must leave at least 10 % to train on")
         return self
