@@ -3,6 +3,7 @@
 Needs NumPy, tokenizers and onnxruntime alone. The registered model carries a copy of this file.
 """
 
+import hashlib
 import json
 import os
 from collections import deque
@@ -50,9 +51,12 @@ class Classifier:
 
         Raises:
             FileNotFoundError: the folder, or one of the files, does not exist.
+            ValueError: a file is not what was written, or a version before this one wrote it.
         """
         folder = _fetched(str(folder)) if str(folder).startswith("models:/") else Path(folder)
-        config, common = (json.loads((folder / name).read_text("utf-8")) for name in ("config.json", "chunks.json"))
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        _check(folder, config.get("sha256", {}))
+        common = json.loads((folder / "chunks.json").read_text("utf-8"))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1  # the network is small: a batch a thread is faster than threads that share one
@@ -119,6 +123,14 @@ def _batches(lengths: np.ndarray) -> Iterator[np.ndarray]:
 def _finish(block: list[Future[None]]) -> None:
     for batch in block:
         batch.result()
+
+
+def _check(folder: Path, digests: dict[str, str]) -> None:
+    if not digests:
+        raise ValueError(f"{folder} was made by an earlier version. Run the stage compress again (dvc repro compress).")
+    for name, digest in digests.items():
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+            raise ValueError(f"{folder / name} is damaged: it is not the file that was written. Fetch it again.")
 
 
 def cores() -> int:

@@ -1,6 +1,7 @@
 """The compressed student: the same answers as the trained one, in scikit-learn's manners."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -60,3 +61,25 @@ def test_what_is_not_a_list_of_strings_is_refused(classifier):
         classifier.predict("goal")
     with pytest.raises(TypeError, match="text 1 is NoneType"):
         classifier.predict(["goal", None])
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "chunks.json"])
+def test_a_damaged_or_missing_file_is_named_and_not_used(finished, tmp_path, name):
+    model = shutil.copytree(finished.folder / "outputs" / "compress" / "model", tmp_path / "model")
+    content = bytearray((model / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (model / name).chmod(0o644)
+    (model / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name} is damaged"):
+        Classifier.load(model)
+    (model / name).unlink()
+    with pytest.raises(FileNotFoundError, match=name):
+        Classifier.load(model)
+
+
+def test_a_folder_of_before_is_refused_with_what_to_do(finished, tmp_path):
+    model = shutil.copytree(finished.folder / "outputs" / "compress" / "model", tmp_path / "model")
+    (model / "config.json").chmod(0o644)
+    (model / "config.json").write_text('{"labels": ["a", "b"], "max_length": 8}')
+    with pytest.raises(ValueError, match="earlier version"):
+        Classifier.load(model)

@@ -14,6 +14,7 @@ from stillhouse.chunks import ID, Chunks
 from stillhouse.compression.export import export_onnx
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.quantise import KINDS
+from stillhouse.compression.seal import seal
 from stillhouse.compression.vocabulary import prune_vocabulary
 from stillhouse.data.encoded import encode_texts
 from stillhouse.errors import StillhouseError
@@ -36,6 +37,7 @@ class Ladder:
 
     def step(self, name: str, folder: Path) -> None:
         """Measure what the step ``name`` made, and keep it unless it costs too much."""
+        seal(folder)
         told, speed = self._reference.compare(folder)
         before = self.numbers["float32"]["accuracy"] if self.last else told["accuracy"]
         lost = before - told["accuracy"]

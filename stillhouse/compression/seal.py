@@ -1,0 +1,14 @@
+"""A model's folder knows its own files, so that a damaged one is refused and not used."""
+
+import hashlib
+import json
+from pathlib import Path
+
+
+def seal(folder: Path) -> None:
+    """Put the SHA-256 of every other file of ``folder`` into its ``config.json``; ``Classifier.load`` checks them."""
+    file = folder / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    others = sorted(other for other in folder.iterdir() if other != file)
+    config["sha256"] = {other.name: hashlib.sha256(other.read_bytes()).hexdigest() for other in others}
+    file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
