@@ -38,6 +38,7 @@ def main() -> None:
     distillation.serve(
         name="scheduled",
         schedules=[schedule],
+        parameters={"refresh": params.schedule.refresh},
         description="Distils again when data, code or parameters changed; otherwise ends within seconds.",
         # Two runs would write the same outputs: one at a time, and a new one does not queue up behind it.
         global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),

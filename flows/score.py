@@ -73,7 +73,10 @@ def _score(source: Path, target: Path, column: str, name: str, alias: str, chunk
     parts = target.with_name(f".{target.name}.parts")
     work = {"source_md5": file_md5(source), "model": name, "version": version.number, "column": column, "chunk": chunk}
     _open_parts(parts, work)
-    classifier = Classifier.load(fetch_model(version, parts / "model"))
+    try:
+        classifier = Classifier.load(fetch_model(version, parts / "model"))
+    except (FileNotFoundError, ValueError) as error:
+        raise BadInput(f"{name} version {version.number} cannot be used: {error}") from None
     rows = resumed = labelled = 0
     asked = time.perf_counter()
     for index, table in enumerate(_chunks(source, chunk)):

@@ -21,6 +21,11 @@ def choose_device(wanted: str) -> torch.device:
     return device
 
 
+def device_name(device: torch.device) -> str:
+    """What people call it: ``cpu``, ``mps``, or ``cuda`` with the name of the GPU."""
+    return f"cuda, {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+
+
 def use_bf16(wanted: str | bool, device: torch.device) -> bool:
     """Whether to train in bfloat16: ``auto`` says yes on GPUs that compute in it natively."""
     if wanted == "auto":

@@ -86,8 +86,8 @@ class Flow(Section):
 
     when_busy: Annotated[Literal["wait", "fail"], Field(description="where another run works on this project")] = "wait"
     gpu_slots: Count
-    retries: Annotated[int, Field(ge=0)]
-    retry_delay_s: NotNegative
+    retries: Annotated[int, Field(ge=0, le=20)]
+    retry_delay_s: Annotated[NotNegative, Field(description="before the first try again; doubled with each")]
     timeout_minutes: dict[str, Positive]
 
     @model_validator(mode="after")
@@ -146,3 +146,4 @@ class Schedule(Section):
 
     cron: Name
     timezone: Name = "UTC"
+    refresh: Annotated[bool, Field(description="fetch the data anew each time, for a hub dataset that moves")] = False

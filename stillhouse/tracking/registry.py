@@ -1,8 +1,9 @@
-"""The model registry: versions with their evidence, and the aliases ``challenger`` and ``champion``."""
+"""The model registry: versions with their evidence, and the aliases ``challenger``, ``champion`` and ``previous``."""
 
 import json
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -11,27 +12,29 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from stillhouse.errors import BadInput
 from stillhouse.tracking.runs import Run
 
-MODEL_TAG = "stillhouse.model_md5"
+MODEL_TAG, ROLLED_BACK_TAG = "stillhouse.model_md5", "stillhouse.rolled_back"
 SERVED = ["classifier.py", "chunks.py"]
 REQUIREMENTS = ["mlflow", "onnxruntime", "tokenizers", "numpy", "pandas"]
 
 
 @dataclass(frozen=True)
 class Aliases:
-    """What points to the newest version, and to the best that passed its gate."""
+    """What points to the newest version, to the best that passed its gate, and to the one that was so before it."""
 
     challenger: str
     champion: str
+    previous: str
 
 
-PIPELINE = Aliases("challenger", "champion")
+PIPELINE = Aliases("challenger", "champion", "previous")
 
 
 def aliases_of(device: str) -> Aliases:
     """A device's own aliases: its name is that of the version to serve there."""
-    return Aliases(f"{device}-challenger", device)
+    return Aliases(f"{device}-challenger", device, f"{device}-previous")
 
 
 @dataclass(frozen=True)
@@ -124,11 +127,45 @@ def register_model(
 
 
 def promote(version: Version, aliases: Aliases) -> None:
-    """Make ``version`` the champion, which is then no longer the challenger."""
+    """Make ``version`` the champion, which is then no longer the challenger; the one before it is kept by alias."""
     client = MlflowClient()
+    before = version_of(version.name, aliases.champion)
+    if before is not None and before.number != version.number:
+        client.set_registered_model_alias(version.name, aliases.previous, str(before.number))
     client.set_registered_model_alias(version.name, aliases.champion, str(version.number))
     if aliases.challenger in version.aliases:
         client.delete_registered_model_alias(version.name, aliases.challenger)
+
+
+def roll_back(name: str, aliases: Aliases) -> tuple[Version, Version]:
+    """Let champion and previous change places; the one that went is not promoted again but by another such call.
+
+    Returns:
+        The new champion, and the one that was it until now.
+
+    Raises:
+        BadInput: there is no champion, or none before it.
+    """
+    now, before = (version_of(name, alias) for alias in (aliases.champion, aliases.previous))
+    if now is None or before is None:
+        missing = aliases.champion if now is None else aliases.previous
+        raise BadInput(f"The registry has no version of {name!r} with the alias @{missing}: nothing to go back to.")
+    client, today = MlflowClient(), time.strftime("%Y-%m-%d %H:%M")
+    client.set_registered_model_alias(name, aliases.champion, str(before.number))
+    client.set_registered_model_alias(name, aliases.previous, str(now.number))
+    client.set_model_version_tag(name, str(now.number), ROLLED_BACK_TAG, today)
+    if was_rolled_back(before):
+        client.delete_model_version_tag(name, str(before.number), ROLLED_BACK_TAG)
+    told = client.get_model_version(name, str(now.number)).description or ""
+    text = f"Rolled back to version {before.number} on {today}.\n\n{told}"
+    client.update_model_version(name, str(now.number), text)
+    return before, now
+
+
+def was_rolled_back(version: Version) -> str | None:
+    """When ``version`` was taken out of service by hand, if it was."""
+    tags: dict[str, str] = MlflowClient().get_model_version(version.name, str(version.number)).tags
+    return tags.get(ROLLED_BACK_TAG)
 
 
 def describe(version: Version, text: str, tags: dict[str, str]) -> None:

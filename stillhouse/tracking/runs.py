@@ -35,6 +35,7 @@ PARENT_RUN = "STILLHOUSE_PARENT_RUN"  # set by a flow for the stages it starts
 FLOW_RUN = "STILLHOUSE_FLOW_RUN"
 EXPERIMENT_KIND = "mlflow.experimentKind"  # opens the UI on training runs instead of traces
 STAGE_TAG, OUTPUT_TAG, PROCESS_TAG = "stillhouse.stage", "stillhouse.output_md5", "stillhouse.process"
+DEVICE_TAG = "stillhouse.device"
 
 
 def tracking_uri() -> str:
@@ -236,3 +237,11 @@ def find_run(experiment: str, stage: str, output_md5: str) -> str | None:
     query = f"tags.`{STAGE_TAG}` = '{stage}' and tags.`{OUTPUT_TAG}` = '{output_md5}'"
     found = MlflowClient().search_runs([connect(experiment)], query, max_results=1)
     return str(found[0].info.run_id) if found else None
+
+
+def last_device(experiment: str, stage: str) -> str | None:
+    """What the latest finished run of ``stage`` was trained on, if it said so."""
+    query = f"tags.`{STAGE_TAG}` = '{stage}' and attributes.status = 'FINISHED'"
+    found = MlflowClient().search_runs([connect(experiment)], query, max_results=1)
+    tags: dict[str, str] = found[0].data.tags if found else {}
+    return tags.get(DEVICE_TAG)

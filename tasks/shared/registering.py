@@ -60,7 +60,9 @@ def register_and_judge(context: Context, case: Case) -> tuple[registry.Version, 
     verdict = judge(
         case.gate, case.student, case.teacher, case.latency_ms, case.free, gap, case.section, case.kept_cases
     )
-    if verdict.passed and not reigns:
+    if verdict.passed and not reigns and (since := registry.was_rolled_back(version)):
+        logger.warning("version %d was rolled back on %s; `stillhouse rollback` puts it back", version.number, since)
+    elif verdict.passed and not reigns:
         registry.promote(version, case.aliases)
     elif reigns and not verdict.passed:
         logger.warning(
@@ -74,7 +76,6 @@ def register_and_judge(context: Context, case: Case) -> tuple[registry.Version, 
 
 
 def _evidence(context: Context, digest: str, student: Quality) -> dict[str, str]:
-
     experiment = context.params.tracking.experiment
     return {
         registry.MODEL_TAG: digest,
@@ -89,11 +90,15 @@ def _evidence(context: Context, digest: str, student: Quality) -> dict[str, str]
     }
 
 
-def _against(version: registry.Version, case: Case) -> Gap:
+def _against(version: registry.Version, case: Case) -> Gap | None:
     """The case's accuracy minus that of a registered version, with its paired 95 % interval."""
     with tempfile.TemporaryDirectory() as scratch:
-        folders = (case.model, registry.fetch_model(version, Path(scratch)))
-        answers = [Classifier.load(folder).predict(case.texts) for folder in folders]
+        try:
+            rival = Classifier.load(registry.fetch_model(version, Path(scratch)))
+        except (FileNotFoundError, ValueError) as error:  # damaged, or of an earlier version of this project
+            logger.warning("version %d cannot be asked, so nothing is held against it: %s", version.number, error)
+            return None
+        answers = [classifier.predict(case.texts) for classifier in (Classifier.load(case.model), rival)]
     labels = np.array([case.names[label] for label in case.labels])
     mine, theirs = ((np.array(given) == labels).astype(float) for given in answers)
     return paired(mine, theirs)

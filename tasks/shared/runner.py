@@ -19,6 +19,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import MissingContextError
 from prefect.runtime import task_run
+from prefect.tasks import exponential_backoff
 
 from stillhouse.chain import OUTPUTS, Stage
 from stillhouse.errors import StillhouseError
@@ -62,7 +63,8 @@ def prefect_task(stage: Stage, settings: Flow) -> Task[..., Outcome]:
         task_run_name=name,
         cache_policy=NO_CACHE,  # DVC is the one cache
         retries=settings.retries if stage.retries else 0,
-        retry_delay_seconds=settings.retry_delay_s,
+        retry_delay_seconds=exponential_backoff(settings.retry_delay_s),
+        retry_jitter_factor=0.3,
         retry_condition_fn=_may_help,
     )
     def run(force: bool = False, instance: str = "") -> Outcome:

@@ -22,11 +22,11 @@ from filelock import FileLock
 
 from stillhouse.chain import OUTPUTS, STAGES, Stage
 from stillhouse.errors import BadInput, StillhouseError, Unavailable
-from stillhouse.models.device import choose_device
+from stillhouse.models.device import choose_device, device_name
 from stillhouse.params import Params, load_params
 from stillhouse.params.files import read_yaml
 from stillhouse.provenance import folder_md5
-from stillhouse.tracking.runs import OUTPUT_TAG, stage_run
+from stillhouse.tracking.runs import DEVICE_TAG, OUTPUT_TAG, Run, last_device, stage_run
 from tasks.shared.children import STOPS
 from tasks.shared.files import write_json
 from tasks.shared.lock import STATE, refuse_beside_a_flow, stage_note
@@ -87,11 +87,21 @@ def run(stage: Stage, work: Callable[[Context], Metrics]) -> None:
     _empty(partial)
     with _gpu_lock(stage, device), stage_run(params.tracking.experiment, stage.address) as tracked:
         tracked.params(_tracked_params(stage))
+        if stage.trains:
+            _tell_device(tracked, stage, params, device)
         metrics = work(Context(params, device, partial, tracked, stage))
         write_json(partial / "metrics.json", metrics)
         tracked.metrics({"final": metrics})
         tracked.tags({OUTPUT_TAG: folder_md5(partial)})
         _publish(partial, stage.folder)
+
+
+def _tell_device(tracked: Run, stage: Stage, params: Params, device: str) -> None:
+    """Tag the run with its device, and warn where the last one had a GPU and this one has none: a driver may fail."""
+    name, before = device_name(choose_device(device)), last_device(params.tracking.experiment, stage.address)
+    tracked.tags({DEVICE_TAG: name})
+    if before and before.startswith("cuda") and not name.startswith("cuda"):
+        logger.warning("%s trains on %s; the last time it was %s. Is the GPU still there?", stage.address, name, before)
 
 
 def _gpu_lock(stage: Stage, device: str) -> Any:
