@@ -16,6 +16,7 @@ from stillhouse.errors import StillhouseError
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.models.device import choose_device
 from stillhouse.params import Params, load_params
+from stillhouse.secrets import masked
 from stillhouse.tracking.runs import tracking_uri
 from tasks.shared.lock import LOCK, holder, is_held
 
@@ -107,12 +108,12 @@ def _server(name: str, address: str, path: str) -> Finding:
     if not address:
         return "ok", f"{name}: a temporary server for each run"
     if not address.startswith("http"):
-        return "ok", f"{name}: {address}"
+        return "ok", f"{name}: {masked(address)}"
     try:
         with urllib.request.urlopen(address.rstrip("/") + path, timeout=ANSWER_S):
-            return "ok", f"{name}: {address} answers"
+            return "ok", f"{name}: {masked(address)} answers"
     except OSError as error:
-        return "fail", f"{name}: {address} does not answer ({error})"
+        return "fail", f"{name}: {masked(address)} does not answer ({error})"
 
 
 def main() -> None:

@@ -55,13 +55,17 @@ def test_the_flow_fails_with_the_stages_own_message(project):
     assert last.startswith("prepare failed: data/reviews.csv has only one class, 'sport'")
 
 
-def test_an_unreachable_tracking_server_is_told_at_the_start(project):
+def test_an_unreachable_tracking_server_is_told_at_the_start_without_its_password(project):
     before = outputs(project)
     project.set(seed=2)
     for command in (["-m", "flows.distillation"], ["-m", "dvc", "repro"]):
-        done = project.python(*command, MLFLOW_TRACKING_URI="http://127.0.0.1:9", timeout=90)
-        check(done, "The MLflow tracking store http://127.0.0.1:9 does not answer", "correct MLFLOW_TRACKING_URI")
+        done = project.python(*command, MLFLOW_TRACKING_URI="http://alice:hush-hush@127.0.0.1:9", timeout=90)
+        told = "The MLflow tracking store http://alice:***@127.0.0.1:9 does not answer"
+        check(done, told, "correct MLFLOW_TRACKING_URI")
+        assert "hush-hush" not in done.stdout
     assert outputs(project) == before
+    written = [file for file in project.folder.rglob("*") if file.is_file()]
+    assert [file for file in written if b"hush-hush" in file.read_bytes()] == []
 
 
 def test_an_output_folder_that_cannot_be_written_is_named(project):

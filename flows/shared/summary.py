@@ -8,6 +8,7 @@ from pathlib import Path
 from flows.shared.fleet import Fleet
 from stillhouse.evaluation.report import as_markdown, as_text, table
 from stillhouse.evaluation.results import Model
+from stillhouse.secrets import masked
 from stillhouse.tracking.runs import tracking_uri
 from tasks.shared.runner import Outcome
 
@@ -48,12 +49,14 @@ class Summary:
         lines = ["", as_text(table(self.models)), "", self._took(seconds), f"Report   {self.report}"]
         if self.fleet:
             lines += ["", as_text(self.fleet.table), "", f"Fleet    {self.fleet.report}"]
-        program = os.path.relpath(Path(sys.executable).parent / "mlflow")
-        lines += [
-            f"Model    {self.name} version {self.version} ({alias})",
-            f"MLflow   {program} server --backend-store-uri {tracking_uri()} --port 5000",
-            "         then open http://localhost:5000",
-        ]
+        lines.append(f"Model    {self.name} version {self.version} ({alias})")
+        uri = masked(tracking_uri())
+        if uri.startswith("http"):
+            lines.append(f"MLflow   {uri}")
+        else:
+            program = os.path.relpath(Path(sys.executable).parent / "mlflow")
+            lines.append(f"MLflow   {program} server --backend-store-uri {uri} --port 5000")
+            lines.append("         then open http://localhost:5000")
         return "\n".join(lines)
 
     def _took(self, seconds: float) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # with the password, where it has one
 
 import mlflow
 from filelock import FileLock
@@ -27,6 +28,7 @@ from mlflow.tracking import MlflowClient
 
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.provenance import file_md5, git_commit, lock_md5
+from stillhouse.secrets import masked
 
 for _name in ("alembic", "mlflow.store.db.utils", "mlflow.models.signature"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # their news on each start is no user's
@@ -68,8 +70,9 @@ def connect(experiment: str) -> str:
                 return str(mlflow.create_experiment(experiment, place, {EXPERIMENT_KIND: "custom_model_development"}))
     except Exception as error:  # each kind of store has errors of its own
         raise Unavailable(
-            f"The MLflow tracking store {uri} does not answer ({' '.join(str(error).split())[:200]}). Start it, "
-            "correct MLFLOW_TRACKING_URI, or unset it to use mlflow.db in this folder."
+            f"The MLflow tracking store {masked(uri)} does not answer "
+            f"({masked(' '.join(str(error).split()))[:200]}). Start it, correct MLFLOW_TRACKING_URI, or unset it "
+            "to use mlflow.db in this folder."
         ) from None
     if found.lifecycle_stage == "deleted":
         raise BadInput(

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from stillhouse.secrets import masked
 from tasks.shared import guard
 from tasks.shared.lock import HOLDER
 from tasks.shared.log import LEVELS, level_of
@@ -118,4 +119,4 @@ def lines_of(child: subprocess.Popen[str]) -> Iterator[tuple[int, str]]:
     assert child.stdout is not None
     for line in child.stdout:
         if (line := line.rstrip()) and not ending.is_set():
-            yield level_of(line)
+            yield level_of(masked(line))

@@ -26,6 +26,7 @@ from stillhouse.models.device import choose_device, device_name
 from stillhouse.params import Params, load_params
 from stillhouse.params.files import read_yaml
 from stillhouse.provenance import folder_md5
+from stillhouse.secrets import masked
 from stillhouse.tracking.runs import DEVICE_TAG, OUTPUT_TAG, Run, last_device, stage_run
 from tasks.shared.children import STOPS
 from tasks.shared.files import write_json
@@ -74,7 +75,7 @@ def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -
         message, again = f"{type(error).__name__}: {error}", False
         logger.exception("%s failed", stage.address)
     with suppress(OSError):
-        note.write_text(json.dumps({"message": message, "again": again}), encoding="utf-8")
+        note.write_text(json.dumps({"message": masked(message), "again": again}), encoding="utf-8")
     _restore(stage)
     sys.exit(1)
 
