@@ -27,6 +27,7 @@ from prefect.states import Failed, State
 from flows.shared.running import run_flow
 from flows.shared.stopping import command, take_signals
 from stillhouse.classifier import Classifier
+from stillhouse.data.files import check_rows
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import load_params
 from stillhouse.provenance import file_md5
@@ -35,6 +36,7 @@ from stillhouse.tracking.runs import connect
 
 KINDS = (".csv", ".tsv", ".parquet")
 ADDED = ("label", "probability")
+BLOCK = 1 << 26  # bytes of a CSV that are parsed at once; no row may be longer
 
 
 @flow(name="score", validate_parameters=True)
@@ -114,15 +116,14 @@ def label_chunk(table: pa.Table, column: str, classifier: Classifier, part: Path
 
 def check(source: Path, target: Path, column: str, chunk: int) -> None:
     """Refuse, before anything is done, what cannot be labelled or written. Raises BadInput."""
-    for file, role in ((source, "the table to label"), (target, "the file to write")):
-        if file.suffix.lower() not in KINDS:
-            raise BadInput(f"{file} is of an unknown kind; {role} must end in {', '.join(KINDS)}.")
-    if not source.is_file():
-        raise BadInput(f"{source} does not exist.")
+    _check_files(source, target)
     if chunk < 1:
         raise BadInput(f"chunk is {chunk}; it must be at least 1.")
-    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise BadInput(f"{target.parent.resolve()} is no folder that you may write to.")
+    if source.suffix.lower() != ".parquet":
+        try:
+            check_rows(source, "utf-8-sig", _delimiter(source))
+        except UnicodeDecodeError as error:
+            raise _unreadable(source, error) from None
     first = next(_chunks(source, 1), None)
     if first is None:
         raise BadInput(f"{source} has no rows.")
@@ -136,6 +137,24 @@ def check(source: Path, target: Path, column: str, chunk: int) -> None:
         raise BadInput(f"{source}: column {column!r} holds {kind}, not text.")
 
 
+def _check_files(source: Path, target: Path) -> None:
+    for file, role in ((source, "the table to label"), (target, "the file to write")):
+        if file.suffix.lower() not in KINDS:
+            raise BadInput(f"{file} is of an unknown kind; {role} must end in {', '.join(KINDS)}.")
+    if not source.is_file():
+        raise BadInput(f"{source} does not exist.")
+    if target.is_dir():
+        raise BadInput(f"{target} is a folder; name a file to write.")
+    if target.resolve() == source.resolve():
+        raise BadInput(f"{target} is the table to label, which would be lost; name another file to write.")
+    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
+        raise BadInput(f"{target.parent.resolve()} is no folder that you may write to.")
+
+
+def _unreadable(source: Path, error: Exception) -> BadInput:
+    return BadInput(f"{source} cannot be read as {source.suffix[1:].upper()} in UTF-8: {error}")
+
+
 def _chunks(source: Path, rows: int) -> Iterator[pa.Table]:
     """The table in pieces of ``rows`` rows (the last may be shorter). Of CSV, every column is text, as written."""
     try:
@@ -144,12 +163,13 @@ def _chunks(source: Path, rows: int) -> Iterator[pa.Table]:
                 for batch in file.iter_batches(rows):
                     yield pa.Table.from_batches([batch])
             return
-        parse = pc.ParseOptions(delimiter="\t" if source.suffix.lower() == ".tsv" else ",", newlines_in_values=True)
-        with source.open(encoding="utf-8", newline="") as file:
+        parse = pc.ParseOptions(delimiter=_delimiter(source), newlines_in_values=True)
+        read = pc.ReadOptions(block_size=BLOCK)
+        with source.open(encoding="utf-8-sig", newline="") as file:
             names = next(csv.reader(file, delimiter=parse.delimiter), [])
         convert = pc.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
         held: list[pa.RecordBatch] = []
-        for batch in pc.open_csv(source, parse_options=parse, convert_options=convert):
+        for batch in pc.open_csv(source, read_options=read, parse_options=parse, convert_options=convert):
             held.append(batch)
             while sum(map(len, held)) >= rows:
                 table = pa.Table.from_batches(held)
@@ -158,14 +178,23 @@ def _chunks(source: Path, rows: int) -> Iterator[pa.Table]:
         if sum(map(len, held)):
             yield pa.Table.from_batches(held)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise BadInput(f"{source} cannot be read as {source.suffix[1:].upper()} in UTF-8: {error}") from None
+        raise _unreadable(source, error) from None
+
+
+def _delimiter(file: Path) -> str:
+    return "\t" if file.suffix.lower() == ".tsv" else ","
 
 
 def _open_parts(parts: Path, work: dict[str, Any]) -> None:
     """The folder of finished chunks; those of other work (another table, model or version) are thrown away."""
     note = parts / "work.json"
-    if not note.exists() or json.loads(note.read_text(encoding="utf-8")) != work:
+    try:
+        same = json.loads(note.read_text(encoding="utf-8")) == work
+    except (OSError, ValueError):  # none, or cut short
+        same = False
+    if not same:
         shutil.rmtree(parts, ignore_errors=True)
+        parts.unlink(missing_ok=True)
         parts.mkdir()
         note.write_text(json.dumps(work), encoding="utf-8")
 
@@ -177,8 +206,7 @@ def _join(parts: Path, target: Path) -> None:
     if target.suffix.lower() == ".parquet":
         writer: Any = pq.ParquetWriter(draft, schema)
     else:
-        delimiter = "\t" if target.suffix.lower() == ".tsv" else ","
-        writer = pc.CSVWriter(draft, schema, write_options=pc.WriteOptions(delimiter=delimiter))
+        writer = pc.CSVWriter(draft, schema, write_options=pc.WriteOptions(delimiter=_delimiter(target)))
     with writer:
         for file in files:
             writer.write_table(pq.read_table(file))

@@ -16,7 +16,10 @@ ROWS = [text for text, _ in texts_and_labels(90, seed=5)]
 def test_a_table_is_labelled_by_the_champion_and_its_version_is_recorded(project):
     table = pd.DataFrame({"id": [f"{n:03d}" for n in range(90)], "body, raw": ROWS})
     table.loc[4, "body, raw"] = 'a "quoted" goal,\nand a second line of the match'
-    table.to_csv(project.folder / "in.csv", index=False)
+    table.loc[7, "body, raw"] += " " * 3_000_000 + "x"  # more than a reader takes at once
+    table.to_csv(project.folder / "in.csv", index=False, encoding="utf-8-sig")  # as Excel writes it
+    (project.folder / ".out.parquet.parts").mkdir()
+    (project.folder / ".out.parquet.parts" / "work.json").write_text('{"source_md5": "cut sh')
     done = project.python("-m", "flows.score", "in.csv", "out.parquet", "--text-column", "body, raw", "--chunk", "40")
     assert done.returncode == 0 and "90 rows labelled by topics version 1" in done.stdout, done.stdout
     scored = pd.read_parquet(project.folder / "out.parquet")
@@ -51,6 +54,10 @@ def test_a_stopped_run_goes_on_and_finished_chunks_are_not_done_again(project):
         ("header.csv", "out.csv", "text", "has no rows"),
         ("latin.csv", "out.csv", "text", "cannot be read as CSV in UTF-8"),
         ("numbers.parquet", "out.csv", "text", "column 'text' holds int64, not text"),
+        ("open.csv", "out.csv", "text", "Is a quote left open?"),
+        ("ragged.csv", "out.csv", "text", "row 2 has 2 fields, the header 1"),
+        ("in.csv", "in.csv", "review", "is the table to label, which would be lost"),
+        ("in.csv", "folder.csv", "review", "is a folder"),
     ],
 )
 def test_a_table_that_cannot_be_labelled_is_refused_at_the_start(tmp_path, source, target, column, message):
@@ -59,6 +66,9 @@ def test_a_table_that_cannot_be_labelled_is_refused_at_the_start(tmp_path, sourc
     (tmp_path / "header.csv").write_text("text\n")
     (tmp_path / "latin.csv").write_bytes("text\nd\u00e9j\u00e0 vu\n".encode("latin-1"))
     pd.DataFrame({"text": [1]}).to_parquet(tmp_path / "numbers.parquet")
+    (tmp_path / "open.csv").write_text('id,text\n1,"rain\n2,wind\n')
+    (tmp_path / "ragged.csv").write_text("text\nrain, and wind\n")
+    (tmp_path / "folder.csv").mkdir()
     with pytest.raises(BadInput, match=re.escape(message)):
         check(tmp_path / source, tmp_path / target, column, 10)
 

@@ -31,7 +31,7 @@ def read_table(file: Path, data: Data, cache: Path, columns: dict[str, str] = BO
     delimiter = "\t" if file.suffix.lower() == ".tsv" else ","
     encoding = data.encoding if kind == "parquet" else _encoding(file, data.encoding)
     if kind == "csv":
-        there = _check_rows(file, encoding, delimiter)
+        there = check_rows(file, encoding, delimiter)
     else:
         there = _keys(file, encoding) if kind == "json" else _names(file)
     check_columns(file, there, data, columns)
@@ -86,8 +86,11 @@ def _encoding(file: Path, encoding: str) -> str:
     return "utf-8-sig" if marked and codecs.lookup(encoding).name == "utf-8" else encoding
 
 
-def _check_rows(file: Path, encoding: str, delimiter: str) -> list[str]:
-    """The columns of a CSV file, none of whose rows has more fields: what is too many would be cut off silently."""
+def check_rows(file: Path, encoding: str, delimiter: str) -> list[str]:
+    """The columns of a CSV file, none of whose rows has more fields: what is too many would be cut off silently.
+
+    Raises BadInput: with the row, also where a quote is left open.
+    """
     limit = csv.field_size_limit(LONGEST_FIELD)
     number = 0
     try:
