@@ -94,7 +94,7 @@ def test_a_step_that_costs_more_than_the_tolerance_is_refused_with_its_numbers(c
     assert "100 word pieces refused: it costs" in caplog.text
     # What follows is made of what was there before.
     assert ladder.last == "int8" and ladder.numbers["int8"]["refused"] == 0
-    assert Classifier.load(model).tokenizer.get_vocab_size() > 100
+    assert load_vocabulary(model / "tokenizer.json").get_vocab_size() > 100
 
 
 def test_a_result_that_answers_otherwise_than_the_trained_student_is_an_error(compress):

@@ -48,6 +48,12 @@ def test_the_shipped_parameters_are_valid():
         ("data.test_fraction", 0.85, "must leave at least 10 %"),
         ("device", "gpu", "device"),
         ("register.name", "a/b", "register.name"),
+        ("register.name", "a\nb", "register.name"),
+        ("schedule.bogus", 1, "schedule.bogus: unknown key. Allowed here: cron, timezone"),
+        ("schedule", None, "schedule: should be a valid dictionary"),
+        ("teacher.learning_rate", float("inf"), "teacher.learning_rate: should be a finite number"),
+        ("flow.gpu_slots", 10**20, "flow.gpu_slots"),
+        ("flow.retries", 10**9, "flow.retries: should be less than or equal to 20"),
         ("flow.timeout_minutes", {"prepare": 1}, "lacks control"),
         ("seed", None, "seed"),
     ],
@@ -72,7 +78,9 @@ def test_a_missing_section_and_a_missing_file_are_named(tmp_path):
         load_params(Path("nowhere.yaml"))
 
 
-@pytest.mark.parametrize("text", ["seed: [1", "- 1\n- 2", "seed: 1\nseed: 2\n", ""])
+@pytest.mark.parametrize(
+    "text", ["seed: [1", "- 1\n- 2", "seed: 1\nseed: 2\n", "", "a: 2024-99-99", "a: " + "9" * 5000, "a: " + "[" * 3000]
+)
 def test_what_is_not_a_mapping_with_unique_keys_is_refused(tmp_path, text):
     file = tmp_path / "params.yaml"
     file.write_text(text)

@@ -22,5 +22,7 @@ def read_yaml(path: Path) -> Any:
     except MarkedYAMLError as error:
         where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise BadInput(f"{path} is not valid YAML{where}: {error.problem or error.context}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not valid YAML: {error}") from None
+    except (YAMLError, ValueError, OverflowError) as error:  # an impossible date, a number of 5,000 digits, not UTF-8
+        raise BadInput(f"{path} is not valid YAML: {str(error)[:300]}") from None
+    except RecursionError:
+        raise BadInput(f"{path} is not valid YAML: it is nested too deeply") from None

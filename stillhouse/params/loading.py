@@ -111,7 +111,8 @@ def _problems_of(params: Params, device: str) -> list[str]:
 
 
 def _explain(problem: Any) -> str:
-    location = [part for part in problem["loc"] if part not in TAGS]
+    first, *others = problem["loc"] or [""]
+    location = [first, *(part for part in others if part not in TAGS)]
     key = ".".join(str(part) for part in location)
     if problem["type"] == "extra_forbidden":
         return f"  {key}: unknown key. {_allowed_beside(location)}"

@@ -67,7 +67,7 @@ class Evaluate(Section):
 class Register(Section):
     """The registered model and the gate to ``@champion``."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[^/:.%\"' ]+$")]
+    name: Annotated[str, StringConstraints(pattern=r"^[\w()+,-]+$", max_length=100)]
     min_retention: NotNegative
     margin: Annotated[Ratio, Field(description="accuracy that a new champion may lack of the old one's")] = 0.005
     max_size_mb: Positive
