@@ -6,7 +6,7 @@ It is also the simple model of *model distillation*: ``hints/`` is what the teac
 from stillhouse.chain import OUTPUTS
 from stillhouse.data.splits import read_split
 from stillhouse.data.vocabulary import learn_vocabulary
-from stillhouse.distillation.checkpoints import clear_scratch
+from stillhouse.distillation.checkpoints import mark_finished
 from stillhouse.distillation.hints import write_hints
 from stillhouse.distillation.student import fit_student
 from stillhouse.models.students.student import save_student
@@ -25,7 +25,7 @@ def control(context: Context) -> Metrics:
     save_student(student, context.out / "model")
     write_hints(params.teacher.regularise, student, train, context.out / "hints")
     write_csv(context.out / "training.csv", history)
-    clear_scratch("control")
+    mark_finished("control")
     return {"vocabulary": tokenizer.get_vocab_size(), **kept}
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from stillhouse.distillation.checkpoints import clear_scratch
+from stillhouse.distillation.checkpoints import mark_finished
 from tasks.compress import squeeze
 from tasks.shared.stage import Context, Metrics, command
 from tasks.student import distil
@@ -13,7 +13,7 @@ def device(context: Context) -> Metrics:
     params = context.params.for_device(context.stage.instance)
     student, numbers = distil(context, params)
     numbers |= squeeze(context, student, params.compress)
-    clear_scratch(context.stage.address)  # only now: what compress refuses need not be trained again
+    mark_finished(context.stage.address)  # only now: what compress refuses need not be trained again
     return numbers
 
 

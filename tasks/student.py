@@ -2,7 +2,7 @@
 
 from stillhouse.chain import OUTPUTS
 from stillhouse.data.vocabulary import load_vocabulary, truncate_vocabulary
-from stillhouse.distillation.checkpoints import clear_scratch
+from stillhouse.distillation.checkpoints import mark_finished
 from stillhouse.distillation.student import fit_student
 from stillhouse.models.inherit import starting_from
 from stillhouse.models.students.student import Student, save_student
@@ -15,7 +15,7 @@ def student(context: Context) -> Metrics:
     """Write ``model/`` and ``training.csv``."""
     distilled, numbers = distil(context, context.params)
     save_student(distilled, context.out / "model")
-    clear_scratch(context.stage.address)
+    mark_finished(context.stage.address)
     return {"parameters": sum(p.numel() for p in distilled.network.parameters()), **numbers}
 
 

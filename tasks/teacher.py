@@ -4,7 +4,7 @@ import torch
 
 from stillhouse.chain import OUTPUTS
 from stillhouse.data.splits import label_names, read_split
-from stillhouse.distillation.checkpoints import clear_scratch, scratch_folder
+from stillhouse.distillation.checkpoints import mark_finished, scratch_folder
 from stillhouse.distillation.hints import read_hints
 from stillhouse.distillation.teaching import train_teacher
 from stillhouse.models.device import choose_device
@@ -46,7 +46,7 @@ def teacher(context: Context) -> Metrics:
     model.model.save_pretrained(context.out / "model")
     model.tokenizer.save_pretrained(context.out / "model")
     write_csv(context.out / "training.csv", history)
-    clear_scratch("teacher")
+    mark_finished("teacher")
     best = max(history, key=lambda row: row["validation_accuracy"])
     return {"parameters": sum(p.numel() for p in model.model.parameters()), **best}
 

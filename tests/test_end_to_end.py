@@ -121,7 +121,7 @@ def test_a_lost_registry_entry_is_registered_again_and_identical_files_only_once
     assert query(project, "print(len(client.search_model_versions(\"name = 'topics'\")))") == "1"
 
 
-def test_a_killed_teacher_goes_on_from_its_last_checkpoint(project):
+def test_a_killed_teacher_goes_on_from_its_last_checkpoint_and_a_finished_one_is_not_trained_again(project):
     project.set(teacher__epochs=60, teacher__checkpoints_per_epoch=1)
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", "teacher"]
     with (project.folder / "killed.log").open("w") as log:
@@ -138,12 +138,18 @@ def test_a_killed_teacher_goes_on_from_its_last_checkpoint(project):
     done = project.dvc("repro", "--single-item", "teacher")
     assert done.returncode == 0, done.stdout
     assert "going on from" in done.stdout and "checkpoint-" in done.stdout
+    model = project.folder / "outputs" / "teacher" / "model" / "model.safetensors"
+    learnt, _ = model.read_bytes(), model.unlink()  # as if DVC had found no room to store it
+    again = project.python("-m", "tasks.teacher")
+    assert again.returncode == 0 and "going on from" in again.stdout and "step 10 of" not in again.stdout, again.stdout
+    assert model.read_bytes() == learnt
+    assert project.dvc("repro", "--single-item", "soften").returncode == 0
     assert not list(scratch.glob("teacher-*"))
     statuses = query(
         project,
         "print(sorted(run.info.status for run in client.search_runs([experiment], \"tags.`stillhouse.stage` = 'teacher'\")))",
     )
-    assert statuses == "['FINISHED', 'FINISHED', 'KILLED']"
+    assert statuses == "['FINISHED', 'FINISHED', 'FINISHED', 'KILLED']"
 
 
 def test_the_registered_model_needs_neither_torch_nor_transformers_and_holds_no_pickle(finished):

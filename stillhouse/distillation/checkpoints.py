@@ -15,6 +15,7 @@ from safetensors import safe_open
 logger = logging.getLogger(__name__)
 
 SCRATCH = Path(".stillhouse/scratch")
+FINISHED = "finished"
 
 
 def scratch_folder(stage: str, *identity: Any) -> Path:
@@ -86,7 +87,23 @@ def _check(file: Path) -> None:
             pass
 
 
+def mark_finished(stage: str) -> None:
+    """Note that a stage's training is over. Its checkpoints stay until another stage begins: DVC has yet to store it.
+
+    Should that fail (a full disk), the next run goes on from the last one, and so has the result at once.
+    """
+    for folder in SCRATCH.glob(f"{stage}-*"):
+        (folder / FINISHED).touch()
+
+
+def clear_finished(but: str) -> None:
+    """Remove the checkpoints of finished trainings of other stages than ``but``: what they made is stored by now."""
+    for note in SCRATCH.glob(f"*/{FINISHED}"):
+        if not note.parent.name.startswith(f"{but}-"):
+            shutil.rmtree(note.parent, ignore_errors=True)
+
+
 def clear_scratch(stage: str) -> None:
-    """Remove a stage's checkpoints, once its result is written."""
+    """Remove a stage's checkpoints."""
     for folder in SCRATCH.glob(f"{stage}-*"):
         shutil.rmtree(folder, ignore_errors=True)

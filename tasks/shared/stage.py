@@ -21,6 +21,7 @@ from typing import Any
 from filelock import FileLock
 
 from stillhouse.chain import OUTPUTS, STAGES, Stage
+from stillhouse.distillation.checkpoints import clear_finished
 from stillhouse.errors import BadInput, StillhouseError, Unavailable
 from stillhouse.models.device import choose_device, device_name
 from stillhouse.params import Params, load_params
@@ -60,6 +61,7 @@ def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -
         signal.signal(number, _leave)  # so that the run and the files are put in order
     configure()
     _keep_memory()
+    clear_finished(but=stage.address)
     try:
         refuse_beside_a_flow()
         run(stage, work)
