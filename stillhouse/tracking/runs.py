@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ FLOW_RUN = "STILLHOUSE_FLOW_RUN"
 EXPERIMENT_KIND = "mlflow.experimentKind"  # opens the UI on training runs instead of traces
 STAGE_TAG, OUTPUT_TAG, PROCESS_TAG = "stillhouse.stage", "stillhouse.output_md5", "stillhouse.process"
 DEVICE_TAG = "stillhouse.device"
+BRIEFLY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+logger = logging.getLogger(__name__)
 
 
 def tracking_uri() -> str:
@@ -62,7 +64,7 @@ def connect(experiment: str) -> str:
     try:
         # One process migrates a new database; two at once would corrupt it. A remote server is asked once
         # and briefly: MLflow's own patience is several minutes.
-        patience = {} if local else {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+        patience = {} if local else BRIEFLY
         with FileLock(".stillhouse/mlflow.lock"), environment(patience):
             found = mlflow.get_experiment_by_name(experiment)
             if found is None:
@@ -143,10 +145,8 @@ def flow_run(experiment: str, name: str, flow_run_id: str) -> Iterator[Run]:
     """The parent run of a flow run; the stages started inside become its children."""
     tags = {"stillhouse.kind": "flow", "prefect.flow_run_id": flow_run_id}
     with _run(experiment, name, tags) as run, _parent(run, {FLOW_RUN: flow_run_id}):
-        try:
-            yield run
-        finally:
-            run.tags({"dvc.lock_md5": lock_md5()})
+        yield run
+        run.tags({"dvc.lock_md5": lock_md5()})
 
 
 @contextmanager
@@ -210,10 +210,23 @@ def _run(experiment: str, name: str, tags: dict[str, str]) -> Iterator[Run]:
         raise
     except BaseException:  # Ctrl-C and its kin; what was started inside may have had no time to say so
         status = RunStatus.KILLED
-        _end_dead_runs(client, experiment_id)
+        with suppress(Exception), environment(BRIEFLY):
+            _end_dead_runs(client, experiment_id)
         raise
     finally:
+        _end_run(status)
+
+
+def _end_run(status: int) -> None:
+    """End the active run; where it has failed anyway, a store that is gone by now is not waited for."""
+    if status == RunStatus.FINISHED:
         mlflow.end_run(RunStatus.to_string(status))
+        return
+    try:
+        with environment(BRIEFLY):
+            mlflow.end_run(RunStatus.to_string(status))
+    except Exception as error:  # each kind of store has errors of its own; what went wrong before is what is told
+        logger.warning("the tracking store does not answer any more: %s", masked(str(error))[:200])
 
 
 def _end_dead_runs(client: MlflowClient, experiment_id: str) -> None:

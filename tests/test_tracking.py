@@ -1,0 +1,24 @@
+"""Runs end with their own error, whatever the tracking store does."""
+
+import mlflow
+import pytest
+
+from stillhouse.errors import BadInput
+from stillhouse.tracking import runs
+
+
+def test_a_store_that_is_gone_when_a_run_fails_does_not_hide_why(project, monkeypatch, caplog):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project.folder}/mlflow.db")
+    monkeypatch.chdir(project.folder)
+    end = mlflow.end_run
+
+    def gone(status):
+        end(status)
+        raise ConnectionError("http://alice:hush@host refused")
+
+    monkeypatch.setattr(mlflow, "end_run", gone)
+    with pytest.raises(BadInput, match="the user's mistake"), runs.stage_run("stillhouse", "control"):
+        raise BadInput("the user's mistake")
+    assert "does not answer any more: http://alice:***@host refused" in caplog.text
+    with pytest.raises(ConnectionError), runs.stage_run("stillhouse", "control"):
+        pass
