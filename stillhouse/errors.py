@@ -1,5 +1,7 @@
 """Errors that are the user's to mend: shown as one message, never as a traceback."""
 
+from collections.abc import Sequence
+
 
 class StillhouseError(Exception):
     """Something the user can put right; the message says what, where and how."""
@@ -15,3 +17,9 @@ class Unavailable(StillhouseError):
 
 class TrainingDiverged(StillhouseError):
     """A NaN, an infinity or an exploding gradient; the last good checkpoint is kept."""
+
+
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """The names for a message that stays readable: the first of them, and how many there are."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown}, ... ({len(names):,} in all)"

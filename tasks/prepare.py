@@ -8,6 +8,7 @@ from stillhouse.data.cleaning import clean
 from stillhouse.data.sources import load_source
 from stillhouse.data.splits import write_split, write_texts
 from stillhouse.data.splitting import complete, few_labels
+from stillhouse.errors import listed
 from tasks.shared.files import write_json
 from tasks.shared.lock import STATE
 from tasks.shared.stage import Context, Metrics, command
@@ -42,7 +43,7 @@ def prepare(context: Context) -> Metrics:
     dropped = {reason: sum(counts.get(reason, 0) for counts in cleaned.dropped.values()) for reason in reasons}
     logger.info("texts: %s", ", ".join(f"{count} {name}" for name, count in {**rows, "unlabelled": texts}.items()))
     if cleaned.unseen:
-        logger.warning("labels of test that train lacks, each counted as missed: %s", ", ".join(cleaned.unseen))
+        logger.warning("labels of test that train lacks, each counted as missed: %s", listed(cleaned.unseen))
     logger.info("dropped: %s", ", ".join(f"{count} {reason}" for reason, count in dropped.items()))
     return {"classes": card["classes"], "rows": rows, "unlabelled": texts, "dropped": dropped}
 

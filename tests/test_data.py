@@ -99,6 +99,8 @@ def test_an_unreachable_hub_says_what_works_offline(tmp_path, monkeypatch):
         (b"review,topic\ngood,a\nbad \xe9,b\n", "texts.csv line 3: byte 0xe9 is not utf-8"),
         (b"review,topic\none,a\ntwo,a\nthree,a\nfour,a\n", "has only one class, 'a'"),
         (b"review,topic\none,a\n,a\n  ,b\nfour,b\nfive,\n", "3 of 5 rows have no text or no label (rows 3, 4, 6)"),
+        (b"review,topic\none,a\none,b\none,b\n", "(2 rows were dropped whose text stands there with another label"),
+        (b"x," + b",".join(b"c%d" % n for n in range(500)) + b"\n1\n", "'c18', ... (501 in all)"),
         (b'review,topic\n"one,a\n', "cannot be read as CSV after row"),
         (b"review,topic\none,a\nto be, or not,b\n", "row 3 has 3 fields, the header 2: 'to be, or not,b'"),
         (b"review,topic,topic\none,a,b\n", "more than one column 'topic'"),

@@ -22,3 +22,11 @@ def test_a_store_that_is_gone_when_a_run_fails_does_not_hide_why(project, monkey
     assert "does not answer any more: http://alice:***@host refused" in caplog.text
     with pytest.raises(ConnectionError), runs.stage_run("stillhouse", "control"):
         pass
+
+
+def test_a_damaged_database_is_named_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    (tmp_path / "mlflow.db").write_bytes(b"no database at all " * 100)
+    with pytest.raises(BadInput, match=r"mlflow.db, is damaged. Bring it back from a backup"):
+        runs.connect("stillhouse")

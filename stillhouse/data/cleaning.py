@@ -63,7 +63,7 @@ def clean(source: Source, data: Data) -> Cleaned:
         if not pairs:
             raise BadInput(f"{source.names['validation']} has no label that train has, too. Is it the right file?")
     names = [name for name in source.label_order or _ordered(present) if name in present]
-    _check_classes(source, names)
+    _check_classes(source, names, dropped["train"].get("duplicate with another label", 0))
     missed = _ordered(set(unseen.get("test", [])))
     number = {name: index for index, name in enumerate([*names, *missed])}
     splits = {
@@ -135,11 +135,12 @@ def _refuse_unseen(source: Source, kept: dict[str, tuple[list[int], list[str]]],
             )
 
 
-def _check_classes(source: Source, names: list[str]) -> None:
+def _check_classes(source: Source, names: list[str], doubtful: int) -> None:
     if len(names) < 2:
+        also = f" ({doubtful} rows were dropped whose text stands there with another label, too.)" if doubtful else ""
         raise BadInput(
             f"{source.names['train']} has only one class, {names[0]!r}. A classifier needs two or more: is "
-            "data.label_column the right one?"
+            f"data.label_column the right one?{also}"
         )
 
 

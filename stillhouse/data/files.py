@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from datasets import ClassLabel, Dataset, Features, Value, load_dataset
 
 from stillhouse.data.layout import READERS
-from stillhouse.errors import BadInput
+from stillhouse.errors import BadInput, listed
 from stillhouse.params import Data
 
 BOTH = {"text_column": "text", "label_column": "label"}
@@ -146,7 +146,7 @@ def check_columns(where: Path | str, there: list[str], data: Data, columns: dict
     """Raises BadInput where a column that ``data`` names is not ``there``."""
     for key in columns:
         if (name := getattr(data, key)) not in there:
-            raise BadInput(f"{where} has no column {name!r} (data.{key}). It has: {', '.join(map(repr, there))}.")
+            raise BadInput(f"{where} has no column {name!r} (data.{key}). It has: {listed(list(map(repr, there)))}.")
     if data.text_column == data.label_column:
         raise BadInput(f"data.text_column and data.label_column are both {data.text_column!r}.")
 

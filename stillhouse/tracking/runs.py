@@ -39,6 +39,7 @@ EXPERIMENT_KIND = "mlflow.experimentKind"  # opens the UI on training runs inste
 STAGE_TAG, OUTPUT_TAG, PROCESS_TAG = "stillhouse.stage", "stillhouse.output_md5", "stillhouse.process"
 DEVICE_TAG = "stillhouse.device"
 BRIEFLY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+DAMAGED = ("malformed", "not a database")  # what SQLite says then
 logger = logging.getLogger(__name__)
 
 
@@ -71,6 +72,11 @@ def connect(experiment: str) -> str:
                 place = Path("mlartifacts").resolve().as_uri() if local else None
                 return str(mlflow.create_experiment(experiment, place, {EXPERIMENT_KIND: "custom_model_development"}))
     except Exception as error:  # each kind of store has errors of its own
+        if any(sign in str(error) for sign in DAMAGED):
+            raise BadInput(
+                f"The database of MLflow, {masked(uri)}, is damaged. Bring it back from a backup, or move it away: the "
+                "next run begins an empty one, without the models and runs that were in it."
+            ) from None
         raise Unavailable(
             f"The MLflow tracking store {masked(uri)} does not answer "
             f"({masked(' '.join(str(error).split()))[:200]}). Start it, correct MLFLOW_TRACKING_URI, or unset it "
