@@ -20,6 +20,7 @@ from prefect.states import Failed, State
 
 from flows.shared.changes import Changes, write_changes
 from flows.shared.fleet import Fleet, run_fleet
+from flows.shared.notify import notify, tell_failure
 from flows.shared.running import run_flow, turn
 from flows.shared.stopping import command
 from flows.shared.summary import Summary
@@ -29,7 +30,7 @@ from stillhouse.errors import StillhouseError
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.evaluation.results import Model, read_models
 from stillhouse.params import Params, load_params
-from stillhouse.tracking.registry import get_version, is_lost
+from stillhouse.tracking.registry import PIPELINE, get_version, is_lost
 from stillhouse.tracking.runs import flow_run
 from tasks.shared.runner import Outcome, prefect_task
 from tasks.shared.timed import EVALUATED, evaluation_is_timed
@@ -46,7 +47,13 @@ def _run_name() -> str:
 NO_CHANGES = Changes()
 
 
-@flow(name="distillation", flow_run_name=_run_name, validate_parameters=True)
+@flow(
+    name="distillation",
+    flow_run_name=_run_name,
+    validate_parameters=True,
+    on_failure=[tell_failure],
+    on_crashed=[tell_failure],
+)
 def distillation(changes: Changes = NO_CHANGES, refresh: bool = False) -> Summary | State[Any]:
     """Distil the teacher named in `params.yaml` into a registered student.
 
@@ -99,6 +106,9 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         for file in fleet.files if fleet else []:
             parent.artifact(file, "fleet")
         parent.describe(summary.markdown())
+        if outcomes["register"] == "ran" and PIPELINE.champion not in summary.aliases:
+            told = f"{summary.name} version {summary.version} did not pass its gate; the champion is the one before"
+            notify(params.flow.notify, f"{told}. Why stands in the version's description. {summary.report}")
         parent.tags({"stages.run": ", ".join(name for name, outcome in outcomes.items() if outcome == "ran") or "none"})
     return summary
 

@@ -17,7 +17,7 @@ from stillhouse.evaluation.cases import read_cases
 from stillhouse.models.device import choose_device
 from stillhouse.params import Params, load_params
 from stillhouse.secrets import masked
-from stillhouse.tracking.runs import tracking_uri
+from stillhouse.tracking.store import tracking_uri
 from tasks.shared.lock import LOCK, holder, is_held
 
 ROOM_GB = 5.0  # what outputs, cache and checkpoints of a run on a small data set take, with room to spare

@@ -9,7 +9,7 @@ own_prefect_home()
 from flows.shared.stopping import command
 from stillhouse.params import load_params
 from stillhouse.tracking.registry import PIPELINE, aliases_of, roll_back
-from stillhouse.tracking.runs import connect
+from stillhouse.tracking.store import connect
 
 
 @command

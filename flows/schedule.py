@@ -17,7 +17,7 @@ from prefect.schedules import Cron
 from flows.distillation import distillation
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import load_params
-from stillhouse.tracking.runs import connect
+from stillhouse.tracking.store import connect
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import load_params
 from stillhouse.provenance import file_md5
 from stillhouse.tracking.registry import fetch_model, version_of
-from stillhouse.tracking.runs import connect
+from stillhouse.tracking.store import connect
 
 KINDS = (".csv", ".tsv", ".parquet")
 ADDED = ("label", "probability")

@@ -34,6 +34,7 @@ PLUMBING = {
     "stillhouse/provenance.py",
     "stillhouse/tracking/__init__.py",
     "stillhouse/tracking/runs.py",
+    "stillhouse/tracking/store.py",
     "stillhouse/distillation/checkpoints.py",
     "stillhouse/distillation/log.py",
     "stillhouse/models/device.py",

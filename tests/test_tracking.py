@@ -4,7 +4,7 @@ import mlflow
 import pytest
 
 from stillhouse.errors import BadInput
-from stillhouse.tracking import runs
+from stillhouse.tracking import runs, store
 
 
 def test_a_store_that_is_gone_when_a_run_fails_does_not_hide_why(project, monkeypatch, caplog):
@@ -29,4 +29,4 @@ def test_a_damaged_database_is_named_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     (tmp_path / "mlflow.db").write_bytes(b"no database at all " * 100)
     with pytest.raises(BadInput, match=r"mlflow.db, is damaged. Bring it back from a backup"):
-        runs.connect("stillhouse")
+        store.connect("stillhouse")

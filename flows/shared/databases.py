@@ -10,7 +10,7 @@ own_prefect_home()  # before Prefect is imported: it reads its settings then
 from flows.shared.limit import ensure_gpu_limit
 from flows.shared.server import prefect_server
 from stillhouse.params import load_params
-from stillhouse.tracking.runs import connect
+from stillhouse.tracking.store import connect
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from prefect.runtime import flow_run as runtime
 from prefect.states import Crashed, Failed, State
 
 from flows.shared.limit import ensure_gpu_limit
+from flows.shared.notify import notify
 from flows.shared.server import prefect_server
 from flows.shared.stopping import take_signals
 from stillhouse.errors import BadInput, StillhouseError
@@ -68,6 +70,10 @@ def turn(settings: Settings) -> Iterator[None]:
         dead = [run for run in unfinished_runs() if run not in others]
         note_runs([*dead, *others, run])
         _mark_crashed(dead)
+        if dead:
+            notify(
+                settings.notify, f"{len(dead)} earlier run(s) of {Path.cwd().name} died; this one goes on from there"
+            )
         _mine.append(run)
         note_runs(_mine)
         # Slots of a limit of the project's own that are taken were taken by dead flows, but for this process's.

@@ -16,7 +16,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings, temporary_settings
 
 from stillhouse.errors import Unavailable
-from stillhouse.tracking.runs import environment
+from stillhouse.tracking.store import environment
 from tasks.shared.children import end, guarded
 from tasks.shared.runner import GPU_LIMIT
 

@@ -9,7 +9,7 @@ from flows.shared.fleet import Fleet
 from stillhouse.evaluation.report import as_markdown, as_text, table
 from stillhouse.evaluation.results import Model
 from stillhouse.secrets import masked
-from stillhouse.tracking.runs import tracking_uri
+from stillhouse.tracking.store import tracking_uri
 from tasks.shared.runner import Outcome
 
 

@@ -85,6 +85,7 @@ class Flow(Section):
     """Limits and retries of the flow; they change no result."""
 
     when_busy: Annotated[Literal["wait", "fail"], Field(description="where another run works on this project")] = "wait"
+    notify: Annotated[Name | None, Field(description="a URL or a command: told of failures and refused gates")] = None
     gpu_slots: Count
     retries: Annotated[int, Field(ge=0, le=20)]
     retry_delay_s: Annotated[NotNegative, Field(description="before the first try again; doubled with each")]

@@ -1,8 +1,4 @@
-"""Runs: the parent of a flow run, and one for each stage that really ran.
-
-Unless ``MLFLOW_TRACKING_URI`` says otherwise, runs and registered models live in ``mlflow.db`` and
-``mlartifacts/`` in the project's folder, and no server is needed.
-"""
+"""Runs: the parent of a flow run, and one for each stage that really ran."""
 
 import json
 import logging
@@ -14,80 +10,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # with the password, where it has one
-
 import mlflow
-from filelock import FileLock
 from mlflow.data.dataset_source_registry import get_dataset_source_from_json
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Metric, RunStatus
 from mlflow.tracking import MlflowClient
 
-from stillhouse.errors import BadInput, Unavailable
 from stillhouse.provenance import file_md5, git_commit, lock_md5
 from stillhouse.secrets import masked
-
-for _name in ("alembic", "mlflow.store.db.utils", "mlflow.models.signature"):
-    logging.getLogger(_name).setLevel(logging.WARNING)  # their news on each start is no user's
+from stillhouse.tracking.store import BRIEFLY, connect, environment
 
 PARENT_RUN = "STILLHOUSE_PARENT_RUN"  # set by a flow for the stages it starts
 FLOW_RUN = "STILLHOUSE_FLOW_RUN"
-EXPERIMENT_KIND = "mlflow.experimentKind"  # opens the UI on training runs instead of traces
 STAGE_TAG, OUTPUT_TAG, PROCESS_TAG = "stillhouse.stage", "stillhouse.output_md5", "stillhouse.process"
 DEVICE_TAG = "stillhouse.device"
-BRIEFLY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-DAMAGED = ("malformed", "not a database")  # what SQLite says then
 logger = logging.getLogger(__name__)
-
-
-def tracking_uri() -> str:
-    """``MLFLOW_TRACKING_URI``, or the project's own database by its absolute path."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
-
-
-def connect(experiment: str) -> str:
-    """Reach the tracking store and choose the experiment, creating either where it does not exist.
-
-    Returns:
-        The experiment's id.
-
-    Raises:
-        Unavailable: the store does not answer.
-        BadInput: the experiment was deleted in the UI.
-    """
-    uri = tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    local = uri.startswith("sqlite:")
-    Path(".stillhouse").mkdir(exist_ok=True)
-    try:
-        # One process migrates a new database; two at once would corrupt it. A remote server is asked once
-        # and briefly: MLflow's own patience is several minutes.
-        patience = {} if local else BRIEFLY
-        with FileLock(".stillhouse/mlflow.lock"), environment(patience):
-            found = mlflow.get_experiment_by_name(experiment)
-            if found is None:
-                place = Path("mlartifacts").resolve().as_uri() if local else None
-                return str(mlflow.create_experiment(experiment, place, {EXPERIMENT_KIND: "custom_model_development"}))
-    except Exception as error:  # each kind of store has errors of its own
-        if any(sign in str(error) for sign in DAMAGED):
-            raise BadInput(
-                f"The database of MLflow, {masked(uri)}, is damaged. Bring it back from a backup, or move it away: the "
-                "next run begins an empty one, without the models and runs that were in it."
-            ) from None
-        raise Unavailable(
-            f"The MLflow tracking store {masked(uri)} does not answer "
-            f"({masked(' '.join(str(error).split()))[:200]}). Start it, correct MLFLOW_TRACKING_URI, or unset it "
-            "to use mlflow.db in this folder."
-        ) from None
-    if found.lifecycle_stage == "deleted":
-        raise BadInput(
-            f"tracking.experiment: {experiment!r} was deleted in MLflow. Restore it (mlflow experiments restore "
-            f"--experiment-id {found.experiment_id}), or choose another name."
-        )
-    return str(found.experiment_id)
 
 
 class Run:
@@ -179,18 +116,6 @@ def _parent(run: Run, more: dict[str, str]) -> Iterator[None]:
     """Child processes that are started inside belong to ``run``."""
     with environment({PARENT_RUN: run.id, **more}):
         yield
-
-
-@contextmanager
-def environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the time of a block."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @contextmanager

@@ -1,0 +1,83 @@
+"""The tracking store: where runs and models are kept, and whether it answers.
+
+Unless ``MLFLOW_TRACKING_URI`` says otherwise, they live in ``mlflow.db`` and ``mlartifacts/`` in the project's folder,
+and no server is needed.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+from filelock import FileLock
+
+from stillhouse.errors import BadInput, Unavailable
+from stillhouse.secrets import masked
+
+for _name in ("alembic", "mlflow.store.db.utils", "mlflow.models.signature"):
+    logging.getLogger(_name).setLevel(logging.WARNING)  # their news on each start is no user's
+
+EXPERIMENT_KIND = "mlflow.experimentKind"  # opens the UI on training runs instead of traces
+BRIEFLY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+DAMAGED = ("malformed", "not a database")  # what SQLite says then
+
+
+def tracking_uri() -> str:
+    """``MLFLOW_TRACKING_URI``, or the project's own database by its absolute path."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
+
+
+def connect(experiment: str) -> str:
+    """Reach the tracking store and choose the experiment, creating either where it does not exist.
+
+    Returns:
+        The experiment's id.
+
+    Raises:
+        Unavailable: the store does not answer.
+        BadInput: the experiment was deleted in the UI.
+    """
+    uri = tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    local = uri.startswith("sqlite:")
+    Path(".stillhouse").mkdir(exist_ok=True)
+    try:
+        # One process migrates a new database; two at once would corrupt it. A remote server is asked once
+        # and briefly: MLflow's own patience is several minutes.
+        patience = {} if local else BRIEFLY
+        with FileLock(".stillhouse/mlflow.lock"), environment(patience):
+            found = mlflow.get_experiment_by_name(experiment)
+            if found is None:
+                place = Path("mlartifacts").resolve().as_uri() if local else None
+                return str(mlflow.create_experiment(experiment, place, {EXPERIMENT_KIND: "custom_model_development"}))
+    except Exception as error:  # each kind of store has errors of its own
+        if any(sign in str(error) for sign in DAMAGED):
+            raise BadInput(
+                f"The database of MLflow, {masked(uri)}, is damaged. Bring it back from a backup, or move it away: the "
+                "next run begins an empty one, without the models and runs that were in it."
+            ) from None
+        raise Unavailable(
+            f"The MLflow tracking store {masked(uri)} does not answer "
+            f"({masked(' '.join(str(error).split()))[:200]}). Start it, correct MLFLOW_TRACKING_URI, or unset it "
+            "to use mlflow.db in this folder."
+        ) from None
+    if found.lifecycle_stage == "deleted":
+        raise BadInput(
+            f"tracking.experiment: {experiment!r} was deleted in MLflow. Restore it (mlflow experiments restore "
+            f"--experiment-id {found.experiment_id}), or choose another name."
+        )
+    return str(found.experiment_id)
+
+
+@contextmanager
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Environment variables for the time of a block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
