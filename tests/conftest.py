@@ -66,7 +66,8 @@ def pytest_collection_modifyitems(items):
     Of what needs it the longest comes first, so that no process ends alone.
     """
     longest = ("test_stopping", "test_comparison", "test_study", "test_end_to_end")
-    items.sort(key=lambda item: ("finished" not in item.fixturenames, item.module.__name__ not in longest))
+    rank = {name: place for place, name in enumerate(longest)}
+    items.sort(key=lambda item: ("finished" not in item.fixturenames, rank.get(item.module.__name__, len(rank))))
 
 
 def texts_and_labels(rows: int, seed: int = 0) -> list[tuple[str, str]]:
