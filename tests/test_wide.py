@@ -7,7 +7,7 @@ from test_students import TEXTS, TOKENIZER, student_of, token_ids
 
 from stillhouse.data.encoded import Encoded
 from stillhouse.models.students.student import ARCHITECTURES
-from stillhouse.models.students.wide import Wide, pairs_of
+from stillhouse.models.students.wide import Wide, looked_up, pairs_of
 from stillhouse.params import Wide as Settings
 
 SIZES = {"size": 8, "buckets": 64, "max_length": 64, "dropout": 0.5}
@@ -59,3 +59,18 @@ def test_in_training_the_branch_of_some_texts_is_left_out_whole():
     out = branch(torch.full((200, 3), 5))
     left_out = (out == 0).all(1)
     assert 60 < int(left_out.sum()) < 140 and bool((out[~left_out] != 0).all())
+
+
+def test_gradients_are_the_same_bytes_every_time():
+    torch.manual_seed(0)
+    table, ids = torch.randn(50, requires_grad=True), torch.randint(0, 50, (64, 1024))
+    factors = torch.randn(ids.shape)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        gradients = [torch.autograd.grad((looked_up(table, ids) * factors).sum(), table)[0] for _ in range(30)]
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
+    with torch.no_grad():
+        assert torch.equal(looked_up(table, ids), table[ids])

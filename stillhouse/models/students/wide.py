@@ -22,6 +22,16 @@ def pairs_of(ids: Tensor, buckets: int) -> tuple[Tensor, Tensor]:
     return torch.remainder(ids * MULTIPLIER + after, buckets), after != PAD_ID
 
 
+def looked_up(table: Tensor, ids: Tensor) -> Tensor:
+    """``table[ids]`` for a table of numbers; where it is learnt, its gradient is summed in the same order every time.
+
+    That of an index is not: on several threads PyTorch adds in the order in which they come.
+    """
+    if not torch.is_grad_enabled():
+        return table[ids]
+    return functional.embedding(ids, table.unsqueeze(1)).squeeze(2)
+
+
 class Wide(nn.Module):
     """The weighted sum of the pieces' and pairs' vectors, over the root of the weights' summed squares.
 
@@ -40,7 +50,8 @@ class Wide(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Token ids (batch, length), 0 for padding, to text vectors (batch, size)."""
         pairs, there = pairs_of(ids, self.buckets)
-        weights, pair_weights = self.piece_weights[ids] * (ids != PAD_ID), self.pair_weights[pairs] * there
+        weights = looked_up(self.piece_weights, ids) * (ids != PAD_ID)
+        pair_weights = looked_up(self.pair_weights, pairs) * there
         total = (weights.unsqueeze(1) @ self.pieces(ids) + pair_weights.unsqueeze(1) @ self.pairs(pairs)).squeeze(1)
         squares = weights.square().sum(1, keepdim=True) + pair_weights.square().sum(1, keepdim=True)
         vectors: Tensor = self.dropout((total / (squares + 1e-6).sqrt()).unsqueeze(1)).squeeze(1)
