@@ -100,7 +100,7 @@ def results(project: Project) -> dict[str, bytes]:
     return {str(f.relative_to(project.folder)): f.read_bytes() for f in kept if "/register/" not in str(f)}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_run_stopped_in_any_way_ends_at_once_and_the_next_goes_on_to_the_same_bytes(finished, tmp_path):
     project = new_project(tmp_path / "stopped")
     project.set(flow__gpu_slots=1)  # the default: a slot that a dead run holds would stop every later one
