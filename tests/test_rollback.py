@@ -2,6 +2,7 @@
 
 import pytest
 from mlflow.tracking import MlflowClient
+from test_end_to_end import query
 
 from stillhouse.errors import BadInput
 from stillhouse.tracking import registry
@@ -32,17 +33,14 @@ def test_the_champion_before_this_one_comes_back_and_stays_until_the_next_rollba
 
 
 def test_what_was_rolled_back_is_not_promoted_again_by_a_run(project):
-    code = "from mlflow.tracking import MlflowClient; import mlflow\n"
-    code += f"mlflow.set_tracking_uri('sqlite:///{project.folder}/mlflow.db'); client = MlflowClient()\n"
-    code += "source = client.get_model_version('topics', '1').source\n"
-    code += "client.create_model_version('topics', source)\n"
-    code += "client.set_model_version_tag('topics', '1', 'stillhouse.rolled_back', '2026-11-25 12:00')\n"
-    code += "client.delete_registered_model_alias('topics', 'champion')\n"
-    assert project.python("-c", code).returncode == 0
+    query(
+        project,
+        """
+client.create_model_version('topics', client.get_model_version('topics', '1').source)
+client.set_model_version_tag('topics', '1', 'stillhouse.rolled_back', '2026-11-25 12:00')
+client.delete_registered_model_alias('topics', 'champion')""",
+    )
     again = project.dvc("repro", "--single-item", "--force", "register")
     assert again.returncode == 0, again.stdout
     assert "version 1 was rolled back on 2026-11-25 12:00; `stillhouse rollback` puts it back" in again.stdout
-    code = "from mlflow.tracking import MlflowClient; import mlflow\n"
-    code += f"mlflow.set_tracking_uri('sqlite:///{project.folder}/mlflow.db')\n"
-    code += "print(MlflowClient().get_registered_model('topics').aliases)"
-    assert "champion" not in project.python("-c", code).stdout
+    assert "champion" not in query(project, "print(client.get_registered_model('topics').aliases)")

@@ -61,9 +61,9 @@ def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -
         signal.signal(number, _leave)  # so that the run and the files are put in order
     configure()
     _keep_memory()
-    clear_finished(but=stage.address)
     try:
         refuse_beside_a_flow()
+        clear_finished(but=stage.address)
         run(stage, work)
         note.write_text(json.dumps({"outcome": "ran"}), encoding="utf-8")
         return
