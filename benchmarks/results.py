@@ -80,7 +80,7 @@ def _case(name: str, result: dict[str, Any]) -> list[str]:
         latency = [one["latency_ms"] for one in told if "latency_ms" in one]
         rows.append(
             [
-                model if len(told) == len(runs) else f"{model} (seed {runs[0]['seed']} alone)",
+                model + _aside([f"seed {runs[0]['seed']} alone"] * (len(told) < len(runs)) + _machines(told)),
                 f"{accuracies.mean():.2f}{spread}",
                 f"{100 * np.mean([one['macro_f1'] for one in told]):.2f}",
                 f"{100 * np.mean([one['teacher_agreement'] for one in told]):.1f} %",
@@ -111,6 +111,14 @@ def _case(name: str, result: dict[str, Any]) -> list[str]:
         ),
         _targets(name, result, {other: next(iter(gap["differences"].values())) for other, gap in gaps.items()}),
     ]
+
+
+def _machines(told: list[dict[str, Any]]) -> list[str]:
+    return sorted({f"on {one['machine']}" for one in told if "machine" in one})
+
+
+def _aside(words: list[str]) -> str:
+    return f" ({'; '.join(words)})" if words else ""
 
 
 def _gap(runs: list[dict[str, Any]], labels: np.ndarray, other: str) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.corpora import Case, cases, fetch
-from benchmarks.peers import PEERS, Peer
-from benchmarks.results import pack, write_results
+from benchmarks.peers import PEERS, Peer, Split
+from benchmarks.results import pack, unpack, write_results
 from flows.shared.workspace import workspace
 from stillhouse.chain import OUTPUTS, before
 from stillhouse.evaluation.metrics import macro_f1
@@ -34,21 +34,17 @@ RESULTS = Path("benchmarks") / "results"
 DAY_S = 86_400.0
 
 
-def measure(case: Case, seeds: list[int], without: list[str]) -> dict[str, Any]:
-    """Run the pipeline and the peers but ``without`` for every seed; each model's answers, quality and speed."""
-    fetch(case.corpus, ROOM / "data")
+def measure(case: Case, seeds: list[int]) -> dict[str, Any]:
+    """Run the pipeline for every seed; each model's answers, quality and speed."""
     runs = []
     for seed in seeds:
-        folder = workspace(ROOM / case.name, case.changes(seed))
+        folder = place(case, seed)
         start = time.perf_counter()
         for stage in before("register"):
             run_stage(stage.name, DAY_S, folder=folder)
         if not evaluation_is_timed(folder / OUTPUTS / "evaluate"):  # brought back by DVC from another run
             run_stage("evaluate", DAY_S, force=True, folder=folder)
         runs.append(collect(folder, seed) | {"seconds": time.perf_counter() - start})
-        for name, kind in PEERS.items():
-            if name not in without and is_asked(kind, case, seed == seeds[0]):
-                runs[-1]["models"][name] = peer(name, folder, seed)
     return {
         "corpus": case.title,
         "few": case.labels,
@@ -58,6 +54,26 @@ def measure(case: Case, seeds: list[int], without: list[str]) -> dict[str, Any]:
         "labels": runs[0]["labels"],
         "runs": runs,
     }
+
+
+def place(case: Case, seed: int) -> Path:
+    """The copy of the project in which a case is run."""
+    fetch(case.corpus, ROOM / "data")
+    return workspace(ROOM / case.name, case.changes(seed))
+
+
+def ask_peers(case: Case, result: dict[str, Any], without: list[str]) -> None:
+    """Add to a measured case what peers but ``without`` answer that it lacks, from the same splits."""
+    for run in result["runs"]:
+        first = run["seed"] == result["seeds"][0]
+        asked = [name for name, kind in PEERS.items() if name not in without and is_asked(kind, case, first)]
+        if missing := [name for name in asked if name not in run["models"]]:
+            folder = place(case, run["seed"])
+            run_stage("prepare", DAY_S, folder=folder)
+            for name in missing:
+                run["models"][name] = peer(name, folder, run)
+                if machine() != result["machine"]:
+                    run["models"][name]["machine"] = machine()
 
 
 def is_asked(peer: Peer, case: Case, first: bool) -> bool:
@@ -75,7 +91,9 @@ def collect(folder: Path, seed: int) -> dict[str, Any]:
     place = folder / OUTPUTS / "evaluate"
     metrics = json.loads((place / "metrics.json").read_text(encoding="utf-8"))["models"]
     speed = json.loads((place / "speed.json").read_text(encoding="utf-8"))["models"]
-    rows, numbers = answers_of(folder)
+    with (place / "answers.csv").open(newline="", encoding="utf-8") as table:
+        rows = list(csv.DictReader(table))
+    numbers = numbered([row["label"] for row in rows])
     models = {
         name: metrics[name] | speed[name] | {"answers": pack([numbers.get(row[name], -1) for row in rows])}
         for name in metrics
@@ -83,29 +101,33 @@ def collect(folder: Path, seed: int) -> dict[str, Any]:
     return {"seed": seed, "labels": pack([numbers[row["label"]] for row in rows]), "models": models}
 
 
-def answers_of(folder: Path) -> tuple[list[dict[str, str]], dict[str, int]]:
-    """Every model's answers to each test text, by column, and the number of each class."""
-    with (folder / OUTPUTS / "evaluate" / "answers.csv").open(newline="", encoding="utf-8") as table:
-        rows = list(csv.DictReader(table))
-    return rows, {name: number for number, name in enumerate(sorted({row["label"] for row in rows}))}
+def numbered(labels: list[str]) -> dict[str, int]:
+    """The number of each class that the test texts have."""
+    return {name: number for number, name in enumerate(sorted(set(labels)))}
 
 
-def peer(name: str, folder: Path, seed: int) -> dict[str, Any]:
-    """A peer's answers on the same split, from a process of its own; kept beside the outputs."""
-    file = (folder / f"{PEERS[name].module_name}-{seed}.json").resolve()
+def peer(name: str, folder: Path, run: dict[str, Any]) -> dict[str, Any]:
+    """A peer's answers on the same split, from a process of its own; kept beside the outputs.
+
+    Raises:
+        SystemExit: The split is not the one that the run's models answered.
+    """
+    test = Split.read(folder / OUTPUTS, "test").labels
+    numbers = numbered(test)
+    if pack([numbers[label] for label in test]) != run["labels"]:
+        raise SystemExit(f"{folder}: other test texts than were measured; remove the case's result and measure it anew")
+    file = (folder / f"{PEERS[name].module_name}-{run['seed']}.json").resolve()
     if not file.exists():
-        outputs = str((folder / OUTPUTS).resolve())
-        subprocess.run([sys.executable, "-m", "benchmarks.peers", name, outputs, str(seed), str(file)], check=True)
+        words = [name, str((folder / OUTPUTS).resolve()), str(run["seed"]), str(file)]
+        subprocess.run([sys.executable, "-m", "benchmarks.peers", *words], check=True)
     result = json.loads(file.read_text(encoding="utf-8"))
-    rows, numbers = answers_of(folder)
-    labels = np.array([numbers[row["label"]] for row in rows])
+    labels = np.array([numbers[label] for label in test])
     answers = np.array([numbers.get(answer, -1) for answer in result["answers"]])
-    teacher = np.array([numbers.get(row["teacher"], -1) for row in rows])
     return result | {
         "answers": pack(answers.tolist()),
         "accuracy": float((answers == labels).mean()),
         "macro_f1": macro_f1(labels, answers),
-        "teacher_agreement": float((answers == teacher).mean()),
+        "teacher_agreement": float((answers == unpack(run["models"]["teacher"]["answers"])).mean()),
     }
 
 
@@ -115,13 +137,18 @@ def main() -> None:
     known = cases(ROOM / "data")
     parser.add_argument("cases", nargs="*", metavar="case", help=f"of {', '.join(known)}; all by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the draws of labels, control, student")
+    parser.add_argument("--peers", action="store_true", help="only ask peers, in cases that were measured before")
     parser.add_argument("--without", nargs="+", choices=PEERS, default=[], help="peers that are not asked")
     options = parser.parse_args()
     if unknown := set(options.cases) - known.keys():
         parser.error(f"unknown case {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in options.cases or known:
-        result = measure(known[name], options.seeds, options.without)
+        if options.peers:
+            result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        else:
+            result = measure(known[name], options.seeds)
+        ask_peers(known[name], result, options.without)
         partial = RESULTS / f"{name}.partial"
         partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
         partial.replace(RESULTS / f"{name}.json")
