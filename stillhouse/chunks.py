@@ -17,6 +17,8 @@ LONGEST = 40  # characters of a chunk that is remembered
 CHARACTERS = 6  # of a word piece, rather too many: so much of a long text is looked at first
 # str.split() splits at these, too; in Unicode (and so in tokenizers) they are no spaces.
 SEPARATORS = "\x1c\x1d\x1e\x1f"
+FENCE = "[PAD]"  # no text has its id, unless it has these very letters
+TOGETHER = 256  # chunks that the tokenizer sees as one text
 ID = np.dtype(np.int32)
 
 
@@ -32,9 +34,11 @@ class Chunks:
     ) -> None:
         """``common`` chunks are known from the start with their ids, and never forgotten."""
         tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length)
+        tokenizer.no_truncation()
         self._tokenizer, self._max_length, self._bytes = tokenizer, max_length, max_length * ID.itemsize
         self._splits = isinstance(tokenizer.pre_tokenizer, Whitespace)
+        special = [str(one) for one in tokenizer.get_added_tokens_decoder().values() if one.special]
+        self._fence = tokenizer.token_to_id(FENCE) if self._splits and FENCE in special else None
         self._common = {chunk: np.array(ids, ID).tobytes() for chunk, ids in common.items()}
         self._known = dict(self._common)
         self._lock = threading.Lock()
@@ -76,12 +80,32 @@ class Chunks:
         return text.split()
 
     def _encoded(self, chunks: list[str]) -> dict[str, bytes]:
+        """Asked one by one, chunks cost ten times what their text does; so many are asked at once as one text."""
         try:
-            encodings = self._tokenizer.encode_batch_fast(chunks, add_special_tokens=False)
+            return self._alone(chunks) if self._fence is None else self._fenced(chunks, self._fence)
         except TypeError:
             readable = [chunk.encode("utf-8", "replace").decode("utf-8") for chunk in chunks]
-            encodings = self._tokenizer.encode_batch_fast(readable, add_special_tokens=False)
-        return {chunk: np.array(one.ids, ID).tobytes() for chunk, one in zip(chunks, encodings, strict=True)}
+            return dict(zip(chunks, map(self._encoded(readable).__getitem__, readable), strict=True))
+
+    def _alone(self, chunks: list[str]) -> dict[str, bytes]:
+        encodings = self._tokenizer.encode_batch_fast(chunks, add_special_tokens=False)
+        return {chunk: self._bytes_of(one.ids) for chunk, one in zip(chunks, encodings, strict=True)}
+
+    def _fenced(self, chunks: list[str], fence: int) -> dict[str, bytes]:
+        """With a special token, whose id is ``fence``, between one chunk and the next."""
+        plain = [chunk for chunk in chunks if FENCE not in chunk]
+        rows = [plain[start : start + TOGETHER] for start in range(0, len(plain), TOGETHER)]
+        texts = [f" {FENCE} ".join(row) for row in rows]
+        found: dict[str, bytes] = {}
+        for row, one in zip(rows, self._tokenizer.encode_batch_fast(texts, add_special_tokens=False), strict=True):
+            ids = np.array(one.ids, ID)
+            ends = [*np.flatnonzero(ids == fence).tolist(), len(ids)]
+            starts = [0, *(end + 1 for end in ends)]
+            found |= {chunk: self._bytes_of(ids[start:end]) for chunk, start, end in zip(row, starts, ends)}
+        return found | self._alone([chunk for chunk in chunks if FENCE in chunk])
+
+    def _bytes_of(self, ids: Sequence[int] | np.ndarray) -> bytes:
+        return np.array(ids[: self._max_length], ID).tobytes()
 
     def _remember(self, new: dict[str, bytes]) -> None:
         short = [(chunk, ids) for chunk, ids in new.items() if len(chunk) <= LONGEST]
