@@ -88,9 +88,9 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
             start = time.perf_counter()
             lost = stage.name == "register" and is_lost(stage.folder / "receipt.json")
             force = (stage.name == "prepare" and refresh) or lost
-            outcome = prefect_task(stage, params.flow)(force)
+            outcome = prefect_task(stage, params)(force)
             if stage.name == "evaluate" and not evaluation_is_timed(stage.folder):
-                outcome = prefect_task(stage, params.flow)(True)
+                outcome = prefect_task(stage, params)(True)
             outcomes[stage.name] = outcome
             seconds[stage.name] = time.perf_counter() - start
         models = read_models(OUTPUTS / "evaluate")

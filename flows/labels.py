@@ -30,7 +30,7 @@ from stillhouse.evaluation.curve import curve, told
 from stillhouse.params import Params
 from tasks.shared.children import child_process, lines_of
 from tasks.shared.lock import STATE
-from tasks.shared.runner import gpu_slot, logger
+from tasks.shared.runner import logger, training_slot
 
 PROBE = "linear probe"
 MODELS = ("teacher", "compressed student", "TF-IDF + SVM")
@@ -54,7 +54,7 @@ def _measure(params: Params) -> dict[str, Any]:
             draws = params.labels.draws[:1] if count == ALL else params.labels.draws
             changes = {f"{count}-{draw}": _changes(count, draw, params) for draw in draws}
             arms[str(count)] = [run_arm("labels", name, changed, params) for name, changed in changes.items()]
-        probed = _probe([str(folder) for folders in arms.values() for folder in folders])
+        probed = _probe([str(folder) for folders in arms.values() for folder in folders], params)
         points = []
         for labelled, folders in arms.items():
             answers = [answers_in(folder) for folder in folders]
@@ -83,12 +83,12 @@ def _labelled(folders: list[Path]) -> float:
 
 
 @task(task_run_name="linear probes", cache_policy=NO_CACHE)
-def _probe(folders: list[str]) -> dict[str, list[int]]:
+def _probe(folders: list[str], params: Params) -> dict[str, list[int]]:
     """For each arm whether a linear probe is right on each test text; empty where there is no such probe."""
     file, say = ROOM / "probes.json", logger()
     file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "tasks.shared.probes", str(file), *folders]
-    with gpu_slot(True), child_process(command, DAY_S, Path.cwd()) as (child, _):
+    with training_slot(True, params), child_process(command, DAY_S, Path.cwd()) as (child, _):
         for level, line in lines_of(child):
             say(line, level)
         status = child.wait()

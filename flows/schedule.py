@@ -11,10 +11,10 @@ from flows.shared.environment import own_prefect_home
 
 own_prefect_home()
 
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.schedules import Cron
 
 from flows.distillation import distillation
+from flows.shared.running import crash_stale_runs
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import load_params
 from stillhouse.tracking.store import connect
@@ -35,13 +35,13 @@ def main() -> None:
         sys.exit(f"\n{error}")
     except ValueError as error:
         sys.exit(f"\nschedule.cron or schedule.timezone cannot be used: {error}")
+    crash_stale_runs("distillation", params.register_.name)
     distillation.serve(
-        name="scheduled",
+        name=params.register_.name,  # many projects may be served by one Prefect server
         schedules=[schedule],
         parameters={"refresh": params.schedule.refresh},
         description="Distils again when data, code or parameters changed; otherwise ends within seconds.",
-        # Two runs would write the same outputs: one at a time, and a new one does not queue up behind it.
-        global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+        limit=1,  # kept by this process, so that nothing of it outlives it
         pause_on_shutdown=False,
     )
 

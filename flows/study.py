@@ -133,7 +133,7 @@ def _search(params: Params) -> dict[str, Any]:
     with flow_run(params.tracking.experiment, runtime.name or "study", runtime.id or "") as run:
         run.params({"study": params.study.model_dump()})
         for stage in before("student"):
-            prefect_task(stage, params.flow)()
+            prefect_task(stage, params)()
         answers = folder_md5(OUTPUTS / "soften" / "answers")
         parent = {PARENT_RUN: run.id, FLOW_RUN: runtime.id or "", "MLFLOW_TRACKING_URI": tracking_uri()}
         trials.with_options(task_runner=runner)(params, answers, parent)

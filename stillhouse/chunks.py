@@ -6,6 +6,7 @@ Needs tokenizers alone. The registered model carries a copy of this file.
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from types import MappingProxyType
 
 import numpy as np
@@ -68,10 +69,13 @@ class Chunks:
                 later.append((len(rows), chunks))
                 rows.append(b"")
         if later:
-            new = self._encoded([one for one in {one for _, chunks in later for one in chunks} if one not in known])
+            new = self._encoded(list(set().union(*(chunks for _, chunks in later)).difference(known)))
             self._remember(new)
-            for n, chunks in later:  # some of the new ones were not remembered
-                rows[n] = b"".join(new[one] if one in new else known[one] for one in chunks)[: self._bytes]
+            for n, chunks in later:
+                try:
+                    rows[n] = b"".join(map(self._known.__getitem__, chunks))[: self._bytes]
+                except KeyError:  # too long to be remembered, or forgotten again
+                    rows[n] = b"".join(new[one] if one in new else known[one] for one in chunks)[: self._bytes]
         return rows
 
     def _chunks(self, text: str) -> list[str]:
@@ -89,7 +93,8 @@ class Chunks:
 
     def _alone(self, chunks: list[str]) -> dict[str, bytes]:
         encodings = self._tokenizer.encode_batch_fast(chunks, add_special_tokens=False)
-        return {chunk: self._bytes_of(one.ids) for chunk, one in zip(chunks, encodings, strict=True)}
+        ids = (np.array(one.ids[: self._max_length], ID).tobytes() for one in encodings)
+        return dict(zip(chunks, ids, strict=True))
 
     def _fenced(self, chunks: list[str], fence: int) -> dict[str, bytes]:
         """With a special token, whose id is ``fence``, between one chunk and the next."""
@@ -99,20 +104,18 @@ class Chunks:
         found: dict[str, bytes] = {}
         for row, one in zip(rows, self._tokenizer.encode_batch_fast(texts, add_special_tokens=False), strict=True):
             ids = np.array(one.ids, ID)
-            ends = [*np.flatnonzero(ids == fence).tolist(), len(ids)]
-            starts = [0, *(end + 1 for end in ends)]
-            found |= {chunk: self._bytes_of(ids[start:end]) for chunk, start, end in zip(row, starts, ends)}
+            ends = [*(np.flatnonzero(ids == fence) * ID.itemsize).tolist(), ids.nbytes]
+            starts = [0, *(end + ID.itemsize for end in ends[:-1])]
+            spans, said = zip(row, starts, ends, strict=True), ids.tobytes()
+            found.update((chunk, said[start : min(end, start + self._bytes)]) for chunk, start, end in spans)
         return found | self._alone([chunk for chunk in chunks if FENCE in chunk])
 
-    def _bytes_of(self, ids: Sequence[int] | np.ndarray) -> bytes:
-        return np.array(ids[: self._max_length], ID).tobytes()
-
     def _remember(self, new: dict[str, bytes]) -> None:
-        short = [(chunk, ids) for chunk, ids in new.items() if len(chunk) <= LONGEST]
+        short = {chunk: ids for chunk, ids in new.items() if len(chunk) <= LONGEST}
         with self._lock:
             if len(self._known) + len(short) > LIMIT:
                 self._known = dict(self._common)  # another thread may still read the one before
-                short = short[: LIMIT - len(self._known)]
+                short = dict(islice(short.items(), LIMIT - len(self._known)))
             self._known.update(short)
 
 

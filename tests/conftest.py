@@ -136,7 +136,8 @@ class Project:
         }
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         server = {"PREFECT_API_URL": self.server} if self.server else {}
-        return {**kept, **server, "PATH": path, "PYTHONPATH": str(self.folder)}
+        mine = {"PATH": path, "PYTHONPATH": str(self.folder), "XDG_CACHE_HOME": str(self.folder.parent / "cache")}
+        return {**kept, **server, **mine}
 
     def run(self, *command: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
         """A command in the project; its output and errors come back as one text in ``stdout``."""
@@ -223,7 +224,7 @@ def new_project(folder: Path) -> Project:
         register__name="topics",
         register__min_retention=0.5,
         flow__retry_delay_s=0.1,
-        flow__gpu_slots=8,  # tests that run side by side share a server
+        flow__gpu_slots=8,  # tests run side by side
     )
     for command in (
         ["init", "-q"],

@@ -1,4 +1,4 @@
-"""Parts of the flow that need no whole run: changing parameters, running a stage as a child, the gpu limit."""
+"""Parts of the flow that need no whole run: changing parameters, running a stage as a child, places on the GPU."""
 
 import logging
 import os
@@ -19,6 +19,7 @@ from stillhouse.errors import BadInput
 from stillhouse.params import load_params
 from tasks.shared import runner
 from tasks.shared.runner import StageFailed, prefect_task, run_stage
+from tasks.shared.slots import gpu_slot
 
 
 @pytest.fixture(scope="module")
@@ -166,8 +167,9 @@ def test_only_what_a_second_try_can_mend_is_tried_again(fake_dvc, tmp_path, pref
     from prefect import flow
 
     fake_dvc(FAILING.replace("NAME", name).replace("AGAIN", str(again)))
-    settings = load_params(ROOT / "params.yaml").flow.model_copy(update={"retry_delay_s": 0})
-    stage = prefect_task(Stage(name, retries=name == "prepare"), settings)
+    params = load_params(ROOT / "params.yaml")
+    params = params.model_copy(update={"flow": params.flow.model_copy(update={"retry_delay_s": 0})})
+    stage = prefect_task(Stage(name, retries=name == "prepare"), params)
     with pytest.raises(StageFailed, match=f"{name} failed: the hub is away"):
         flow(lambda: stage(), name="one-stage")()
     assert len((tmp_path / "tries").read_text()) == tries
@@ -193,15 +195,11 @@ def test_what_dvc_refuses_is_told_in_words_that_help(fake_dvc, said, told):
 def test_two_flow_runs_never_train_at_once(fake_dvc, tmp_path, prefect_server, caplog, monkeypatch):
     from prefect import flow
 
-    from flows.shared.limit import ensure_gpu_limit
-
     fake_dvc(
         "import time; f = open('log', 'a'); f.write('in '); f.flush(); time.sleep(1.5); f.write('out '); f.close()"
     )
-    monkeypatch.setattr(runner, "SAY_S", 0.5)
-    ensure_gpu_limit(1)
-    ensure_gpu_limit(1)  # a second flow finds it there
-    stage = prefect_task(Stage("teacher", trains=True), load_params(ROOT / "params.yaml").flow)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    stage = prefect_task(Stage("teacher", trains=True), load_params(ROOT / "params.yaml"))
     train = flow(lambda: stage(), name="train")
     threads = [threading.Thread(target=train) for _ in range(2)]
     [thread.start() for thread in threads]
@@ -210,18 +208,18 @@ def test_two_flow_runs_never_train_at_once(fake_dvc, tmp_path, prefect_server, c
     assert re.search(r"waiting since \d\d:\d\d:\d\d for a GPU slot \(flow.gpu_slots\)", caplog.text)
 
 
-def test_two_flows_that_start_at_once_may_both_create_the_limit(prefect_server, monkeypatch):
-    from prefect.client.orchestration import SyncPrefectClient
-    from prefect.exceptions import ObjectNotFound
-
-    from flows.shared.limit import ensure_gpu_limit
-
-    def nothing_yet(client, name):
-        raise ObjectNotFound(http_exc=KeyError(name))
-
-    ensure_gpu_limit(1)
-    monkeypatch.setattr(SyncPrefectClient, "read_global_concurrency_limit_by_name", nothing_yet)
-    ensure_gpu_limit(1)
+def test_a_place_on_the_gpu_is_free_again_when_its_holder_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    code = "import sys, time; from tasks.shared.slots import gpu_slot\n"
+    code += "with gpu_slot(1, print): print('holds', flush=True); time.sleep(60)"
+    holder = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "holds\n"
+    said = []
+    with gpu_slot(2, said.append), gpu_slot(1, said.append, "cuda:1"):  # another place; another GPU
+        assert not said
+    threading.Timer(1, holder.kill).start()
+    with gpu_slot(1, said.append):
+        assert len(said) == 1 and "other trainings have all 1" in said[0]
 
 
 def test_prefect_keeps_its_database_in_the_project_unless_told_otherwise(tmp_path, monkeypatch):

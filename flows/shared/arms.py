@@ -24,7 +24,7 @@ from stillhouse.tracking.runs import flow_run, part_run
 from stillhouse.tracking.store import environment, tracking_uri
 from tasks.shared.files import write_json
 from tasks.shared.lock import STATE
-from tasks.shared.runner import gpu_slot, run_stage
+from tasks.shared.runner import run_stage, training_slot
 
 Answers = dict[str, list[str]]  # by column of answers.csv: the right label, and what each model says
 
@@ -40,7 +40,7 @@ def run_arm(flow: str, name: str, changes: dict[str, Any], params: Params) -> Pa
     with part_run(params.tracking.experiment, "arm", name) as run:
         run.params(changes)
         for stage in before("register"):
-            _run_stage(name, stage.name, stage.trains, params.flow.timeout_minutes[stage.name] * 60, folder)
+            _run_stage(name, stage.name, stage.trains, params, folder)
         metrics = json.loads((folder / OUTPUTS / "evaluate" / "metrics.json").read_text(encoding="utf-8"))
         run.metrics({"test": {model: {"accuracy": told["accuracy"]} for model, told in metrics["models"].items()}})
     return folder
@@ -93,6 +93,6 @@ def said(seed: int, own: int | None, params: Params) -> int | None:
 
 
 @task(task_run_name="{arm}-{stage}", cache_policy=NO_CACHE)
-def _run_stage(arm: str, stage: str, trains: bool, timeout_s: float, folder: Path) -> str:
-    with gpu_slot(trains):
-        return run_stage(stage, timeout_s, folder=folder)
+def _run_stage(arm: str, stage: str, trains: bool, params: Params, folder: Path) -> str:
+    with training_slot(trains, params):
+        return run_stage(stage, params.flow.timeout_minutes[stage] * 60, folder=folder)

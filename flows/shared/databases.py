@@ -7,7 +7,6 @@ from flows.shared.environment import own_prefect_home
 
 own_prefect_home()  # before Prefect is imported: it reads its settings then
 
-from flows.shared.limit import ensure_gpu_limit
 from flows.shared.server import prefect_server
 from stillhouse.params import load_params
 from stillhouse.tracking.store import connect
@@ -18,7 +17,6 @@ def main() -> None:
     params = load_params()
     with prefect_server():
         connect(params.tracking.experiment)
-        ensure_gpu_limit(params.flow.gpu_slots)
 
 
 if __name__ == "__main__":

@@ -33,10 +33,10 @@ def run_fleet(
     shown beside; ``outcomes`` and ``seconds`` are added to.
     """
     names, start = list(params.devices), time.perf_counter()
-    made = prefect_task(DEVICE, params.flow).map(instance=names).result()
+    made = prefect_task(DEVICE, params).map(instance=names).result()
     outcomes |= {DEVICE.of(name).address: outcome for name, outcome in zip(names, made, strict=True)}
     seconds["device"] = time.perf_counter() - start
-    start, run = time.perf_counter(), prefect_task(DEPLOY, params.flow)
+    start, run = time.perf_counter(), prefect_task(DEPLOY, params)
     for name in names:
         outcome = run(force=is_lost(DEPLOY.of(name).folder / "receipt.json"), instance=name)
         if not deployment_is_timed(DEPLOY.of(name).folder):

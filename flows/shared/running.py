@@ -1,6 +1,5 @@
 """What every flow that works on a project goes through: the project for itself, and a Prefect server to talk to."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,11 +8,20 @@ from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run as runtime
 from prefect.states import Crashed, Failed, State
 
-from flows.shared.limit import ensure_gpu_limit
 from flows.shared.notify import notify
 from flows.shared.server import prefect_server
 from flows.shared.stopping import take_signals
@@ -21,7 +29,6 @@ from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import Params, load_params
 from stillhouse.params.running import Flow as Settings
 from tasks.shared.lock import note_runs, project_lock, unfinished_runs
-from tasks.shared.runner import GPU_LIMIT
 
 _mine: list[str] = []  # flow runs of this process
 
@@ -76,8 +83,6 @@ def turn(settings: Settings) -> Iterator[None]:
             )
         _mine.append(run)
         note_runs(_mine)
-        # Slots of a limit of the project's own that are taken were taken by dead flows, but for this process's.
-        ensure_gpu_limit(settings.gpu_slots, free=GPU_LIMIT in os.environ and not others)
         try:
             yield
             ended = True
@@ -91,6 +96,26 @@ def turn(settings: Settings) -> Iterator[None]:
             _mine.remove(run)
             if ended:
                 note_runs(_mine)
+
+
+def crash_stale_runs(flow: str, deployment: str) -> None:
+    """Tell Prefect that runs of a deployment died, where nothing works on the project and yet some seem to be running.
+
+    A machine that was switched off cannot say so itself.
+    """
+    try:
+        with project_lock("fail", print):
+            with get_client(sync_client=True) as client:
+                living = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+                found = client.read_flow_runs(
+                    flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])),
+                    deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[deployment])),
+                    flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=living))),
+                )
+            _mark_crashed([*unfinished_runs(), *(str(run.id) for run in found)])
+            note_runs([])
+    except BadInput:  # a run is at work: it is none of the dead
+        return
 
 
 def _mark_crashed(runs: list[str]) -> None:

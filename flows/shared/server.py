@@ -1,7 +1,5 @@
 """Prefect's server where there is none: temporary, in the project, and gone when the flow is."""
 
-import hashlib
-import os
 import socket
 import subprocess
 import sys
@@ -16,9 +14,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings, temporary_settings
 
 from stillhouse.errors import Unavailable
-from stillhouse.tracking.store import environment
 from tasks.shared.children import end, guarded
-from tasks.shared.runner import GPU_LIMIT
 
 START_S = 120.0
 DRAIN_S = 3.0
@@ -58,9 +54,7 @@ def prefect_server() -> Iterator[None]:
                 url = f"http://127.0.0.1:{port}/api"
                 if not _answers(url, server):
                     continue
-                # Leases of slots die with this server, so its limit is shared with no other project's.
-                limit = {GPU_LIMIT: f"gpu of {hashlib.md5(os.fsencode(Path.cwd())).hexdigest()[:8]}"}
-                with temporary_settings({PREFECT_API_URL: url}), environment(limit):
+                with temporary_settings({PREFECT_API_URL: url}):
                     try:
                         yield
                     finally:

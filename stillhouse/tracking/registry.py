@@ -4,9 +4,11 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -14,6 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from stillhouse.errors import BadInput
 from stillhouse.tracking.runs import Run
+from stillhouse.tracking.store import answering
 
 MODEL_TAG, ROLLED_BACK_TAG = "stillhouse.model_md5", "stillhouse.rolled_back"
 SERVED = ["classifier.py", "chunks.py"]
@@ -58,21 +61,27 @@ def find_version(name: str, model_md5: str) -> Version | None:
 
 
 def get_version(name: str, number: int) -> Version | None:
-    """A registered version as the registry has it now."""
-    try:
-        found = MlflowClient().get_model_version(name, str(number))
-    except MlflowException:
-        return None
-    return Version(name, number, tuple(sorted(found.aliases)))
+    """A registered version as the registry has it now.
+
+    Raises:
+        Unavailable: the registry does not answer.
+    """
+    found = _unless_missing(lambda: MlflowClient().get_model_version(name, str(number)))
+    return found and Version(name, number, tuple(sorted(found.aliases)))
 
 
 def version_of(name: str, alias: str) -> Version | None:
     """The version that ``@alias`` points to, if there is one."""
+    found = _unless_missing(lambda: MlflowClient().get_model_version_by_alias(name, alias))
+    return found and get_version(name, int(found.version))
+
+
+def _unless_missing(ask: Callable[[], Any]) -> Any:
     try:
-        found = MlflowClient().get_model_version_by_alias(name, alias)
+        with answering():
+            return ask()
     except MlflowException:
         return None
-    return get_version(name, int(found.version))
 
 
 def is_lost(receipt: Path) -> bool:
@@ -94,9 +103,7 @@ def fetch_model(version: Version, folder: Path) -> Path:
     return Path(found) / "artifacts" / "model"
 
 
-def register_model(
-    run: Run, model: Path, name: str, examples: list[str], tags: dict[str, str], aliases: Aliases
-) -> Version:
+def register_model(run: Run, model: Path, name: str, examples: list[str], tags: dict[str, str]) -> Version:
     """Log ``model`` (a folder written by the compress stage) with ``run`` and register it as a new version.
 
     The version carries its signature, an input example, and the packages it needs, which are neither torch
@@ -111,19 +118,26 @@ def register_model(
         (package / "__init__.py").touch()
         for module in SERVED:
             shutil.copy(here.parent / module, package)
-        logged = mlflow.pyfunc.log_model(
-            name=name,
-            python_model=str(here / "served.py"),
-            artifacts={"model": str(model)},
-            code_paths=[str(package)],
-            input_example=examples,
-            metadata={"max_length": length, "longer_texts": f"cut after {length} word pieces, as in training"},
-            pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
-        )
-    client = MlflowClient()
+        with mlflow.start_run(run.id):
+            logged = mlflow.pyfunc.log_model(
+                name=name,
+                python_model=str(here / "served.py"),
+                artifacts={"model": str(model)},
+                code_paths=[str(package)],
+                input_example=examples,
+                metadata={"max_length": length, "longer_texts": f"cut after {length} word pieces, as in training"},
+                pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
+            )
     created = mlflow.register_model(logged.model_uri, name, tags=tags)
-    client.set_registered_model_alias(name, aliases.challenger, created.version)
-    return Version(name, int(created.version), (aliases.challenger,))
+    return Version(name, int(created.version), ())
+
+
+def offer(version: Version, aliases: Aliases) -> Version:
+    """Let a version that nothing points to be the challenger: a new one, or one whose run died before it did so."""
+    if version.aliases:
+        return version
+    MlflowClient().set_registered_model_alias(version.name, aliases.challenger, str(version.number))
+    return Version(version.name, version.number, (aliases.challenger,))
 
 
 def promote(version: Version, aliases: Aliases) -> None:

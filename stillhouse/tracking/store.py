@@ -12,6 +12,8 @@ from pathlib import Path
 
 import mlflow
 from filelock import FileLock
+from mlflow.exceptions import MlflowException
+from requests.exceptions import RequestException
 
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.secrets import masked
@@ -21,6 +23,15 @@ for _name in ("alembic", "mlflow.store.db.utils", "mlflow.models.signature"):
 
 EXPERIMENT_KIND = "mlflow.experimentKind"  # opens the UI on training runs instead of traces
 BRIEFLY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+REFUSALS = (  # MLflow answers and will not have it, now or later
+    "BAD_REQUEST",
+    "ENDPOINT_NOT_FOUND",
+    "INVALID_PARAMETER_VALUE",
+    "INVALID_STATE",
+    "MALFORMED_REQUEST",
+    "RESOURCE_ALREADY_EXISTS",
+    "RESOURCE_DOES_NOT_EXIST",
+)
 DAMAGED = ("malformed", "not a database")  # what SQLite says then
 
 
@@ -69,6 +80,23 @@ def connect(experiment: str) -> str:
             f"--experiment-id {found.experiment_id}), or choose another name."
         )
     return str(found.experiment_id)
+
+
+def is_refusal(error: MlflowException) -> bool:
+    """Whether the store answered, and will say the same the next time."""
+    return error.error_code in REFUSALS
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Within the block, a store that does not answer raises :class:`Unavailable`, with its address."""
+    try:
+        yield
+    except (MlflowException, RequestException) as error:
+        if isinstance(error, MlflowException) and is_refusal(error):
+            raise
+        told = masked(" ".join(str(error).split()))[:200]
+        raise Unavailable(f"The MLflow tracking store {masked(tracking_uri())} does not answer ({told}).") from None
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from stillhouse.params import Register
 from stillhouse.provenance import file_md5, folder_md5, git_commit, lock_md5
 from stillhouse.tracking import registry
 from stillhouse.tracking.runs import find_run
+from stillhouse.tracking.store import answering
 from tasks.shared.stage import Context
 
 logger = logging.getLogger(__name__)
@@ -46,13 +47,25 @@ class Case:
 
 
 def register_and_judge(context: Context, case: Case) -> tuple[registry.Version, Verdict]:
-    """Register the case's files, unless a version holds them already, and promote it if it passes its gate."""
+    """Register the case's files, unless a version holds them already, and promote it if it passes its gate.
+
+    Whatever of this an earlier run did not come to is done now.
+
+    Raises:
+        Unavailable: the registry does not answer.
+    """
+    with answering():
+        return _register_and_judge(context, case)
+
+
+def _register_and_judge(context: Context, case: Case) -> tuple[registry.Version, Verdict]:
     digest, name = folder_md5(case.model), case.gate.name
     version = registry.find_version(name, digest)
     if version is None:
         examples = [text[:500] for text in case.texts[:3]]
         evidence = _evidence(context, digest, case.student) | case.tags
-        version = registry.register_model(context.run, case.model, name, examples, evidence, case.aliases)
+        version = registry.register_model(context.run, case.model, name, examples, evidence)
+    version = registry.offer(version, case.aliases)
     champion = registry.version_of(name, case.aliases.champion)
     reigns = champion is not None and champion.number == version.number
     rival = None if reigns else champion

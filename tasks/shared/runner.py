@@ -1,34 +1,28 @@
 """A stage as a Prefect task: DVC runs it in a child process, whose output becomes the task's log."""
 
-import contextvars
 import json
 import logging
-import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.concurrency.sync import concurrency
 from prefect.exceptions import MissingContextError
 from prefect.runtime import task_run
 from prefect.tasks import exponential_backoff
 
 from stillhouse.chain import OUTPUTS, Stage
 from stillhouse.errors import StillhouseError
-from stillhouse.params import Flow
+from stillhouse.params import Params
 from tasks.shared.children import child_process, ending, lines_of
 from tasks.shared.lock import stage_note, wait_for_dvc
+from tasks.shared.slots import gpu_slot
 
-GPU_LIMIT = "STILLHOUSE_GPU_LIMIT"  # names the limit where it is not Prefect's `gpu`
-SAY_S = 20.0  # how often those who wait say so
 # What DVC tells an interactive user after a stage; in a log it is noise.
 DVC_HINTS = (
     "To track the changes with git",
@@ -52,8 +46,10 @@ class StageFailed(StillhouseError):
         self.again = again
 
 
-def prefect_task(stage: Stage, settings: Flow) -> Task[..., Outcome]:
+def prefect_task(stage: Stage, params: Params) -> Task[..., Outcome]:
     """The Prefect task of ``stage`` (of an ``instance`` of it): run through DVC, unless nothing changed for it."""
+
+    settings = params.flow
 
     def name() -> str:
         return stage.of(str(task_run.parameters.get("instance", ""))).address
@@ -68,43 +64,17 @@ def prefect_task(stage: Stage, settings: Flow) -> Task[..., Outcome]:
         retry_condition_fn=_may_help,
     )
     def run(force: bool = False, instance: str = "") -> Outcome:
-        with gpu_slot(stage.trains):
+        with training_slot(stage.trains, params):
             return run_stage(stage.of(instance).address, settings.timeout_minutes[stage.name] * 60, force)
 
     return run
 
 
-def gpu_limit() -> str:
-    """The global concurrency limit that training takes a slot of: ``gpu``, or this project's own on its own server."""
-    return os.environ.get(GPU_LIMIT, "gpu")
-
-
 @contextmanager
-def gpu_slot(trains: bool) -> Iterator[None]:
-    """A place on the GPU for work that trains: waited for, and given back when the block is left."""
-    with ExitStack() as held:
-        if trains:
-            with _saying("a GPU slot (flow.gpu_slots); other training on this Prefect server has them all"):
-                # The lease is renewed by a thread; losing it must not kill hours of training.
-                held.enter_context(concurrency(gpu_limit(), strict=True, raise_on_lease_renewal_failure=False))
+def training_slot(trains: bool, params: Params) -> Iterator[None]:
+    """A place on the GPU for work that trains, for the time of the block."""
+    with gpu_slot(params.flow.gpu_slots, logger(), params.device) if trains else nullcontext():
         yield
-
-
-@contextmanager
-def _saying(what: str) -> Iterator[None]:
-    """Say what is waited for, and since when, should the block take longer than a few seconds."""
-    say, since, over = logger(), datetime.now(), threading.Event()
-
-    def tell() -> None:
-        while not over.wait(SAY_S):
-            say(f"waiting since {since:%H:%M:%S} for {what}")
-
-    # In a copy of this context, which says to Prefect's logger where its server is.
-    threading.Thread(target=contextvars.copy_context().run, args=(tell,), daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
 
 
 def _may_help(task: Any, task_run: Any, state: Any) -> bool:

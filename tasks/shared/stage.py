@@ -13,12 +13,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock
 
 from stillhouse.chain import OUTPUTS, STAGES, Stage
 from stillhouse.distillation.checkpoints import clear_finished
@@ -31,8 +29,9 @@ from stillhouse.secrets import masked
 from stillhouse.tracking.runs import DEVICE_TAG, OUTPUT_TAG, Run, last_device, stage_run
 from tasks.shared.children import STOPS
 from tasks.shared.files import write_json
-from tasks.shared.lock import STATE, refuse_beside_a_flow, stage_note
+from tasks.shared.lock import HOLDER, STATE, refuse_beside_a_flow, stage_note
 from tasks.shared.log import configure
+from tasks.shared.slots import gpu_slot
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +87,7 @@ def run(stage: Stage, work: Callable[[Context], Metrics]) -> None:
     device = _choose_visible_device(params.device)
     partial = OUTPUTS / f".{stage.address}.partial"
     _empty(partial)
-    with _gpu_lock(stage, device), stage_run(params.tracking.experiment, stage.address) as tracked:
+    with _slot(stage, params), stage_run(params.tracking.experiment, stage.address) as tracked:
         tracked.params(_tracked_params(stage))
         if stage.trains:
             _tell_device(tracked, stage, params, device)
@@ -107,13 +106,11 @@ def _tell_device(tracked: Run, stage: Stage, params: Params, device: str) -> Non
         logger.warning("%s trains on %s; the last time it was %s. Is the GPU still there?", stage.address, name, before)
 
 
-def _gpu_lock(stage: Stage, device: str) -> Any:
-    """One training at a time on this machine's GPU, also when DVC is run without Prefect."""
-    if not stage.trains or device == "cpu" or choose_device(device).type == "cpu":
+def _slot(stage: Stage, params: Params) -> AbstractContextManager[None]:
+    """A place for training, where no flow has taken one for this stage already."""
+    if not stage.trains or os.environ.get(HOLDER):
         return nullcontext()
-    lock = FileLock(Path.home() / ".cache" / f"stillhouse-gpu-{os.environ.get('CUDA_VISIBLE_DEVICES', '0')}.lock")
-    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-    return lock
+    return gpu_slot(params.flow.gpu_slots, logger.info, params.device)
 
 
 def _tracked_params(stage: Stage) -> dict[str, Any]:
