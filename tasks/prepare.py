@@ -5,12 +5,13 @@ import shutil
 
 from stillhouse.data.card import data_card
 from stillhouse.data.cleaning import clean
+from stillhouse.data.drift import Memory, portrait, refuse_loss
 from stillhouse.data.sources import load_source
 from stillhouse.data.splits import write_split, write_texts
 from stillhouse.data.splitting import complete, few_labels
 from stillhouse.errors import listed
 from tasks.shared.files import write_json
-from tasks.shared.lock import STATE
+from tasks.shared.lock import PORTRAITS, STATE
 from tasks.shared.stage import Context, Metrics, command
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,9 @@ def prepare(context: Context) -> Metrics:
     source = load_source(data, cache)
     cleaned = clean(source, data)
     splits = complete(cleaned.splits, data, context.params.seed)
+    memory = Memory(PORTRAITS, data)
+    looks = portrait(splits.values(), cleaned.label_names + cleaned.unseen, len(cleaned.unlabelled))
+    refuse_loss(memory.read().get("now"), looks, data)
     draw = context.params.seed if data.labels_seed is None else data.labels_seed
     splits, nameless = few_labels(splits, data.labels_per_class, draw)
     for name, split in splits.items():
@@ -38,6 +42,7 @@ def prepare(context: Context) -> Metrics:
     write_json(out / "card.json", card)
     context.run.artifact(out / "card.json")
     shutil.rmtree(cache, ignore_errors=True)
+    memory.keep(looks)
     rows = {name: len(split.rows) for name, split in splits.items()}
     reasons = dict.fromkeys(reason for counts in cleaned.dropped.values() for reason in counts)
     dropped = {reason: sum(counts.get(reason, 0) for counts in cleaned.dropped.values()) for reason in reasons}

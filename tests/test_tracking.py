@@ -1,6 +1,5 @@
 """What runs say reaches MLflow, whatever happens to it or to them in the meantime."""
 
-import json
 import os
 import signal
 import socket
@@ -8,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -87,7 +87,7 @@ def test_what_is_said_while_no_store_answers_arrives_when_one_does(here, monkeyp
         assert [step for step, _ in metric(found, "norm")] == [10, 11, 12]
         assert [one.dataset.name for one in found.inputs.dataset_inputs] == ["card"]
         client = MlflowClient(store.tracking_uri())
-        assert json.loads(open(client.download_artifacts(found.info.run_id, "card.json")).read()) == {"rows": 3}
+        assert Path(client.download_artifacts(found.info.run_id, "card.json")).read_text() == '{"rows": 3}'
     finally:
         os.killpg(server.pid, signal.SIGKILL)
 

@@ -25,6 +25,7 @@ def write_report(
     steps: list[Row],
     card: dict[str, Any],
     behaviours: list[Behaviour],
+    drift: list[list[str]],
     examples: list[dict[str, Any]],
     frontier: Path,
     confusion: Path,
@@ -32,7 +33,7 @@ def write_report(
     """Write ``file``.
 
     ``free`` is the best of the models that cost no distillation, ``source`` the network that was compressed
-    (``student``, or ``control``).
+    (``student``, or ``control``), ``drift`` a table of how the data moved, the first row its heading.
     """
     teacher, student = models["teacher"], models["compressed student"]
     render(
@@ -47,6 +48,7 @@ def write_report(
         steps=steps,
         card=card,
         behaviours=behaviours,
+        drift=drift,
         examples=examples,
         teacher=teacher,
         student=student,

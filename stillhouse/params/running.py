@@ -26,6 +26,12 @@ class Data(Section):
     unseen_labels: Annotated[
         Literal["keep", "error"], Field(description="labels of validation or test that train lacks")
     ] = "keep"
+    max_shrink: Annotated[
+        Fraction | None, Field(description="share of texts that may be missing against the last time; null: any")
+    ] = 0.3
+    lost_classes: Annotated[
+        Literal["error", "keep"], Field(description="labels that no text has any more, and some had the last time")
+    ] = "error"
     encoding: Name = "utf-8"
     empty_texts: Literal["error", "drop"] = "error"
     duplicates: Literal["drop", "keep"] = "drop"

@@ -178,8 +178,13 @@ def roll_back(name: str, aliases: Aliases) -> tuple[Version, Version]:
 
 def was_rolled_back(version: Version) -> str | None:
     """When ``version`` was taken out of service by hand, if it was."""
+    return tag_of(version, ROLLED_BACK_TAG)
+
+
+def tag_of(version: Version, name: str) -> str | None:
+    """A piece of a version's evidence."""
     tags: dict[str, str] = MlflowClient().get_model_version(version.name, str(version.number)).tags
-    return tags.get(ROLLED_BACK_TAG)
+    return tags.get(name)
 
 
 def describe(version: Version, text: str, tags: dict[str, str]) -> None:

@@ -24,6 +24,7 @@ from stillhouse.errors import BadInput
 HOLDER = "STILLHOUSE_HOLDER"  # set for the children of a flow: the project is theirs already
 STATE = Path(".stillhouse")
 LOCK, NOTE = STATE / "project.lock", STATE / "project.json"
+PORTRAITS = STATE / "portraits"  # what the data looked like, for each source
 RWLOCK = Path(".dvc/tmp/rwlock")
 LOOK_S, SAY_S = 0.5, 60.0
 _lock: FileLock | None = None
