@@ -1,5 +1,6 @@
 # make run    install, run the pipeline on the packaged sample, say where everything is
 # make test   install, run the whole test suite
+# make test-ops  install, run what takes servers, kills and outages (PostgreSQL must be installed, or it is skipped)
 # make check  install, lint and check types
 # make bench  install, measure the default parameters on four corpora (hours), write benchmarks/RESULTS.md
 # make speed  install, measure speed, memory and cold start of what `make run` made, write benchmarks/SPEED.md
@@ -9,7 +10,7 @@ PYTHON ?= $(firstword $(foreach v,3.11 3.12 3.13,$(shell command -v python$(v)))
 BIN    := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: install run test check bench speed lock clean
+.PHONY: install run test test-ops check bench speed lock clean
 
 install: $(VENV)/.installed
 
@@ -24,6 +25,13 @@ run: install
 
 test: install
 	$(BIN)/python -m pytest
+
+test-ops: $(VENV)/.ops
+	$(BIN)/python -m pytest tests/ops
+
+$(VENV)/.ops: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev,ops]'
+	@touch $@
 
 check: install
 	$(BIN)/ruff check .
@@ -45,7 +53,7 @@ $(VENV)/.bench: $(VENV)/.installed
 lock:
 	rm -rf .stillhouse/lock && $(PYTHON) -m venv .stillhouse/lock
 	.stillhouse/lock/bin/pip install --quiet 'torch==2.13.0'
-	.stillhouse/lock/bin/pip install --quiet -e '.[sample,dev,bench]'
+	.stillhouse/lock/bin/pip install --quiet -e '.[sample,dev,bench,ops]'
 	.stillhouse/lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 	rm -rf .stillhouse/lock
 

@@ -17,9 +17,10 @@ COMMANDS = {
     "doctor": ("flows.doctor", LOOK, "Say what a run needs here, and whether it is there."),
     "score": ("flows.score", USE, "Label a table with the champion: stillhouse score IN OUT."),
     "predict": ("stillhouse.predict", USE, "Label lines of text with a student: stillhouse predict MODEL [FILE]."),
+    "reproduce": ("flows.reproduce", USE, "Make a registered version again and compare digests."),
     "rollback": ("flows.rollback", USE, "Make the champion before this one champion again."),
 }
-OWN_OPTIONS = ("study", "check", "score", "predict", "rollback")  # of their modules, --help among them
+OWN_OPTIONS = ("study", "check", "score", "predict", "reproduce", "rollback")  # of their modules, --help among them
 app = typer.Typer(
     help="Distil a large text classifier into a small, fast one. Everything is set in params.yaml.",
     no_args_is_help=True,

@@ -103,6 +103,10 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         )
         for name in EVALUATED:
             parent.artifact(OUTPUTS / "evaluate" / name)
+        for name in ("dvc.lock", "params.yaml"):
+            parent.artifact(Path(name), "made of")
+        parent.dataset(OUTPUTS / "prepare" / "train.arrow", "train")
+        parent.dataset(OUTPUTS / "prepare" / "test.arrow", "test")
         for file in fleet.files if fleet else []:
             parent.artifact(file, "fleet")
         parent.describe(summary.markdown())

@@ -40,7 +40,7 @@ def run_arm(flow: str, name: str, changes: dict[str, Any], params: Params) -> Pa
     with part_run(params.tracking.experiment, "arm", name) as run:
         run.params(changes)
         for stage in before("register"):
-            _run_stage(name, stage.name, stage.trains, params, folder)
+            run_stage_of(name, stage.name, stage.trains, params, folder)
         metrics = json.loads((folder / OUTPUTS / "evaluate" / "metrics.json").read_text(encoding="utf-8"))
         run.metrics({"test": {model: {"accuracy": told["accuracy"]} for model, told in metrics["models"].items()}})
     return folder
@@ -93,6 +93,7 @@ def said(seed: int, own: int | None, params: Params) -> int | None:
 
 
 @task(task_run_name="{arm}-{stage}", cache_policy=NO_CACHE)
-def _run_stage(arm: str, stage: str, trains: bool, params: Params, folder: Path) -> str:
+def run_stage_of(arm: str, stage: str, trains: bool, params: Params, folder: Path) -> str:
+    """Run one stage in the copy of the project in ``folder``."""
     with training_slot(trains, params):
         return run_stage(stage, params.flow.timeout_minutes[stage] * 60, folder=folder)

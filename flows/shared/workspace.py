@@ -34,19 +34,30 @@ def workspace(folder: Path, changes: dict[str, Any], project: Path = Path()) -> 
     for name in FILES:
         shutil.copy(project / name, folder / name)
     write_changes(Changes.model_validate(changes), folder / "params.yaml", nulls=True)
-    for entry in project.iterdir():  # relative paths in params.yaml mean the same here
-        if not (entry.name in ITS_OWN or entry.name.startswith(".") or (folder / entry.name).exists()):
-            (folder / entry.name).symlink_to(entry.resolve())
+    link_data(folder, project)
     _share_cache(folder, project)
     return folder
+
+
+def link_data(folder: Path, project: Path) -> None:
+    """Let relative paths in ``folder``'s params.yaml mean what they mean in the project."""
+    for entry in project.iterdir():
+        if not (entry.name in ITS_OWN or entry.name.startswith(".") or (folder / entry.name).exists()):
+            (folder / entry.name).symlink_to(entry.resolve())
 
 
 def _share_cache(folder: Path, project: Path) -> None:
     command = [sys.executable, "-m", "dvc", "cache", "dir"]
     cache = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout.strip()
+    own_cache(folder, (project / cache).resolve())
+
+
+def own_cache(folder: Path, cache: Path | None = None) -> None:
+    """Make ``folder`` a DVC project of its own, with a cache in it, or with ``cache``."""
     config = configparser.ConfigParser()
     config["core"] = {"no_scm": "true", "analytics": "false"}
-    config["cache"] = {"dir": str((project / cache).resolve())}
+    if cache:
+        config["cache"] = {"dir": str(cache)}
     (folder / ".dvc").mkdir(exist_ok=True)
     with (folder / ".dvc" / "config").open("w", encoding="utf-8") as file:
         config.write(file)

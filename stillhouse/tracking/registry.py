@@ -1,10 +1,12 @@
 """The model registry: versions with their evidence, and the aliases ``challenger``, ``champion`` and ``previous``."""
 
 import json
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -15,10 +17,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from stillhouse.errors import BadInput
-from stillhouse.tracking.runs import Run
+from stillhouse.tracking.runs import PARENT_RUN, Run
 from stillhouse.tracking.store import answering
 
 MODEL_TAG, ROLLED_BACK_TAG = "stillhouse.model_md5", "stillhouse.rolled_back"
+EVIDENCE_TAG, EVIDENCE = "run.register", "made of"
 SERVED = ["classifier.py", "chunks.py"]
 REQUIREMENTS = ["mlflow", "onnxruntime", "tokenizers", "numpy", "pandas"]
 
@@ -103,6 +106,24 @@ def fetch_model(version: Version, folder: Path) -> Path:
     return Path(found) / "artifacts" / "model"
 
 
+def fetch_evidence(version: Version, folder: Path) -> Path:
+    """Download what a version was made of, ``dvc.lock`` and ``params.yaml``; the folder that has both.
+
+    Raises:
+        BadInput: it was registered without.
+    """
+    run = tag_of(version, EVIDENCE_TAG)
+    try:
+        with answering():
+            return Path(
+                mlflow.artifacts.download_artifacts(run_id=run or "", artifact_path=EVIDENCE, dst_path=str(folder))
+            )
+    except (MlflowException, OSError) as error:
+        raise BadInput(
+            f"Version {version.number} of {version.name} says nothing of what it was made of ({str(error)[:200]})."
+        ) from None
+
+
 def register_model(run: Run, model: Path, name: str, examples: list[str], tags: dict[str, str]) -> Version:
     """Log ``model`` (a folder written by the compress stage) with ``run`` and register it as a new version.
 
@@ -128,7 +149,16 @@ def register_model(run: Run, model: Path, name: str, examples: list[str], tags: 
                 metadata={"max_length": length, "longer_texts": f"cut after {length} word pieces, as in training"},
                 pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
             )
-    created = mlflow.register_model(logged.model_uri, name, tags=tags)
+    for file in ("dvc.lock", "params.yaml"):
+        run.artifact(Path(file), EVIDENCE)
+    client = MlflowClient()
+    with suppress(MlflowException):  # there already
+        client.create_registered_model(name)
+    # In MLflow's pages a version stands with the flow's run, which has all of its stages below.
+    parent = os.environ.get(PARENT_RUN) or run.id
+    created = client.create_model_version(
+        name, logged.model_uri, parent, tags={**tags, EVIDENCE_TAG: run.id}, model_id=logged.model_id
+    )
     return Version(name, int(created.version), ())
 
 

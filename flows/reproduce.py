@@ -1,0 +1,126 @@
+"""``python -m flows.reproduce <version>``: make a registered version again and compare digests.
+
+Its parameters and ``dvc.lock`` are kept with it, its code is in Git, its data where ``data.path`` says. Everything
+is computed anew in ``.stillhouse/reproduce/``: nothing is taken from DVC's cache, nothing of the project is changed.
+"""
+
+import argparse
+import io
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from flows.shared.environment import own_prefect_home
+
+own_prefect_home()  # before Prefect is imported: it reads its settings then
+
+from prefect import flow
+from prefect.runtime import flow_run as runtime
+from prefect.states import Failed, State
+
+from flows.shared.arms import run_stage_of
+from flows.shared.running import run_flow
+from flows.shared.stopping import command
+from flows.shared.workspace import link_data, own_cache
+from stillhouse.chain import OUTPUTS, before
+from stillhouse.errors import BadInput, StillhouseError
+from stillhouse.evaluation.report import as_text
+from stillhouse.params import load_params
+from stillhouse.params.files import read_yaml
+from stillhouse.provenance import folder_md5
+from stillhouse.tracking import registry
+from stillhouse.tracking.runs import flow_run
+from stillhouse.tracking.store import connect, environment, tracking_uri
+from tasks.shared.lock import STATE
+
+MADE = "evaluate"  # up to, and without, this stage
+
+
+@flow(name="reproduce", flow_run_name="{model}-{version}")
+def reproduce(version: int, model: str) -> list[list[str]] | State[Any]:
+    """Make version `version` of `model` again; a row for each file that went in or came out."""
+    try:
+        return _reproduce(version, model)
+    except StillhouseError as error:
+        return Failed(message=str(error))
+
+
+def _reproduce(number: int, model: str) -> list[list[str]]:
+    here = load_params()
+    connect(here.tracking.experiment)
+    version = registry.get_version(model, number)
+    if version is None:
+        raise BadInput(f"The registry has no version {number} of {model!r}.")
+    folder = STATE / "reproduce" / f"{model}-{number}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    commit = (registry.tag_of(version, "git.commit") or "none").removesuffix("-dirty")
+    _extract(commit, folder)
+    evidence = registry.fetch_evidence(version, folder / "evidence")
+    shutil.copy(evidence / "params.yaml", folder / "params.yaml")
+    link_data(folder, Path())
+    own_cache(folder)
+    params = load_params(folder / "params.yaml")
+    store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
+    with store, flow_run(here.tracking.experiment, runtime.name or "reproduce", runtime.id or "") as run:
+        run.tags({"stillhouse.reproduces": version.uri})
+        for stage in before(MADE):
+            run_stage_of("again", stage.name, stage.trains, params, folder)
+        rows = [*differing(read_yaml(evidence / "dvc.lock"), read_yaml(folder / "dvc.lock"))]
+        again = folder_md5(folder / OUTPUTS / "compress" / "model")
+        then = registry.tag_of(version, registry.MODEL_TAG)
+        rows.append(
+            ["the model", "the same" if again == then else "another", "" if again == then else f"{again}, was {then}"]
+        )
+        run.tags({"stillhouse.reproduced": rows[-1][1]})
+    return rows
+
+
+def differing(then: dict[str, Any], now: dict[str, Any]) -> list[list[str]]:
+    """What went into the stages or came out of them with another digest than the first time: file, verdict, stage."""
+    rows: dict[str, list[str]] = {}
+    for stage in before(MADE):
+        old, new = then["stages"].get(stage.name, {}), now["stages"].get(stage.name, {})
+        for kind in ("deps", "outs"):
+            digests = {entry["path"]: entry.get("md5") for entry in new.get(kind, [])}
+            for entry in old.get(kind, []):
+                if digests.get(entry["path"]) != entry.get("md5"):
+                    word = "read by" if kind == "deps" else "made by"
+                    rows.setdefault(entry["path"], [entry["path"], "another", f"{word} {stage.name}"])
+    return list(rows.values())
+
+
+def _extract(commit: str, folder: Path) -> None:
+    """The project's files as they were committed."""
+    done = subprocess.run(["git", "archive", commit], capture_output=True, check=False)
+    if done.returncode:
+        raise BadInput(
+            f"Git has no commit {commit} here ({done.stderr.decode(errors='replace').strip()[:200]}). Fetch it: "
+            "it is the code that the version was made with."
+        )
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        archive.extractall(folder, filter="data")
+
+
+@command
+def main() -> None:
+    """Do so, and say what is the same."""
+    parser = argparse.ArgumentParser(prog="python -m flows.reproduce", description=__doc__.split(": ", 1)[1])
+    parser.add_argument("version", type=int)
+    parser.add_argument("--model", default="", help="registered name; that of params.yaml when left out")
+    options = parser.parse_args()
+    model = options.model or load_params().register_.name
+    rows = run_flow(reproduce, alone=False, version=options.version, model=model)
+    print("\n" + as_text([["file", "digest", ""], *rows]))
+    if rows[-1][1] != "the same":
+        raise BadInput(
+            f"{model} version {options.version} was not made again byte for byte. What differs first stands first; "
+            "another processor or another version of a library gives other last digits, too."
+        )
+    print(f"\n{model} version {options.version} was made again: the same bytes.")
+
+
+if __name__ == "__main__":
+    main()
