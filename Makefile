@@ -10,7 +10,7 @@ PYTHON ?= $(firstword $(foreach v,3.11 3.12 3.13,$(shell command -v python$(v)))
 BIN    := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: install run test test-ops check bench speed lock clean
+.PHONY: install run test test-ops check bench speed lock gc doctor clean
 
 install: $(VENV)/.installed
 
@@ -56,6 +56,13 @@ lock:
 	.stillhouse/lock/bin/pip install --quiet -e '.[sample,dev,bench,ops]'
 	.stillhouse/lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 	rm -rf .stillhouse/lock
+
+# What old runs left and nobody needs: make gc, or stillhouse gc --days 7 --dry-run
+gc: install
+	$(BIN)/python -m flows.gc
+
+doctor: install
+	@$(BIN)/python -m flows.doctor
 
 # What runs made here; the data, params.yaml and dvc.lock stay.
 clean:

@@ -18,9 +18,18 @@ COMMANDS = {
     "score": ("flows.score", USE, "Label a table with the champion: stillhouse score IN OUT."),
     "predict": ("stillhouse.predict", USE, "Label lines of text with a student: stillhouse predict MODEL [FILE]."),
     "reproduce": ("flows.reproduce", USE, "Make a registered version again and compare digests."),
+    "gc": ("flows.gc", USE, "Remove what old runs left here and nobody needs any more."),
     "rollback": ("flows.rollback", USE, "Make the champion before this one champion again."),
 }
-OWN_OPTIONS = ("study", "check", "score", "predict", "reproduce", "rollback")  # of their modules, --help among them
+OWN_OPTIONS = (
+    "study",
+    "check",
+    "score",
+    "predict",
+    "reproduce",
+    "rollback",
+    "gc",
+)  # of their modules, --help among them
 app = typer.Typer(
     help="Distil a large text classifier into a small, fast one. Everything is set in params.yaml.",
     no_args_is_help=True,

@@ -21,6 +21,7 @@ from prefect.states import Failed, State
 from flows.shared.changes import Changes, write_changes
 from flows.shared.fleet import Fleet, run_fleet
 from flows.shared.notify import notify, tell_failure
+from flows.shared.push import push
 from flows.shared.running import run_flow, turn
 from flows.shared.stopping import command
 from flows.shared.summary import Summary
@@ -32,6 +33,7 @@ from stillhouse.evaluation.results import Model, read_models
 from stillhouse.params import Params, load_params
 from stillhouse.tracking.registry import PIPELINE, get_version, is_lost
 from stillhouse.tracking.runs import flow_run
+from tasks.shared.room import check_room
 from tasks.shared.runner import Outcome, prefect_task
 from tasks.shared.timed import EVALUATED, evaluation_is_timed
 
@@ -79,6 +81,7 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
     if params.data.source == "files":  # DVC would refuse a missing one in words of its own
         split_files(Path(params.data.path), params.data.unlabelled)
     read_cases(Path(params.evaluate.cases))
+    check_room()
     # Opening the parent run also finds out now, not after the training, that tracking does not answer.
     with flow_run(params.tracking.experiment, runtime.name or "distillation", runtime.id or "") as parent:
         parent.params(params.model_dump(by_alias=True, exclude={"flow", "schedule"}))
@@ -110,11 +113,20 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         for file in fleet.files if fleet else []:
             parent.artifact(file, "fleet")
         parent.describe(summary.markdown())
-        if outcomes["register"] == "ran" and PIPELINE.champion not in summary.aliases:
-            told = f"{summary.name} version {summary.version} did not pass its gate; the champion is the one before"
-            notify(params.flow.notify, f"{told}. Why stands in the version's description. {summary.report}")
+        _tell(params, outcomes["register"] == "ran", summary)
         parent.tags({"stages.run": ", ".join(name for name, outcome in outcomes.items() if outcome == "ran") or "none"})
     return summary
+
+
+def _tell(params: Params, registered: bool, summary: Summary) -> None:
+    """Send what others wait for: the outputs of a new champion, word of a refused student, a sign of life."""
+    if PIPELINE.champion in summary.aliases:
+        if registered and params.flow.push:
+            push(params.flow.notify)
+    elif registered:
+        told = f"{summary.name} version {summary.version} did not pass its gate; the champion is the one before"
+        notify(params.flow.notify, f"{told}. Why stands in the version's description. {summary.report}")
+    notify(params.flow.heartbeat, f"{summary.name}: a run ended well; version {summary.version} is the newest")
 
 
 def _summary(

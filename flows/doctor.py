@@ -19,8 +19,8 @@ from stillhouse.params import Params, load_params
 from stillhouse.secrets import masked
 from stillhouse.tracking.store import tracking_uri
 from tasks.shared.lock import LOCK, holder, is_held
+from tasks.shared.room import needed
 
-ROOM_GB = 5.0  # what outputs, cache and checkpoints of a run on a small data set take, with room to spare
 ANSWER_S = 5.0
 Finding = tuple[str, str]  # "ok", "note" or "fail", and what
 
@@ -91,8 +91,9 @@ def _device(params: Params) -> str:
 
 
 def _folder() -> Iterator[Finding]:
-    free = shutil.disk_usage(Path()).free / 1e9
-    yield "ok" if free > ROOM_GB else "note", f"disk: {free:.0f} GB free here"
+    free, wanted = shutil.disk_usage(Path()).free, needed()
+    told = f"disk: {free / 1e9:.0f} GB free here; a run takes up to {wanted / 1e9:.1f}"
+    yield ("ok", told) if free > wanted else ("fail", f"{told}. Free some: stillhouse gc")
     for folder in (Path(), Path("outputs"), Path(".dvc")):
         if folder.exists() and not os.access(folder, os.W_OK):
             yield "fail", f"{folder.resolve()} is not writable"

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shlex
 import subprocess
 import urllib.request
@@ -17,12 +18,13 @@ logger = logging.getLogger(__name__)
 
 
 def notify(target: str | None, message: str) -> None:
-    """Send ``message`` to ``flow.notify``: a URL gets it as JSON (``{"text": ...}``), a command as its last word.
+    """Send ``message``: a URL gets it as JSON (``{"text": ...}``), a command as its last word.
 
-    What cannot be sent is logged, and fails nothing.
+    ``target`` may name an environment variable that holds either. What cannot be sent is logged, and fails nothing.
     """
     if target is None:
         return
+    told, target, message = target, os.path.expandvars(target), masked(message)
     try:
         if target.startswith(("http://", "https://")):
             body = json.dumps({"text": message}).encode()
@@ -32,7 +34,7 @@ def notify(target: str | None, message: str) -> None:
         command = [*shlex.split(target), message]
         subprocess.run(command, check=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL, capture_output=True)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        logger.warning("flow.notify: %s could not be told: %s", masked(target), masked(str(error))[:200])
+        logger.warning("%s could not be told: %s", masked(told), masked(str(error))[:200])
 
 
 def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
@@ -43,4 +45,4 @@ def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
         target = load_params().flow.notify
     except StillhouseError:  # params.yaml is what it failed on
         return
-    notify(target, masked(f"{flow_run.name} {state.name.lower()}: {str(state.message)[:1000]}"))
+    notify(target, f"{flow_run.name} {state.name.lower()}: {str(state.message)[:1000]}")

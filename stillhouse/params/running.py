@@ -92,6 +92,8 @@ class Flow(Section):
 
     when_busy: Annotated[Literal["wait", "fail"], Field(description="where another run works on this project")] = "wait"
     notify: Annotated[Name | None, Field(description="a URL or a command: told of failures and refused gates")] = None
+    heartbeat: Annotated[Name | None, Field(description="a URL or a command: told of each run that ended well")] = None
+    push: Annotated[bool, Field(description="dvc push after a run whose student became champion")] = False
     gpu_slots: Count
     retries: Annotated[int, Field(ge=0, le=20)]
     retry_delay_s: Annotated[NotNegative, Field(description="before the first try again; doubled with each")]

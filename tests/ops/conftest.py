@@ -59,7 +59,7 @@ def postgres() -> Iterator[str]:
     initdb = shutil.which("initdb") or (str(homes[-1] / "initdb") if homes else None)
     if initdb is None:
         pytest.skip("PostgreSQL is not installed")
-    place, port = Path(initdb).parent, free_port()
+    place, port = Path(initdb).resolve().parent, free_port()
     folder = Path(tempfile.mkdtemp(prefix="stillhouse-postgres-"))
     user = None
     if os.getuid() == 0:  # it refuses to be run by root
@@ -120,7 +120,7 @@ def mlflow_server(postgres, s3, tmp_path_factory) -> Iterator[Server]:
     """``mlflow server`` on PostgreSQL, its files in S3."""
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"postgresql://stillhouse@{postgres}/mlflow"]
+    command += ["--backend-store-uri", f"postgresql+psycopg2://stillhouse@{postgres}/mlflow"]
     command += ["--artifacts-destination", "s3://mlflow"]
     server = Server(tmp_path_factory.mktemp("mlflow"), "mlflow", command, f"http://127.0.0.1:{port}/health", **s3)
     yield server.start()

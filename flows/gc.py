@@ -1,0 +1,99 @@
+"""``python -m flows.gc [--days 30] [--dry-run]``: remove what runs left here and nobody needs any more.
+
+Copies in which experiments and reproductions ran, checkpoints, registered versions without an alias and tracked runs
+without such a version, flow runs in Prefect's own database, and of DVC's cache what neither the workspace nor a
+commit names. The data, the outputs, the champion and whatever else has an alias stay.
+"""
+
+import argparse
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from flows.shared.environment import HOME, own_prefect_home
+
+own_prefect_home()  # before Prefect is imported: it reads its settings then
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
+
+from flows.shared.server import prefect_server
+from flows.shared.stopping import command
+from stillhouse.params import load_params
+from stillhouse.tracking.old import remove_old_runs
+from stillhouse.tracking.store import connect, tracking_uri
+from tasks.shared.lock import STATE, project_lock
+from tasks.shared.room import size_of
+
+COPIES = ("comparison", "labels", "study", "bench", "reproduce", "scratch")  # below .stillhouse
+
+
+def old_copies(days: float) -> list[Path]:
+    """Folders of experiments, reproductions and trainings that nothing was written into for so many days."""
+    limit = time.time() - days * 86_400
+    folders = [folder for name in COPIES for folder in (STATE / name).glob("*") if folder.is_dir()]
+    return [folder for folder in folders if max(_times(folder), default=0.0) < limit]
+
+
+def _times(folder: Path) -> list[float]:
+    return [path.lstat().st_mtime for path in (folder, *folder.rglob("*"))]
+
+
+def remove_old_flow_runs(days: float) -> int:
+    """Of Prefect's own database in the project; how many there were."""
+    database = HOME / "prefect.db"
+    if not database.exists():
+        return 0
+    before = datetime.now(UTC) - timedelta(days=days)
+    count = 0
+    with prefect_server(), get_client(sync_client=True) as client:
+        old = FlowRunFilter(start_time=FlowRunFilterStartTime(before_=before))
+        while found := client.read_flow_runs(flow_run_filter=old, limit=200):
+            for run in found:
+                client.delete_flow_run(run.id)
+            count += len(found)
+    with sqlite3.connect(database) as connection:
+        connection.execute("VACUUM")
+    return count
+
+
+def _dvc_gc() -> None:
+    scope = ["--workspace", *(["--all-commits"] if Path(".git").exists() else [])]
+    subprocess.run([sys.executable, "-m", "dvc", "gc", "--force", "--quiet", *scope], check=True)
+
+
+@command
+def main() -> None:
+    """Remove it, and say how much that was."""
+    parser = argparse.ArgumentParser(prog="python -m flows.gc", description=(__doc__ or "").split(": ", 1)[1])
+    parser.add_argument("--days", type=float, default=30.0, help="what is younger stays (30)")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would go")
+    options = parser.parse_args()
+    params = load_params()
+    with project_lock(params.flow.when_busy, print):
+        before = sum(map(size_of, (STATE, Path(".dvc/cache"), Path("mlartifacts"))))
+        experiment = connect(params.tracking.experiment)
+        copies = old_copies(options.days)
+        print(f"copies and checkpoints: {len(copies)}, {sum(map(size_of, copies)) / 1e6:,.1f} MB")
+        runs, versions = remove_old_runs(experiment, params.register_.name, options.days, options.dry_run)
+        print(f"tracked runs: {runs}; registered versions without an alias: {versions}")
+        if options.dry_run:
+            print("Nothing was removed: --dry-run.")
+            return
+        for folder in copies:
+            shutil.rmtree(folder)
+        if tracking_uri().startswith("sqlite:"):  # a server's files are its owner's to remove
+            words = ["gc", "--backend-store-uri", tracking_uri()]
+            subprocess.run([sys.executable, "-m", "mlflow", *words], check=True, capture_output=True)
+        print(f"flow runs in Prefect's own database: {remove_old_flow_runs(options.days)}")
+        _dvc_gc()
+        after = sum(map(size_of, (STATE, Path(".dvc/cache"), Path("mlartifacts"))))
+        print(f"{(before - after) / 1e6:,.1f} MB were freed.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What takes servers, kills, outages and minutes: ``make test-ops``."""

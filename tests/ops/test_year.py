@@ -1,0 +1,177 @@
+"""A year in minutes: real servers, a worker, twenty kills, outages; the right champion, the same bytes, no litter."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import Project, new_project
+
+from ops.test_stopping import results
+
+KILLS = 20
+SIGNALS = [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
+
+
+def work_of(project: Project, but: set[int]) -> list[psutil.Process]:
+    """All that works in the project, without ``but``."""
+    found = []
+    for process in psutil.process_iter(["cwd", "status", "pid"]):
+        told = process.info
+        if told["cwd"] == str(project.folder) and told["status"] != psutil.STATUS_ZOMBIE and told["pid"] not in but:
+            found.append(process)
+    return found
+
+
+class House:
+    """A project on real servers, with a worker that takes its runs."""
+
+    def __init__(self, project: Project, variables: dict[str, str], log: Path) -> None:
+        self.project, self.variables, self.log = project, variables, log
+        self.worker: subprocess.Popen[bytes] | None = None
+
+    def command(self, *words: str, timeout: float = 120) -> str:
+        done = self.project.run(*words, timeout=timeout, **self.variables)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def deploy(self) -> None:
+        self.command("prefect", "--no-prompt", "work-pool", "create", "stillhouse", "--type", "process")
+        self.command("prefect", "--no-prompt", "deploy", "--all")
+        environment = {**self.project.environment, **self.variables, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+        with self.log.open("wb") as log:
+            self.worker = subprocess.Popen(
+                [sys.executable, "-m", "prefect", "worker", "start", "--pool", "stillhouse", "--name", "one"],
+                cwd=self.project.folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def trigger(self) -> str:
+        """Ask the API for a run; its id."""
+        code = "from prefect.deployments import run_deployment\n"
+        code += "print(run_deployment('distillation/worker', timeout=0, as_subflow=False).id)"
+        return self.command(sys.executable, "-c", code).strip().splitlines()[-1]
+
+    def states(self) -> dict[str, str]:
+        code = "import json; from prefect.client.orchestration import get_client\n"
+        code += "with get_client(sync_client=True) as client: found = client.read_flow_runs()\n"
+        code += "print(json.dumps({str(run.id): run.state.type.value for run in found}))"
+        told: dict[str, str] = json.loads(self.command(sys.executable, "-c", code).strip().splitlines()[-1])
+        return told
+
+    def processes(self) -> list[psutil.Process]:
+        return work_of(self.project, {os.getpid(), self.worker.pid if self.worker else 0})
+
+    def wait_until_idle(self, seconds: float) -> None:
+        deadline = time.time() + seconds
+        while left := self.processes():
+            assert time.time() < deadline, [" ".join(one.cmdline()) for one in left] + [self.log.read_text()[-6000:]]
+            time.sleep(0.2)
+
+    def wait_for(self, text: str, seen: int, seconds: float = 120) -> None:
+        """Until the worker's log, from its byte ``seen`` on, has ``text``."""
+        deadline = time.time() + seconds
+        while text not in self.log.read_text()[seen:]:
+            assert time.time() < deadline, self.log.read_text()[-6000:]
+            time.sleep(0.05)
+
+
+def kill_something(house: House, chance: random.Random) -> str:
+    """One of the run's processes, or all of them at once, with a signal of chance."""
+    number, processes = chance.choice(SIGNALS), house.processes()
+    if not processes:
+        return "nothing was at work"
+    chosen = processes if chance.random() < 0.3 else [chance.choice(processes)]
+    told = []
+    for process in chosen:
+        with suppress(psutil.Error):
+            told.append(" ".join(process.cmdline())[-60:])
+            process.send_signal(number)
+    return f"{signal.Signals(number).name} to {told}"
+
+
+ASKED = """
+import json, os
+from mlflow.tracking import MlflowClient
+client = MlflowClient()
+experiment = client.get_experiment_by_name("stillhouse").experiment_id
+runs = client.search_runs([experiment])
+steps = {}
+for run in runs:
+    for name in ("loss", "validation.accuracy"):
+        key = run.data.tags.get("stillhouse.stage", "")
+        steps.setdefault(f"{key} {name}", set()).update(p.step for p in client.get_metric_history(run.info.run_id, name))
+print(json.dumps({
+    "statuses": sorted({run.info.status for run in runs}),
+    "versions": [(v.version, sorted(client.get_model_version("topics", v.version).aliases))
+                 for v in client.search_model_versions("name = 'topics'")],
+    "steps": {key: sorted(found) for key, found in steps.items()},
+}))
+"""
+
+
+@pytest.mark.timeout(1500)
+def test_twenty_kills_two_outages_and_the_right_champion(prefect_server, mlflow_server, s3, finished, tmp_path, capsys):
+    project = new_project(tmp_path / "year")
+    project.set(flow__gpu_slots=1, flow__retry_delay_s=4)
+    variables = {
+        **s3,
+        "PREFECT_API_URL": prefect_server.url.removesuffix("/health"),
+        "MLFLOW_TRACKING_URI": mlflow_server.url.removesuffix("/health"),
+        "PREFECT_HOME": str(tmp_path / "home"),
+    }
+    house, chance = House(project, variables, tmp_path / "worker.log"), random.Random(13)
+    house.deploy()
+    try:
+        for number in range(KILLS):
+            seen = len(house.log.read_text())
+            house.trigger()
+            house.wait_for("Beginning flow run", seen)
+            time.sleep(chance.uniform(0, 16))
+            told = kill_something(house, chance)
+            with capsys.disabled():
+                print(f"\n{number + 1}: {told}", end="", flush=True)
+            house.wait_until_idle(200)  # what was not hit goes on to its end, or stops with a message
+        seen = len(house.log.read_text())
+        project.set(student__temperature=3.0)  # something to train when the servers go
+        last = house.trigger()
+        house.wait_for("> python -m tasks.student", seen)
+        mlflow_server.kill()
+        house.wait_for("does not answer", seen)
+        prefect_server.kill()
+        prefect_server.start()
+        time.sleep(10)
+        mlflow_server.start()
+        house.wait_until_idle(300)
+        assert house.states()[last] == "COMPLETED", house.log.read_text()[-6000:]
+        project.set(student__temperature=2.0)
+        seen = len(house.log.read_text())
+        house.trigger()
+        house.wait_for("Beginning flow run", seen)
+        house.wait_until_idle(300)
+        assert set(house.states().values()) <= {"COMPLETED", "CRASHED", "FAILED", "CANCELLED"}, house.states()
+        told = json.loads(house.command(sys.executable, "-c", ASKED).strip().splitlines()[-1])
+        assert set(told["statuses"]) <= {"FINISHED", "KILLED", "FAILED"}
+        assert [aliases for number, aliases in told["versions"] if "champion" in aliases]
+        for stage, epochs in (("control", 15), ("student", 15)):
+            assert told["steps"][f"{stage} loss"] == list(range(1, epochs + 1)), told["steps"]
+        assert not list((project.folder / ".stillhouse" / "tracking").glob("*/"))
+        assert results(project) == results(finished)
+        assert "up to date" in house.command(sys.executable, "-m", "dvc", "status")
+        assert not house.processes()
+    finally:
+        if house.worker:
+            os.killpg(house.worker.pid, signal.SIGKILL)
+        for process in house.processes():
+            with suppress(psutil.Error):
+                process.kill()
