@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import shutil
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -12,12 +13,14 @@ from packaging.requirements import Requirement
 
 from stillhouse.data.layout import split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
-from stillhouse.errors import StillhouseError
+from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.models.device import choose_device
 from stillhouse.params import Params, load_params
 from stillhouse.secrets import masked
-from stillhouse.tracking.store import tracking_uri
+from stillhouse.tracking.registry import PIPELINE, champion_since
+from stillhouse.tracking.runs import last_flow
+from stillhouse.tracking.store import connect, tracking_uri
 from tasks.shared.lock import LOCK, holder, is_held
 from tasks.shared.room import needed
 
@@ -39,6 +42,8 @@ def findings() -> Iterator[Finding]:
     yield from _folder()
     yield _server("MLflow", tracking_uri(), "/health")
     yield _server("Prefect", os.environ.get("PREFECT_API_URL", ""), "/health")
+    for look in (_remote, _schedule, _last_run, _champion):
+        yield _tried(look, params)
 
 
 def _libraries() -> Iterator[Finding]:
@@ -115,6 +120,57 @@ def _server(name: str, address: str, path: str) -> Finding:
             return "ok", f"{name}: {masked(address)} answers"
     except OSError as error:
         return "fail", f"{name}: {masked(address)} does not answer ({error})"
+
+
+def _remote(params: Params) -> str:
+    command = [sys.executable, "-m", "dvc", "config", "core.remote"]
+    name = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    if name:
+        return f"DVC's remote: {name}"
+    if params.flow.push:
+        raise BadInput("flow.push is true, but DVC has no default remote: dvc remote add --default NAME ADDRESS")
+    return "DVC's remote: none, outputs are on this machine alone"
+
+
+def _schedule(params: Params) -> str:
+    if not os.environ.get("PREFECT_API_URL"):
+        return "schedule: none is served without a Prefect server (docs/schedule.md)"
+    from prefect.client.orchestration import get_client  # takes a second, which is wasted elsewhere
+    from prefect.exceptions import ObjectNotFound
+
+    name = f"distillation/{params.register_.name}"
+    try:
+        with get_client(sync_client=True) as client:
+            deployment = client.read_deployment_by_name(name)
+    except ObjectNotFound:
+        return f"schedule: {name} is not on the server; python -m flows.schedule serves it"
+    except Exception as error:  # told by the look at the server already
+        raise BadInput(f"schedule: the server was not asked ({type(error).__name__})") from None
+    if deployment.paused or not any(one.active for one in deployment.schedules):
+        raise BadInput(f"schedule: {name} is paused; resume it in Prefect's UI")
+    if deployment.status != "READY":
+        raise BadInput(f"schedule: nothing serves {name} now; start python -m flows.schedule")
+    return f"schedule: {name} is served"
+
+
+def _last_run(params: Params) -> str:
+    found = last_flow(params.tracking.experiment) if _tracks() else None
+    if found and found[1] == "FAILED":
+        raise BadInput(f"last run: {found[0]} failed ({found[2]}); its page in MLflow and Prefect's log say why")
+    return "last run: {}, {}, {}".format(*found) if found else "last run: none yet"
+
+
+def _champion(params: Params) -> str:
+    found = None
+    if _tracks():
+        connect(params.tracking.experiment)
+        found = champion_since(params.register_.name, PIPELINE)
+    return "champion: version {}, made {}".format(*found) if found else "champion: none yet"
+
+
+def _tracks() -> bool:
+    """Whether there is a store to ask; asking would make the project's own."""
+    return not tracking_uri().startswith("sqlite:") or Path("mlflow.db").exists()
 
 
 def main() -> None:

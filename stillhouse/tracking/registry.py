@@ -181,6 +181,14 @@ def promote(version: Version, aliases: Aliases) -> None:
         client.delete_registered_model_alias(version.name, aliases.challenger)
 
 
+def champion_since(name: str, aliases: Aliases) -> tuple[int, str] | None:
+    """The number of the present champion, and when it was registered (local time)."""
+    if (version := version_of(name, aliases.champion)) is None:
+        return None
+    made = MlflowClient().get_model_version(name, str(version.number)).creation_timestamp
+    return version.number, time.strftime("%Y-%m-%d %H:%M", time.localtime(made / 1000))
+
+
 def roll_back(name: str, aliases: Aliases) -> tuple[Version, Version]:
     """Let champion and previous change places; the one that went is not promoted again but by another such call.
 

@@ -1,6 +1,7 @@
 """Runs: the parent of a flow run, and one for each stage that really ran."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -148,6 +149,15 @@ def find_run(experiment: str, stage: str, output_md5: str) -> str | None:
     query = f"tags.`{STAGE_TAG}` = '{stage}' and tags.`{OUTPUT_TAG}` = '{output_md5}'"
     found = MlflowClient().search_runs([connect(experiment)], query, max_results=1)
     return str(found[0].info.run_id) if found else None
+
+
+def last_flow(experiment: str) -> tuple[str, str, str] | None:
+    """Name, status and start (local time) of the latest flow's run."""
+    found = MlflowClient().search_runs([connect(experiment)], "tags.`stillhouse.kind` = 'flow'", max_results=1)
+    if not found:
+        return None
+    info = found[0].info
+    return info.run_name, info.status, time.strftime("%Y-%m-%d %H:%M", time.localtime(info.start_time / 1000))
 
 
 def last_device(experiment: str, stage: str) -> str | None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import mlflow
 from filelock import FileLock
@@ -79,7 +80,20 @@ def connect(experiment: str) -> str:
             f"tracking.experiment: {experiment!r} was deleted in MLflow. Restore it (mlflow experiments restore "
             f"--experiment-id {found.experiment_id}), or choose another name."
         )
+    if local:
+        _check_place(found.artifact_location)
     return str(found.experiment_id)
+
+
+def _check_place(location: str) -> None:
+    """MLflow notes for each run and model where its files are, from the root of the file system on."""
+    place = Path(unquote(urlparse(location).path))
+    if location.startswith("file:") and not place.parent.exists():
+        raise BadInput(
+            f"This project was moved. mlflow.db says of every run and model that its files are below {place}. Make "
+            f"that true again with a link (mkdir -p {place.parent.parent}; ln -s {Path.cwd()} {place.parent}), or move "
+            "mlflow.db and mlartifacts away: the next run begins anew, without the models and runs that were in them."
+        )
 
 
 def is_refusal(error: MlflowException) -> bool:

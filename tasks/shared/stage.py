@@ -165,10 +165,13 @@ def _publish(partial: Path, final: Path) -> None:
     """Move each finished file or folder into place; the old one goes only when the new one is whole."""
     final.mkdir(parents=True, exist_ok=True)
     for entry in sorted(partial.iterdir()):
-        target = final / entry.name
-        shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-        entry.replace(target)
+        _move(entry, final / entry.name)
     partial.rmdir()
+
+
+def _move(entry: Path, target: Path) -> None:
+    shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+    entry.replace(target)
 
 
 def _pick(values: Any, key: str) -> Any:

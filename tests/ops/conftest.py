@@ -122,7 +122,10 @@ def mlflow_server(postgres, s3, tmp_path_factory) -> Iterator[Server]:
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"postgresql+psycopg2://stillhouse@{postgres}/mlflow"]
     command += ["--artifacts-destination", "s3://mlflow"]
-    server = Server(tmp_path_factory.mktemp("mlflow"), "mlflow", command, f"http://127.0.0.1:{port}/health", **s3)
+    variables = {**s3, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # several processes that nobody needs here
+    server = Server(
+        tmp_path_factory.mktemp("mlflow"), "mlflow", command, f"http://127.0.0.1:{port}/health", **variables
+    )
     yield server.start()
     server.kill()
 
