@@ -28,6 +28,7 @@ from flows.shared.running import run_flow
 from flows.shared.stopping import command, take_signals
 from stillhouse.classifier import Classifier
 from stillhouse.data.files import check_rows
+from stillhouse.data.layout import delimiter_of
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import load_params
 from stillhouse.provenance import file_md5
@@ -121,7 +122,7 @@ def check(source: Path, target: Path, column: str, chunk: int) -> None:
         raise BadInput(f"chunk is {chunk}; it must be at least 1.")
     if source.suffix.lower() != ".parquet":
         try:
-            check_rows(source, "utf-8-sig", _delimiter(source))
+            check_rows(source, "utf-8-sig", delimiter_of(source))
         except UnicodeDecodeError as error:
             raise _unreadable(source, error) from None
     first = next(_chunks(source, 1), None)
@@ -163,7 +164,7 @@ def _chunks(source: Path, rows: int) -> Iterator[pa.Table]:
                 for batch in file.iter_batches(rows):
                     yield pa.Table.from_batches([batch])
             return
-        parse = pc.ParseOptions(delimiter=_delimiter(source), newlines_in_values=True)
+        parse = pc.ParseOptions(delimiter=delimiter_of(source), newlines_in_values=True)
         read = pc.ReadOptions(block_size=BLOCK)
         with source.open(encoding="utf-8-sig", newline="") as file:
             names = next(csv.reader(file, delimiter=parse.delimiter), [])
@@ -179,10 +180,6 @@ def _chunks(source: Path, rows: int) -> Iterator[pa.Table]:
             yield pa.Table.from_batches(held)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise _unreadable(source, error) from None
-
-
-def _delimiter(file: Path) -> str:
-    return "\t" if file.suffix.lower() == ".tsv" else ","
 
 
 def _open_parts(parts: Path, work: dict[str, Any]) -> None:
@@ -206,7 +203,7 @@ def _join(parts: Path, target: Path) -> None:
     if target.suffix.lower() == ".parquet":
         writer: Any = pq.ParquetWriter(draft, schema)
     else:
-        writer = pc.CSVWriter(draft, schema, write_options=pc.WriteOptions(delimiter=_delimiter(target)))
+        writer = pc.CSVWriter(draft, schema, write_options=pc.WriteOptions(delimiter=delimiter_of(target)))
     with writer:
         for file in files:
             writer.write_table(pq.read_table(file))

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Dataset, Features, Value, load_dataset
 
-from stillhouse.data.layout import READERS
+from stillhouse.data.layout import READERS, delimiter_of
 from stillhouse.errors import BadInput, listed
 from stillhouse.params import Data
 
@@ -28,7 +28,7 @@ def read_table(file: Path, data: Data, cache: Path, columns: dict[str, str] = BO
     if file.stat().st_size == 0:
         raise BadInput(f"{file} is empty.")
     kind = READERS[file.suffix.lower()]
-    delimiter = "\t" if file.suffix.lower() == ".tsv" else ","
+    delimiter = delimiter_of(file)
     encoding = data.encoding if kind == "parquet" else _encoding(file, data.encoding)
     if kind == "csv":
         there = check_rows(file, encoding, delimiter)

@@ -9,6 +9,11 @@ SPLITS = ("train", "validation", "test")
 READERS = {".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".parquet": "parquet"}
 
 
+def delimiter_of(file: Path) -> str:
+    """What stands between the fields of a table of text."""
+    return "\t" if file.suffix.lower() == ".tsv" else ","
+
+
 def split_files(path: Path, unlabelled: str | None) -> dict[str, Path]:
     """The file of each split in a folder, or one file as ``train``; also that named ``unlabelled``. Raises BadInput."""
     allowed = ", ".join(READERS)

@@ -29,6 +29,7 @@ from stillhouse.secrets import masked
 from stillhouse.tracking.runs import DEVICE_TAG, OUTPUT_TAG, Run, last_device, stage_run
 from tasks.shared.children import STOPS
 from tasks.shared.files import write_json
+from tasks.shared.inputs import check_inputs
 from tasks.shared.lock import HOLDER, STATE, refuse_beside_a_flow, stage_note
 from tasks.shared.log import configure
 from tasks.shared.slots import gpu_slot
@@ -84,6 +85,7 @@ def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -
 def run(stage: Stage, work: Callable[[Context], Metrics]) -> None:
     """Run ``work`` tracked, and publish what it wrote as the outputs of ``stage`` once it is whole."""
     params = load_params()
+    check_inputs(stage)
     device = _choose_visible_device(params.device)
     partial = OUTPUTS / f".{stage.address}.partial"
     _empty(partial)

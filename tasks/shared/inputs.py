@@ -1,0 +1,51 @@
+"""What a stage reads is what an earlier one wrote: not a byte of it rotted, in the workspace or in DVC's cache."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from stillhouse.chain import OUTPUTS, Stage
+from stillhouse.errors import BadInput
+from stillhouse.params.files import read_yaml
+from stillhouse.provenance import file_md5
+
+LOCK = Path("dvc.lock")
+
+
+def check_inputs(stage: Stage) -> None:
+    """Compare the outputs of earlier stages that ``stage`` reads with the digests in ``dvc.lock``.
+
+    DVC looks at sizes and times alone, and brings a damaged file back from its cache as it is.
+
+    Raises:
+        BadInput: one is not what was written; it names the file and how it is made again.
+    """
+    if not LOCK.exists():
+        return
+    made: dict[Path, tuple[str, str]] = {}
+    for name, entry in (read_yaml(LOCK).get("stages") or {}).items():
+        made |= {Path(out["path"]): (name, out["md5"]) for out in entry.get("outs", []) if "md5" in out}
+    for path in inputs_of(stage):
+        if path not in made or not path.exists():
+            continue
+        maker, digest = made[path]
+        if (folder_digest(path) if path.is_dir() else file_md5(path)) != digest:
+            raise BadInput(
+                f"{path} is damaged: it is not what the stage {maker} wrote. Make it again: "
+                f"dvc repro --force --single-item {maker}"
+            )
+
+
+def inputs_of(stage: Stage) -> list[Path]:
+    """The outputs of earlier stages that ``dvc.yaml`` lists for this one."""
+    listed = read_yaml(Path("dvc.yaml"))["stages"][stage.name]
+    paths = [path.replace("${key}", stage.instance) for path in listed.get("do", listed).get("deps", [])]
+    return [Path(path) for path in paths if Path(path).parts[0] == OUTPUTS.name]
+
+
+def folder_digest(folder: Path) -> str:
+    """The name that DVC has for all that lies in ``folder`` (``Tree.digest`` of dvc-data)."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    entries = [{"md5": file_md5(file), "relpath": file.relative_to(folder).as_posix()} for file in files]
+    entries.sort(key=lambda entry: entry["relpath"])
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
