@@ -1,17 +1,11 @@
 """Stage ``evaluate``: teacher, control, student, compressed student and TF-IDF + SVM on one untouched test set."""
 
 import json
-import logging
-import tempfile
 from pathlib import Path
-
-import numpy as np
 
 from stillhouse.chain import OUTPUTS
 from stillhouse.classifier import Classifier
-from stillhouse.data.drift import Memory, moved
 from stillhouse.data.splits import label_names, labels_of, read_split
-from stillhouse.errors import StillhouseError
 from stillhouse.evaluation import candidates, plots
 from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
 from stillhouse.evaluation.examples import telling_examples
@@ -22,13 +16,9 @@ from stillhouse.evaluation.results import METRICS, SPEED, Model, plain
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.evaluation.steps import step_rows
 from stillhouse.provenance import file_md5
-from stillhouse.tracking import registry
-from stillhouse.tracking.store import answering, connect
 from tasks.shared.files import write_csv, write_json
-from tasks.shared.lock import PORTRAITS
+from tasks.shared.moved import what_moved
 from tasks.shared.stage import Context, Metrics, command
-
-logger = logging.getLogger(__name__)
 
 PAIRS = [
     *(("compressed student", name) for name in FREE),
@@ -89,7 +79,7 @@ def evaluate(context: Context) -> Metrics:
         steps=step_rows(OUTPUTS / "compress"),
         card=json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8")),
         behaviours=shown,
-        drift=_drift(context, texts, [names[label] for label in labels], scores["teacher"]),
+        drift=what_moved(context.params, texts, [names[label] for label in labels], scores["teacher"]),
         examples=telling_examples(texts, labels, scores, names, settings.examples),
         frontier=out / "frontier.png",
         confusion=out / "confusion.png",
@@ -98,34 +88,6 @@ def evaluate(context: Context) -> Metrics:
         context.run.artifact(out / file)
     context.run.metrics({"speed": speeds})
     return metrics
-
-
-def _drift(context: Context, texts: list[str], labels: list[str], teacher: np.ndarray) -> list[list[str]]:
-    """How the data moved since the last time, and how the champion of now does on it; empty where it did not move."""
-    memory = Memory(PORTRAITS, context.params.data)
-    memory.add(confidence=float(teacher.max(1).mean()))
-    kept = memory.read()
-    if "before" not in kept:
-        return []
-    champion = _champion(context, texts, labels)
-    return moved(kept["before"], kept["now"]) + ([champion] if champion else [])
-
-
-def _champion(context: Context, texts: list[str], labels: list[str]) -> list[str] | None:
-    try:
-        with answering(), tempfile.TemporaryDirectory() as scratch:
-            connect(context.params.tracking.experiment)
-            version = registry.version_of(context.params.register_.name, registry.PIPELINE.champion)
-            if version is None:
-                return None
-            answers = Classifier.load(registry.fetch_model(version, Path(scratch))).predict(texts)
-            then = registry.tag_of(version, "test.accuracy")
-    except (StillhouseError, OSError, ValueError) as error:
-        logger.warning("the champion is not in the report: %s", error)
-        return None
-    right = float(np.mean(answers == np.array(labels, dtype=object)))
-    what = f"accuracy of the champion (version {version.number}): on the test texts of its time, on those of now"
-    return [what, f"{float(then):.1%}" if then else "", f"{right:.1%}"]
 
 
 if __name__ == "__main__":

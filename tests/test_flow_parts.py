@@ -18,6 +18,7 @@ from stillhouse.chain import Stage
 from stillhouse.errors import BadInput
 from stillhouse.params import load_params
 from tasks.shared import runner
+from tasks.shared import stage as stage_module
 from tasks.shared.runner import StageFailed, prefect_task, run_stage
 from tasks.shared.slots import gpu_slot
 
@@ -219,6 +220,15 @@ def test_a_place_on_the_gpu_is_free_again_when_its_holder_is_killed(tmp_path, mo
     threading.Timer(1, holder.kill).start()
     with gpu_slot(1, said.append):
         assert len(said) == 1 and re.match(r"waiting since \d\d:\d\d:\d\d for a GPU slot \(flow.gpu_slots\)", said[0])
+
+
+def test_a_training_whose_gpu_is_gone_says_so_and_every_one_tells_its_device(monkeypatch, caplog):
+    told = {}
+    monkeypatch.setattr(stage_module, "last_device", lambda *_: "cuda, NVIDIA H100")
+    tracked = type("Tracked", (), {"tags": staticmethod(told.update)})
+    stage_module._tell_device(tracked, Stage("teacher", trains=True), load_params(ROOT / "params.yaml"), "cpu")
+    assert told["stillhouse.device"].startswith("cpu")
+    assert "teacher trains on cpu" in caplog.text and "the last time it was cuda, NVIDIA H100" in caplog.text
 
 
 def test_prefect_keeps_its_database_in_the_project_unless_told_otherwise(tmp_path, monkeypatch):

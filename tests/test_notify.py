@@ -43,11 +43,13 @@ def test_a_messenger_that_fails_is_logged_without_its_password(target, caplog):
 
 def test_a_failed_run_and_a_refused_gate_are_told(project):
     told = project.folder / "told"
-    project.set(flow__notify=f'sh -c \'printf "%s\\n" "$1" >> {told}\' --', register__max_size_mb=0.001)
+    command = f'sh -c \'printf "%s\\n" "$1" >> {told}\' --'
+    project.set(flow__notify=command, flow__heartbeat=command, register__max_size_mb=0.001)
     project.set(compress__quantisation="int8")  # another student, which the gate does not let pass
     done = project.flow()
     assert done.returncode == 0, done.stdout
     assert "topics version 2 did not pass its gate" in told.read_text()
+    assert told.read_text().splitlines()[-1] == "topics: a run ended well; version 2 is the newest"
     project.set(data__path="data/gone.csv")
     assert project.flow().returncode == 1
     assert "failed: " in told.read_text().splitlines()[-1] and "data/gone.csv does not exist" in told.read_text()

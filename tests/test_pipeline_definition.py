@@ -19,6 +19,7 @@ PLUMBING = {
     "tasks/shared/__init__.py",
     "tasks/shared/files.py",
     "tasks/shared/lock.py",
+    "tasks/shared/moved.py",
     "tasks/shared/stage.py",
     "stillhouse/chain.py",
     "stillhouse/__init__.py",

@@ -37,14 +37,14 @@ PLANTED = {
 }
 
 
-def test_planted_secrets_are_found_nowhere_after_a_good_run_and_a_failed_one(project):
+def test_secrets_are_found_nowhere_after_a_good_run_and_a_failed_one(project):
     project.set(flow__notify="$NOTIFY", register__margin=0.01)
     good = project.flow(**PLANTED)
     assert good.returncode == 0, good.stdout
     (project.folder / "data" / "reviews.csv").write_text("review,topic\nplanted-aws-secret,hf_planted-token,1\n")
     failed = project.flow(**PLANTED)
     assert failed.returncode == 1 and "row 2 has 3 fields" in failed.stdout, failed.stdout
-    assert "planted" not in good.stdout + failed.stdout
+    assert [value for value in PLANTED.values() if value in good.stdout + failed.stdout] == []
     (project.folder / "data" / "reviews.csv").unlink()  # it was planted there, to stand in a message
     files = [file for file in project.folder.rglob("*") if file.is_file()]
-    assert [str(file) for file in files if b"planted-" in file.read_bytes()] == []
+    assert [str(file) for file in files for value in PLANTED.values() if value.encode() in file.read_bytes()] == []

@@ -7,6 +7,7 @@ import sys
 
 
 def test_a_run_triggered_through_the_api_of_a_real_server_completes(project, tmp_path):
+    project.set(schedule__refresh=True)
     home = {"PREFECT_HOME": str(tmp_path / "prefect-client")}
     log = (tmp_path / "serve.log").open("w")
     command = [sys.executable, "-m", "flows.schedule"]
@@ -22,6 +23,7 @@ with get_client(sync_client=True) as client:
         try: deployment = client.read_deployment_by_name('distillation/topics'); break
         except Exception: time.sleep(0.5)
     assert deployment.schedules[0].schedule.cron == '0 3 * * 1', deployment.schedules
+    assert deployment.parameters == {'refresh': True}, deployment.parameters
     run = run_deployment('distillation/topics', parameters={'changes': {'compress': {'parity': 0.9}}}, timeout=200)
     print(run.name, run.state.type.value)
     artifact = [a for a in client.read_artifacts() if a.flow_run_id == run.id]

@@ -77,6 +77,16 @@ def training_slot(trains: bool, params: Params) -> Iterator[None]:
         yield
 
 
+def _no_traceback(record: logging.LogRecord) -> bool:
+    """Of a stage that failed its own message is the news; where in Prefect's engine it arrived is none."""
+    if record.exc_info and isinstance(record.exc_info[1], StillhouseError):
+        record.exc_info = None
+    return True
+
+
+logging.getLogger("prefect.task_runs").addFilter(_no_traceback)
+
+
 def _may_help(task: Any, task_run: Any, state: Any) -> bool:
     if ending.is_set():
         return False

@@ -97,6 +97,8 @@ def results(project: Project) -> dict[str, bytes]:
 def test_a_run_stopped_in_any_way_ends_at_once_and_the_next_goes_on_to_the_same_bytes(finished, tmp_path):
     project = new_project(tmp_path / "stopped")
     project.set(flow__gpu_slots=1)  # the default: a place that a dead run kept would stop every later one
+    told = tmp_path / "told"
+    project.set(flow__notify=f"sh -c 'echo \"$1\" >> {told}' --")
     for number, (stage, *sent) in enumerate(STOPS):
         stop(project, tmp_path / f"{number}.log", stage, *sent)
     assert prefect_states(project)[-1] == "RUNNING"  # what the killed one left
@@ -104,6 +106,7 @@ def test_a_run_stopped_in_any_way_ends_at_once_and_the_next_goes_on_to_the_same_
     assert last.returncode == 0, last.stdout
     assert "topics version 1 (@champion)" in last.stdout
     assert results(project) == results(finished)
+    assert "1 earlier run(s) of stopped died; this one goes on from there" in told.read_text()
     states = prefect_states(project)
     assert states[-1] == "COMPLETED" and set(states[:-1]) == {"CRASHED"}, states
     assert {status for _, status in runs(project)} == {"FINISHED", "KILLED"}
