@@ -40,10 +40,15 @@ def workspace(folder: Path, changes: dict[str, Any], project: Path = Path()) -> 
 
 
 def link_data(folder: Path, project: Path) -> None:
-    """Let relative paths in ``folder``'s params.yaml mean what they mean in the project."""
+    """Let relative paths in the params.yaml of ``folder`` mean what they mean in ``project``; what is there stays."""
     for entry in project.iterdir():
-        if not (entry.name in ITS_OWN or entry.name.startswith(".") or (folder / entry.name).exists()):
-            (folder / entry.name).symlink_to(entry.resolve())
+        here = folder / entry.name
+        if entry.name in ITS_OWN or entry.name.startswith("."):
+            continue
+        if not here.exists():
+            here.symlink_to(entry.resolve())
+        elif entry.is_dir() and here.is_dir() and not here.is_symlink() and entry.name not in CODE:
+            link_data(here, entry)
 
 
 def _share_cache(folder: Path, project: Path) -> None:

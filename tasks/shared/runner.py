@@ -162,7 +162,7 @@ def _failure(name: str, note: Path, status: int, errors: list[str]) -> StageFail
     try:
         told = json.loads(note.read_text(encoding="utf-8"))
         return StageFailed(f"{name} failed: {told['message']}", told["again"])
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):  # it said nothing, or that all went well: then DVC is what failed
         pass
     last = errors[-1].removeprefix("ERROR: ") if errors else f"dvc ended with status {status} and no message"
     last = last.removeprefix(f"failed to reproduce '{name}': ")

@@ -17,11 +17,11 @@ from ops.test_stopping import begin, processes_of, results, wait_for
 STATES = """
 import json; from prefect.client.orchestration import get_client
 with get_client(sync_client=True) as client:
-    print(json.dumps({run.name: run.state.type.value for run in client.read_flow_runs()}))
+    print(json.dumps({str(run.id): run.state.type.value for run in client.read_flow_runs()}))
 """
 TRIGGER = """
 from prefect.deployments import run_deployment
-print(run_deployment('distillation/topics', timeout=0, as_subflow=False).name)
+print(run_deployment('distillation/topics', timeout=0, as_subflow=False).id)
 """
 
 
@@ -138,18 +138,24 @@ def test_a_full_disk_stops_a_run_by_name_and_a_finished_training_is_not_thrown_a
     kept = cache.with_name("kept")
     cache.rename(kept)
     cache.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(cache)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(cache)]
     if subprocess.run(command, capture_output=True).returncode:
         pytest.skip("no file system may be mounted here")
     try:
+        shutil.copytree(kept, cache, dirs_exist_ok=True)
+        with suppress(OSError), (cache / "filler").open("wb") as filler:
+            while True:
+                filler.write(bytes(100_000))
+                filler.flush()
+        with (cache / "filler").open("r+b") as filler:  # room for a few lines, not for a model
+            filler.truncate((cache / "filler").stat().st_size - 20_000)
         project.set(student__temperature=3.0)
         done = project.flow()
         assert done.returncode == 1 and "Traceback" not in done.stdout, done.stdout
         assert "the disk is full" in last_line(done.stdout)
+        (cache / "filler").unlink()
+        again = project.flow()
+        assert again.returncode == 0, again.stdout
+        assert "epoch 1 of 15" not in again.stdout, again.stdout
     finally:
         subprocess.run(["umount", str(cache)], check=True)
-    cache.rmdir()
-    kept.rename(cache)
-    again = project.flow()
-    assert again.returncode == 0, again.stdout
-    assert "epoch 1 of 15" not in again.stdout, again.stdout
