@@ -67,6 +67,9 @@ print(json.dumps({
     'temperature': children['student'].data.params['student.temperature'],
     'digest': children['student'].inputs.dataset_inputs[0].dataset.digest,
     'artifacts': sorted(file.path for file in client.list_artifacts(children['evaluate'].info.run_id)),
+    'read': sorted(one.dataset.name for one in parent.inputs.dataset_inputs),
+    'registered': client.get_model_version('topics', 1).run_id == parent.info.run_id,
+    'made of': sorted(file.path for file in client.list_artifacts(parent.info.run_id, 'made of')),
     'card': [file.path for file in client.list_artifacts(children['prepare'].info.run_id)],
 }))""",
     )
@@ -75,6 +78,8 @@ print(json.dumps({
     assert told["tags"] == ["git.commit", "dvc.lock_md5", "prefect.flow_run_id"]
     assert told["steps"] == 15 and told["temperature"] == "2.0"
     assert {"report.html", "frontier.png", "confusion.png"} <= set(told["artifacts"]) and told["card"] == ["card.json"]
+    assert told["read"] == ["test", "train"] and told["registered"]
+    assert told["made of"] == ["made of/dvc.lock", "made of/params.yaml"]
     assert told["digest"] in (finished.folder / "dvc.lock").read_text()
 
 

@@ -16,7 +16,7 @@ PLACES = {
     "MLflow has it, the journal does not know": "stillhouse.tracking.journal:Journal._note:before",  # of a stage's
     "in work": "tasks.shared.stage:folder_md5:before",
     "amid publishing": "tasks.shared.stage:_move:after",
-    "dvc.lock was not written": "dvc.dvcfile:Lockfile.dump:before",
+    "dvc.lock was not written": "dvc.dvcfile:Lockfile.dump_stages:before",
     "registered, without an alias": "stillhouse.tracking.registry:offer:before",
 }
 CHANGE = 3.0  # of the temperature: student, compress, evaluate and register are to be run
