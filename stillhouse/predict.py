@@ -45,15 +45,26 @@ def main() -> None:
                 bar.update()
     except UnicodeDecodeError as error:
         sys.exit(f"\n{arguments.file} is not UTF-8 ({error.reason}, byte {error.start} of a block). Convert it first.")
+    except _NoInput as error:
+        sys.exit(f"\n{error}")
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # of the file system, onnxruntime, or MLflow: each has its own
         sys.exit(f"\n{arguments.model} cannot be used: {error}")
 
 
+class _NoInput(Exception):
+    """There are no lines to be read."""
+
+
 def _lines(file: str) -> "IO[str] | nullcontext[IO[str]]":
     if file != "-":
-        return Path(file).open(encoding="utf-8", newline="\n")
+        try:
+            return Path(file).open(encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise _NoInput(f"{file} cannot be read: {error.strerror}.") from None
+    if sys.stdin is None:
+        raise _NoInput("Standard input is closed. Name a file, or pipe text in.")
     return nullcontext(open(sys.stdin.fileno(), encoding="utf-8", newline="\n", closefd=False))
 
 

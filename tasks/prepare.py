@@ -4,7 +4,7 @@ import logging
 import shutil
 
 from stillhouse.data.card import data_card
-from stillhouse.data.cleaning import clean
+from stillhouse.data.cleaning import clean, look_alikes
 from stillhouse.data.drift import Memory, portrait, refuse_loss
 from stillhouse.data.sources import load_source
 from stillhouse.data.splits import write_split, write_texts
@@ -15,6 +15,7 @@ from tasks.shared.lock import PORTRAITS, STATE
 from tasks.shared.stage import Context, Metrics, command
 
 logger = logging.getLogger(__name__)
+NAMED = 8  # of a kind of warning
 
 
 def prepare(context: Context) -> Metrics:
@@ -47,6 +48,8 @@ def prepare(context: Context) -> Metrics:
     reasons = dict.fromkeys(reason for counts in cleaned.dropped.values() for reason in counts)
     dropped = {reason: sum(counts.get(reason, 0) for counts in cleaned.dropped.values()) for reason in reasons}
     logger.info("texts: %s", ", ".join(f"{count} {name}" for name, count in {**rows, "unlabelled": texts}.items()))
+    for one, other in look_alikes(cleaned.label_names)[:NAMED]:
+        logger.warning("the classes %r and %r look the same. Should they be one? They are kept apart", one, other)
     if cleaned.unseen:
         logger.warning("labels of test that train lacks, each counted as missed: %s", listed(cleaned.unseen))
     logger.info("dropped: %s", ", ".join(f"{count} {reason}" for reason, count in dropped.items()))

@@ -12,7 +12,7 @@ from conftest import ROOT, texts_and_labels, write_csv
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from stillhouse.data.card import data_card
-from stillhouse.data.cleaning import clean
+from stillhouse.data.cleaning import clean, look_alikes
 from stillhouse.data.sources import load_source
 from stillhouse.data.splits import Split, label_names, labels_of, read_split, write_split
 from stillhouse.data.splitting import complete, few_labels
@@ -295,6 +295,16 @@ def test_few_labels_are_drawn_by_the_text_and_the_others_lose_theirs(tmp_path):
         few_labels(
             splits | {"validation": Split(result.splits["train"].dataset, *np.zeros((2, 0), np.int64))}, 8, seed=1
         )
+
+
+def test_classes_that_look_the_same_are_told_and_kept_apart():
+    names = ["Sport", "sport", "caf\u00e9", "cafe\u0301", "news", "ne\u200bws", "nul\x00", "nul", "other"]
+    assert look_alikes(names) == [
+        ("Sport", "sport"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("news", "ne\u200bws"),
+        ("nul\x00", "nul"),
+    ]
 
 
 def test_too_few_rows_to_split_is_said(tmp_path):

@@ -91,5 +91,7 @@ def test_lines_are_answered_in_order_from_a_file_and_from_standard_input(finishe
     piped = finished.run("sh", "-c", f"python -m stillhouse.predict models:/topics@champion < {file}")
     assert piped.stdout.splitlines()[-4:] == done.stdout.splitlines(), piped.stdout
     file.unlink()
+    missing = finished.python("-m", "stillhouse.predict", model, "nofile.txt")
+    assert missing.returncode == 1 and missing.stdout.strip() == "nofile.txt cannot be read: No such file or directory."
     wrong = finished.python("-m", "stillhouse.predict", model, str(file))
     assert wrong.returncode == 1 and "No such file" in wrong.stdout and "Traceback" not in wrong.stdout

@@ -1,6 +1,7 @@
 """From a source's raw rows to the rows that are kept, each with a class number."""
 
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -142,6 +143,18 @@ def _check_classes(source: Source, names: list[str], doubtful: int) -> None:
             f"{source.names['train']} has only one class, {names[0]!r}. A classifier needs two or more: is "
             f"data.label_column the right one?{also}"
         )
+
+
+def look_alikes(names: list[str]) -> list[tuple[str, str]]:
+    """Pairs of classes whose names differ in case, in what cannot be seen, or in how a letter is encoded."""
+    seen: dict[str, str] = {}
+    pairs = []
+    for name in names:
+        plain = "".join(letter for letter in unicodedata.normalize("NFKC", name) if letter.isprintable()).casefold()
+        if (key := " ".join(plain.split())) in seen:
+            pairs.append((seen[key], name))
+        seen.setdefault(key, name)
+    return pairs
 
 
 def _ordered(labels: set[str]) -> list[str]:

@@ -121,7 +121,8 @@ def _explain(problem: Any) -> str:
     if problem["type"] == "value_error":  # its own message names the keys
         return f"  {problem['msg'].removeprefix('Value error, ')}"
     message = problem["msg"].removeprefix("Input ")
-    return f"  {key}: {message}, but is {problem['input']!r}"
+    quotes = problem["type"] == "string_type" and not isinstance(problem["input"], dict | list)
+    return f"  {key}: {message}, but is {problem['input']!r}{' (put it in quotes)' if quotes else ''}"
 
 
 def _allowed_beside(location: list[Any]) -> str:
