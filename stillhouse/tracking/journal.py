@@ -70,12 +70,18 @@ class Journal:
         taken: str | None = self._state()["run"]
         return taken
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether the store did not answer the last time it was asked."""
+        return self._not_before > 0
+
     def send(self) -> bool:
         """Send what MLflow has not taken yet; whether it has all now."""
         with self._one_at_a_time, environment(BRIEFLY):
             try:
                 for line, end in self._left():
                     self._take(json.loads(line), end)
+                self._not_before = 0.0
                 return True
             except Exception as error:  # each kind of store has errors of its own
                 self._not_before = time.monotonic() + QUIET_S
@@ -208,14 +214,18 @@ def home() -> Path:
 
 def send_left() -> int:
     """Send what earlier runs of this project left, and end those whose process died; how many are still left."""
-    left = 0
-    for folder in sorted(home().glob("*/")):
+    folders, left = sorted(home().glob("*/")), 0
+    for number, folder in enumerate(folders):
         lock = FileLock(f"{folder}.lock", thread_local=False)
         try:
             lock.acquire(timeout=0)
         except Timeout:  # at work
             continue
-        left += not Journal(folder, lock).close_for_the_dead()
+        journal = Journal(folder, lock)
+        if not journal.close_for_the_dead():
+            left += 1
+            if journal.gave_up:  # the others would wait for the same store, one after the other
+                return left + len(folders) - number - 1
     return left
 
 
