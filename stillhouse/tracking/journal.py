@@ -45,9 +45,10 @@ class Journal:
     def begin(cls, experiment: str, name: str, tags: dict[str, str]) -> "Journal":
         """A new one, of a run that starts now."""
         folder = home() / uuid.uuid4().hex
-        folder.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         journal = cls(folder, FileLock(f"{folder}.lock", thread_local=False))
-        journal._lock.acquire()
+        journal._lock.acquire()  # before others can see the folder, and take it for a dead process's
+        folder.mkdir()
         journal.say("create", experiment=experiment, name=name, tags={**tags, JOURNAL_TAG: folder.name}, store=_store())
         return journal
 
