@@ -37,6 +37,7 @@ from tasks.shared.slots import gpu_slot
 logger = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
+_signals: list[int] = []  # that asked this process to end
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,20 @@ def run(stage: Stage, work: Callable[[Context], Metrics]) -> None:
         tracked.params(_tracked_params(stage))
         if stage.trains:
             _tell_device(tracked, stage, params, device)
-        metrics = work(Context(params, device, partial, tracked, stage))
+        metrics = _worked(work, Context(params, device, partial, tracked, stage))
         write_json(partial / "metrics.json", metrics)
         tracked.metrics({"final": metrics})
         tracked.tags({OUTPUT_TAG: folder_md5(partial)})
         _publish(partial, stage.folder)
+
+
+def _worked(work: Callable[[Context], Metrics], context: Context) -> Metrics:
+    try:
+        return work(context)
+    except Exception:
+        if _signals:  # a library (PyTorch, while it writes a file) made an error of its own of what the signal raised
+            sys.exit(128 + _signals[0])
+        raise
 
 
 def _tell_device(tracked: Run, stage: Stage, params: Params, device: str) -> None:
@@ -183,6 +193,7 @@ def _pick(values: Any, key: str) -> Any:
 
 
 def _leave(signal_number: int, frame: Any) -> None:
+    _signals.append(signal_number)
     for number in STOPS:
         signal.signal(number, lambda *_: None)  # once is enough
     sys.exit(128 + signal_number)

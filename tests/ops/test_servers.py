@@ -108,8 +108,13 @@ def test_old_litter_goes_and_what_is_needed_stays(project):
     dry = project.python("-m", "flows.gc", "--days", "0", "--dry-run")
     assert dry.returncode == 0 and last_line(dry.stdout) == "Nothing was removed: --dry-run.", dry.stdout
     assert (project.folder / ".stillhouse" / "labels" / "old").exists()
+    before = project.python("-c", STATES).stdout
     done = project.python("-m", "flows.gc", "--days", "0")
     assert done.returncode == 0 and last_line(done.stdout).endswith("MB were freed."), done.stdout
+    assert "flow runs in Prefect's own database: 0" in done.stdout  # the server is not this project's alone
+    assert json.loads(last_line(project.python("-c", STATES).stdout)).keys() >= json.loads(last_line(before)).keys()
+    own = project.python("-m", "flows.gc", "--days", "0", PREFECT_API_URL="")
+    assert own.returncode == 0 and "flow runs in Prefect's own database: 1" in own.stdout, own.stdout
     assert not (project.folder / ".stillhouse" / "labels" / "old").exists()
     again = project.flow()
     assert again.returncode == 0 and "so no stage ran" in again.stdout, again.stdout
