@@ -14,7 +14,7 @@ def own_prefect_home() -> None:
     Call before importing Prefect. An environment variable that is already set wins.
     """
     sys.excepthook = _without_traceback_if_stopped  # the imports take seconds, too
-    if "PREFECT_API_URL" not in os.environ:
+    if not os.environ.get("PREFECT_API_URL"):
         home = HOME.resolve()
         home.mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("PREFECT_HOME", str(home))
