@@ -62,6 +62,10 @@ def remove_old_flow_runs(days: float) -> int:
     return count
 
 
+def _taken() -> int:
+    return sum(map(size_of, (STATE, Path(".dvc/cache"), Path("mlartifacts"))))
+
+
 def _dvc_gc() -> None:
     scope = ["--workspace", *(["--all-commits"] if Path(".git").exists() else [])]
     subprocess.run([sys.executable, "-m", "dvc", "gc", "--force", "--quiet", *scope], check=True)
@@ -76,7 +80,7 @@ def main() -> None:
     options = parser.parse_args()
     params = load_params()
     with project_lock(params.flow.when_busy, print):
-        before = sum(map(size_of, (STATE, Path(".dvc/cache"), Path("mlartifacts"))))
+        before = _taken()
         experiment = connect(params.tracking.experiment)
         copies = old_copies(options.days)
         print(f"copies and checkpoints: {len(copies)}, {sum(map(size_of, copies)) / 1e6:,.1f} MB")
@@ -92,8 +96,7 @@ def main() -> None:
             subprocess.run([sys.executable, "-m", "mlflow", *words], check=True, capture_output=True)
         print(f"flow runs in Prefect's own database: {remove_old_flow_runs(options.days)}")
         _dvc_gc()
-        after = sum(map(size_of, (STATE, Path(".dvc/cache"), Path("mlartifacts"))))
-        print(f"{(before - after) / 1e6:,.1f} MB were freed.")
+        print(f"{(before - _taken()) / 1e6:,.1f} MB were freed.")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,7 @@ import time
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from stillhouse.tracking.registry import EVIDENCE_TAG
-
-PARENT_TAG = "mlflow.parentRunId"
+from stillhouse.tracking.runs import PARENT_TAG
 
 
 def remove_old_runs(experiment_id: str, model: str, days: float, dry: bool) -> tuple[int, int]:
@@ -27,8 +25,7 @@ def remove_old_runs(experiment_id: str, model: str, days: float, dry: bool) -> t
     kept: set[str] = set()
     for version in versions:
         if version.version not in gone:
-            kept |= {version.run_id, version.tags.get(EVIDENCE_TAG, "")}
-            kept |= {run for tag, run in version.tags.items() if tag.startswith("run.")}
+            kept |= {version.run_id, *(run for tag, run in version.tags.items() if tag.startswith("run."))}
     families = _families(_all_runs(client, experiment_id))
     dead = [run for family in families for run in family if _may_go(family, kept, limit)]
     if not dry:

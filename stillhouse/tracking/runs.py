@@ -19,7 +19,7 @@ from stillhouse.tracking.store import connect, environment, tracking_uri
 PARENT_RUN = "STILLHOUSE_PARENT_RUN"  # set by a flow for the stages it starts
 FLOW_RUN = "STILLHOUSE_FLOW_RUN"
 STAGE_TAG, OUTPUT_TAG = "stillhouse.stage", "stillhouse.output_md5"
-DEVICE_TAG = "stillhouse.device"
+DEVICE_TAG, PARENT_TAG = "stillhouse.device", "mlflow.parentRunId"
 
 
 class Run:
@@ -110,7 +110,7 @@ def stage_run(experiment: str, stage: str) -> Iterator[Run]:
 
 def _parent_tags() -> dict[str, str]:
     parent = os.environ.get(PARENT_RUN)
-    return {"mlflow.parentRunId": parent, "prefect.flow_run_id": os.environ.get(FLOW_RUN, "")} if parent else {}
+    return {PARENT_TAG: parent, "prefect.flow_run_id": os.environ.get(FLOW_RUN, "")} if parent else {}
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Literal
 
 from stillhouse.chain import OUTPUTS, Stage
 from stillhouse.errors import BadInput
@@ -38,14 +39,18 @@ def check_inputs(stage: Stage) -> None:
 
 def inputs_of(stage: Stage) -> list[Path]:
     """The outputs of earlier stages that ``dvc.yaml`` lists for this one."""
-    listed = read_yaml(Path("dvc.yaml"))["stages"][stage.name]
-    paths = [path.replace("${key}", stage.instance) for path in listed.get("do", listed).get("deps", [])]
-    return [Path(path) for path in paths if Path(path).parts[0] == OUTPUTS.name]
+    return [path for path in map(Path, listed(stage, "deps")) if path.parts[0] == OUTPUTS.name]
+
+
+def listed(stage: Stage, what: Literal["deps", "params"]) -> list[str]:
+    """What ``dvc.yaml`` lists for a stage, for its own device where it has one."""
+    entry = read_yaml(Path("dvc.yaml"))["stages"][stage.name]
+    return [one.replace("${key}", stage.instance) for one in entry.get("do", entry).get(what, [])]
 
 
 def folder_digest(folder: Path) -> str:
     """The name that DVC has for all that lies in ``folder`` (``Tree.digest`` of dvc-data)."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [path for path in folder.rglob("*") if path.is_file()]
     entries = [{"md5": file_md5(file), "relpath": file.relative_to(folder).as_posix()} for file in files]
     entries.sort(key=lambda entry: entry["relpath"])
     return hashlib.md5(json.dumps(entries, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"

@@ -29,7 +29,7 @@ from stillhouse.secrets import masked
 from stillhouse.tracking.runs import DEVICE_TAG, OUTPUT_TAG, Run, last_device, stage_run
 from tasks.shared.children import STOPS
 from tasks.shared.files import write_json
-from tasks.shared.inputs import check_inputs
+from tasks.shared.inputs import check_inputs, listed
 from tasks.shared.lock import HOLDER, STATE, refuse_beside_a_flow, stage_note
 from tasks.shared.log import configure
 from tasks.shared.slots import gpu_slot
@@ -127,10 +127,8 @@ def _slot(stage: Stage, params: Params) -> AbstractContextManager[None]:
 
 def _tracked_params(stage: Stage) -> dict[str, Any]:
     """The keys that ``dvc.yaml`` lists for this stage, with their values."""
-    listed = read_yaml(Path("dvc.yaml"))["stages"][stage.name]
     values = read_yaml(Path("params.yaml"))
-    keys = [key.replace("${key}", stage.instance) for key in listed.get("do", listed).get("params", [])]
-    return {key: _pick(values, key) for key in keys}
+    return {key: _pick(values, key) for key in listed(stage, "params")}
 
 
 def _restore(stage: Stage) -> None:
