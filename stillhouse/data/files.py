@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Dataset, Features, Value, load_dataset
 
@@ -62,6 +63,8 @@ def read_table(file: Path, data: Data, cache: Path, columns: dict[str, str] = BO
     if not len(dataset):
         raise BadInput(f"{file} has columns but no rows.")
     _check_types(file, dataset, data, columns)
+    if kind == "parquet":
+        _check_utf8(file, dataset.select_columns(named))
     return as_strings(dataset, data, columns)
 
 
@@ -72,17 +75,18 @@ def _encoding(file: Path, encoding: str) -> str:
         decoder = codecs.getincrementaldecoder(encoding)()
     except (LookupError, ValueError):  # unknown, or none of text
         raise BadInput(f"data.encoding: {encoding!r} is not an encoding of text that Python knows.") from None
-    marked = False
+    marked, number = False, 0
     with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            marked |= number == 1 and line.startswith(codecs.BOM_UTF8)
-            try:
+        try:
+            for number, line in enumerate(lines, start=1):
+                marked |= number == 1 and line.startswith(codecs.BOM_UTF8)
                 decoder.decode(line)
-            except UnicodeDecodeError as error:
-                raise BadInput(
-                    f"{file} line {number}: byte 0x{error.object[error.start]:02x} is not {encoding}. Convert the file "
-                    f"(iconv -f latin1 -t utf-8), or set data.encoding (latin-1, cp1252, utf-16, ...)."
-                ) from None
+            decoder.decode(b"", final=True)  # the file may end within a character
+        except UnicodeDecodeError as error:
+            raise BadInput(
+                f"{file} line {number}: byte 0x{error.object[error.start]:02x} is not {encoding}. Convert the file "
+                f"(iconv -f latin1 -t utf-8), or set data.encoding (latin-1, cp1252, utf-16, ...)."
+            ) from None
     return "utf-8-sig" if marked and codecs.lookup(encoding).name == "utf-8" else encoding
 
 
@@ -140,6 +144,27 @@ def _check_types(file: Path, dataset: Dataset, data: Data, columns: dict[str, st
         if not isinstance(feature, ClassLabel) and not (isinstance(feature, Value) and kind.startswith(allowed)):
             told = "text" if key == "text_column" else "text or whole numbers"
             raise BadInput(f"{file}: column {name!r} (data.{key}) holds {kind}, not {told}.")
+
+
+def _check_utf8(file: Path, dataset: Dataset) -> None:
+    """Nobody has looked at these strings yet: pyarrow writes and reads whatever bytes it is given."""
+    row = 0
+    for batch in dataset.data.table.to_batches():
+        for index in range(batch.num_rows if _is_damaged(batch) else 0):
+            if _is_damaged(batch.slice(index, 1)):
+                raise BadInput(
+                    f"{file} row {row + index + 1} is not UTF-8, as text in Parquet must be. Write the file anew from "
+                    "decoded strings."
+                )
+        row += batch.num_rows
+
+
+def _is_damaged(batch: pa.RecordBatch) -> bool:
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid:
+        return True
+    return False
 
 
 def check_columns(where: Path | str, there: list[str], data: Data, columns: dict[str, str] = BOTH) -> None:
