@@ -6,8 +6,8 @@ It is also the simple model of *model distillation*: ``hints/`` is what the teac
 from stillhouse.chain import OUTPUTS
 from stillhouse.data.splits import read_split
 from stillhouse.data.vocabulary import learn_vocabulary
-from stillhouse.distillation.checkpoints import mark_finished
 from stillhouse.distillation.hints import write_hints
+from stillhouse.distillation.scratch import mark_finished
 from stillhouse.distillation.student import fit_student
 from stillhouse.models.students.student import save_student
 from tasks.shared.files import write_csv

@@ -2,7 +2,7 @@
 
 import sys
 
-from stillhouse.distillation.checkpoints import mark_finished
+from stillhouse.distillation.scratch import mark_finished
 from tasks.compress import squeeze
 from tasks.shared.stage import Context, Metrics, command
 from tasks.student import distil

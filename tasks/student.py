@@ -2,7 +2,7 @@
 
 from stillhouse.chain import OUTPUTS
 from stillhouse.data.vocabulary import load_vocabulary, truncate_vocabulary
-from stillhouse.distillation.checkpoints import mark_finished
+from stillhouse.distillation.scratch import mark_finished
 from stillhouse.distillation.student import fit_student
 from stillhouse.models.inherit import starting_from
 from stillhouse.models.students.student import Student, save_student

@@ -4,8 +4,8 @@ import torch
 
 from stillhouse.chain import OUTPUTS
 from stillhouse.data.splits import label_names, read_split
-from stillhouse.distillation.checkpoints import mark_finished, scratch_folder
 from stillhouse.distillation.hints import read_hints
+from stillhouse.distillation.scratch import mark_finished, scratch_folder
 from stillhouse.distillation.teaching import train_teacher
 from stillhouse.models.device import choose_device
 from stillhouse.models.pretrained import load_pretrained

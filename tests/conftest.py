@@ -5,17 +5,15 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
+from servers import prefect_server
 
 ROOT = Path(__file__).parent.parent
 WORDS = {
@@ -65,9 +63,16 @@ def pytest_collection_modifyitems(items):
 
     Of what needs it the longest comes first, so that no process ends alone.
     """
-    longest = ("test_stopping", "test_comparison", "test_study", "test_end_to_end")
+    longest = ("test_year", "test_stopping", "test_crashes", "test_comparison", "test_study", "test_end_to_end")
     rank = {name: place for place, name in enumerate(longest)}
-    items.sort(key=lambda item: ("finished" not in item.fixturenames, rank.get(item.module.__name__, len(rank))))
+    items.sort(key=lambda item: rank.get(item.module.__name__.rpartition(".")[2], len(rank)))
+    if any(
+        "ops" in item.path.parts for item in items
+    ):  # few and long: dealt out like cards, each process gets a stretch
+        workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+        items[:] = [item for first in range(workers) for item in items[first::workers]]
+    else:
+        items.sort(key=lambda item: "finished" not in item.fixturenames)
 
 
 def texts_and_labels(rows: int, seed: int = 0) -> list[tuple[str, str]]:
@@ -235,31 +240,6 @@ def new_project(folder: Path) -> Project:
     return project
 
 
-def start_server(folder: Path) -> str:
-    """A Prefect server that all processes' flows share (each would start one of its own); its URL, at once."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"]
-    environment = {**os.environ, "PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": ""}
-    with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    (folder / "server.pid").write_text(str(process.pid))
-    (folder / "server.url").write_text(f"http://127.0.0.1:{port}/api")
-    return f"http://127.0.0.1:{port}/api"
-
-
-def wait_for_server(url: str, folder: Path) -> None:
-    deadline = time.time() + 120
-    while True:
-        try:
-            urllib.request.urlopen(f"{url}/health", timeout=5)
-            return
-        except OSError:
-            assert time.time() < deadline, (folder / "server.log").read_text()
-            time.sleep(0.5)
-
-
 def pytest_sessionfinish(session):
     """The shared server goes with the process that leads the others."""
     factory = getattr(session.config, "_tmp_path_factory", None)
@@ -279,10 +259,12 @@ def finished(tmp_path_factory) -> Project:
     log = shared.folder / "first-run.log"
     with FileLock(f"{shared.folder}.lock"):
         if not log.exists():
-            url = start_server(base)
+            server = prefect_server(base).begin()  # that all processes share: each flow would start one of its own
+            (base / "server.pid").write_text(str(server.process.pid))
+            (base / "server.url").write_text(server.url.removesuffix("/health"))
             done = new_project(shared.folder).flow()  # with the server that a flow starts for itself
             assert done.returncode == 0, done.stdout
-            wait_for_server(url, base)
+            server.wait()
             log.write_text(done.stdout)
     shared.server = (base / "server.url").read_text()
     return shared

@@ -5,7 +5,6 @@ import os
 import pickletools
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import Project
+from servers import free_port
 
 ALL = ["prepare", "control", "teacher", "soften", "student", "compress", "evaluate", "register"]
 
@@ -200,9 +200,7 @@ def post(url: str, body: object) -> tuple[int, Any]:
 
 
 def test_the_served_model_answers_real_text(finished):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         sys.executable,
         "-m",

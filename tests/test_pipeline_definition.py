@@ -38,6 +38,7 @@ PLUMBING = {
     "stillhouse/tracking/store.py",
     "stillhouse/distillation/checkpoints.py",
     "stillhouse/distillation/log.py",
+    "stillhouse/distillation/scratch.py",
     "stillhouse/models/device.py",
     "stillhouse/models/__init__.py",
     "stillhouse/models/students/__init__.py",

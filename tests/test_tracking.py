@@ -1,17 +1,15 @@
 """What runs say reaches MLflow, whatever happens to it or to them in the meantime."""
 
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
 from mlflow.tracking import MlflowClient
+from servers import free_port, mlflow_server
 
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.tracking import journal, runs, store
@@ -36,34 +34,8 @@ def metric(run, name: str) -> list[tuple[int, float]]:
     return [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
 
 
-def serve(folder, port: int) -> subprocess.Popen:
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/served.db", "--artifacts-destination", str(folder / "kept")]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def wait_for(url: str) -> None:
-    for _ in range(600):
-        try:
-            urllib.request.urlopen(url, timeout=5)
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(url)
-
-
 def test_what_is_said_while_no_store_answers_arrives_when_one_does(here, monkeypatch, caplog):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://alice:hush@127.0.0.1:{port}")
     monkeypatch.setattr(journal, "QUIET_S", 0.0)
     (here / "card.json").write_text('{"rows": 3}')
@@ -82,9 +54,7 @@ def test_what_is_said_while_no_store_answers_arrives_when_one_does(here, monkeyp
         pass
     told = [line.message for line in caplog.records if "does not answer" in line.message]
     assert len(told) == 1 and "hush" not in told[0] and "waits in" in told[0]
-    server = serve(here, port)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/health")
+    with mlflow_server(here, f"sqlite:///{here}/served.db", str(here / "kept"), port).running():
         assert journal.send_left() == 0 and not list(journal.home().glob("*/"))
         found = only_run()
         assert found.info.status == "FINISHED" and found.info.run_name == "student"
@@ -94,8 +64,6 @@ def test_what_is_said_while_no_store_answers_arrives_when_one_does(here, monkeyp
         assert [one.dataset.name for one in found.inputs.dataset_inputs] == ["card"]
         client = MlflowClient(store.tracking_uri())
         assert Path(client.download_artifacts(found.info.run_id, "card.json")).read_text() == '{"rows": 3}'
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
 
 
 KILLED = """

@@ -10,14 +10,10 @@ from safetensors.torch import save_file
 from stillhouse.data.encoded import batches, encode_texts
 from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.distillation import trainer
-from stillhouse.distillation.checkpoints import (
-    last_trainer_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-    scratch_folder,
-)
+from stillhouse.distillation.checkpoints import last_trainer_checkpoint, load_checkpoint, save_checkpoint
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.objective import HardLabels, distillation
+from stillhouse.distillation.scratch import scratch_folder
 from stillhouse.distillation.trainer import kept_epoch, train_student
 from stillhouse.errors import TrainingDiverged
 from stillhouse.models.students.student import build_student, load_student, predict_logits, save_student

@@ -9,6 +9,7 @@ from conftest import write_csv
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.params import load_params
+from tasks.shared.inputs import locked_stages
 
 
 def outputs(project) -> dict[str, bytes]:
@@ -29,6 +30,22 @@ def test_a_mistake_in_params_is_told_before_anything_starts(project):
     for done in (project.flow(), project.python("-m", "tasks.student"), project.python("-m", "flows.schedule")):
         check(done, "student.alpha: should be less than or equal to 1, but is 3")
         assert len(done.stdout.strip().splitlines()) < 25
+    assert outputs(project) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff", b"stages: 3\n", b"stages:\n  teacher: 5\n"])
+def test_a_damaged_dvc_lock_is_named_with_what_brings_it_back(content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert locked_stages() == {}
+    (tmp_path / "dvc.lock").write_bytes(content)
+    with pytest.raises(BadInput, match=r"dvc.lock .*git checkout dvc.lock"):
+        locked_stages()
+
+
+def test_the_marks_of_a_merge_in_dvc_lock_are_told_before_anything_starts(project):
+    before, lock = outputs(project), project.folder / "dvc.lock"
+    lock.write_text(f"<<<<<<< HEAD\n{lock.read_text()}=======\n>>>>>>> other\n")
+    check(project.flow(), "dvc.lock is not valid YAML in line", "git checkout dvc.lock")
     assert outputs(project) == before
 
 

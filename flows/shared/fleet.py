@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stillhouse.chain import DEVICE_CHAIN, OUTPUTS
-from stillhouse.evaluation.fleet import fleet_table, read_fleet, write_fleet
 from stillhouse.evaluation.results import Model
 from stillhouse.params import Params
 from stillhouse.tracking.registry import is_lost
@@ -32,6 +31,8 @@ def run_fleet(
     Nothing else runs while a device's latency is measured. ``models`` has the numbers of those that the devices are
     shown beside; ``outcomes`` and ``seconds`` are added to.
     """
+    from stillhouse.evaluation.fleet import fleet_table, read_fleet, write_fleet  # matplotlib: a second
+
     names, start = list(params.devices), time.perf_counter()
     made = prefect_task(DEVICE, params).map(instance=names).result()
     outcomes |= {DEVICE.of(name).address: outcome for name, outcome in zip(names, made, strict=True)}

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 
 from stillhouse.distillation.examples import Examples
-from stillhouse.distillation.logistic import fit_soft, probabilities
 from stillhouse.evaluation.metrics import softmax
 
 TEXTS = 20_000  # at most that the head learns from; its answers go to all
@@ -34,6 +33,8 @@ def taught_back(examples: Examples, student: np.ndarray, seed: int) -> Examples:
         student: the student's logits to them, ``(texts, classes)``.
         seed: of the texts that are learnt from, where there are very many.
     """
+    from stillhouse.distillation.logistic import fit_soft, probabilities  # scikit-learn: a second, for few runs
+
     assert examples.logits is not None and examples.features is not None and examples.stored is not None
     labelled = np.flatnonzero(examples.labels >= 0)
     known = np.eye(student.shape[1])[examples.labels[labelled]]

@@ -14,11 +14,11 @@ from tokenizers import Tokenizer
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.distillation.answers import VALIDATION, Answers, read_answers
-from stillhouse.distillation.checkpoints import scratch_folder
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.generations import Unheard, taught_back
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.objective import Distillation, HardLabels, distillation
+from stillhouse.distillation.scratch import scratch_folder
 from stillhouse.distillation.trainer import kept_epoch, train_student
 from stillhouse.distillation.trust import TRUSTED, chosen_alpha
 from stillhouse.models.device import choose_device

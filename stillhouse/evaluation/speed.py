@@ -12,7 +12,7 @@ from stillhouse.evaluation.latency import latency_ms
 ROUNDS = 3
 SINGLE_TEXTS = 30
 LONGEST_PASS_S = 4.0
-ROUND_S = 0.5  # a pass of milliseconds says little
+ROUND_S = 0.2  # a pass of milliseconds says little
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ def measure_speed(
 ) -> tuple[dict[str, np.ndarray], dict[str, Speed]]:
     """Time each candidate on ``texts`` together and one by one, in turns, so that all see the same machine.
 
-    A pass that takes longer than 4 s is not repeated, one of less than half a second is, within each turn.
+    A pass that takes longer than 4 s is not repeated, one of less than a fifth is, within each turn.
 
     Returns:
         What each candidate answered to ``texts``, by name; and how fast: the best pass, and median and 95th

@@ -1,19 +1,25 @@
 """What a student takes over from the teacher before it learns: word vectors, and a transformer its layers."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from stillhouse.errors import BadInput
 from stillhouse.models.initialisation import EMBEDDING_STD
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.transformer import Transformer
-from stillhouse.models.teacher import Teacher, load_teacher
+
+if TYPE_CHECKING:  # transformers takes seconds to load, and most students start at random
+    from transformers import PreTrainedModel
+
+    from stillhouse.models.teacher import Teacher
 
 PIECES_AT_ONCE = 256
 # Where BERT, RoBERTa and their kin keep what a transformer.Layer calls so.
@@ -140,5 +146,7 @@ def starting_from(start: str, teacher: Path, tokenizer: Tokenizer) -> Callable[[
     """What ``student.start`` asks for: a change to a new network, or None where it starts at random."""
     if start == "random":
         return None
+    from stillhouse.models.teacher import load_teacher
+
     loaded = load_teacher(teacher, 32, torch.device("cpu"))  # it reads single words only
     return lambda network: inherit(network, loaded, tokenizer)

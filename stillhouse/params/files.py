@@ -1,5 +1,7 @@
 """Reading YAML as DVC reads it: version 1.2, and no key given twice."""
 
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ def read_yaml(path: Path) -> Any:
         BadInput: it is missing or not valid YAML; the message names the line.
     """
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise BadInput(f"{path} is missing. Run from the project's folder, or restore the file.") from None
     except MarkedYAMLError as error:
@@ -26,3 +28,8 @@ def read_yaml(path: Path) -> Any:
         raise BadInput(f"{path} is not valid YAML: {str(error)[:300]}") from None
     except RecursionError:
         raise BadInput(f"{path} is not valid YAML: it is nested too deeply") from None
+
+
+@lru_cache(maxsize=8)  # a stage reads the same files several times, each for a tenth of a second
+def _parsed(text: str) -> Any:
+    return YAML(typ="safe", pure=True).load(text)

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +87,8 @@ def flow_run(experiment: str, name: str, flow_run_id: str) -> Iterator[Run]:
     Raises:
         Unavailable: MLflow does not answer now, at the start.
     """
-    connect(experiment)
     tags = {"stillhouse.kind": "flow", "prefect.flow_run_id": flow_run_id}
-    with _run(experiment, name, tags) as run, _parent(run, {FLOW_RUN: flow_run_id}):
+    with _run(experiment, name, tags, may_wait=False) as run, _parent(run, {FLOW_RUN: flow_run_id}):
         yield run
         run.tags({"dvc.lock_md5": lock_md5()})
 
@@ -121,9 +120,10 @@ def _parent(run: Run, more: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _run(experiment: str, name: str, tags: dict[str, str]) -> Iterator[Run]:
+def _run(experiment: str, name: str, tags: dict[str, str], may_wait: bool = True) -> Iterator[Run]:
     send_left()
-    with suppress(Unavailable):  # what cannot be told now waits; a damaged or deleted store is the user's to mend
+    # What cannot be told now waits, where it may; a damaged or deleted store is the user's to mend.
+    with suppress(Unavailable) if may_wait else nullcontext():
         connect(experiment)
     journal = Journal.begin(experiment, name, {**tags, "git.commit": git_commit(), "dvc.lock_md5": lock_md5()})
     status = "FAILED"

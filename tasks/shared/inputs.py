@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from stillhouse.chain import OUTPUTS, Stage
 from stillhouse.errors import BadInput
@@ -21,10 +21,8 @@ def check_inputs(stage: Stage) -> None:
     Raises:
         BadInput: one is not what was written; it names the file and how it is made again.
     """
-    if not LOCK.exists():
-        return
     made: dict[Path, tuple[str, str]] = {}
-    for name, entry in (read_yaml(LOCK).get("stages") or {}).items():
+    for name, entry in locked_stages().items():
         made |= {Path(out["path"]): (name, out["md5"]) for out in entry.get("outs", []) if "md5" in out}
     for path in inputs_of(stage):
         if path not in made or not path.exists():
@@ -35,6 +33,25 @@ def check_inputs(stage: Stage) -> None:
                 f"{path} is damaged: it is not what the stage {maker} wrote. Make it again: "
                 f"dvc repro --force --single-item {maker}"
             )
+
+
+def locked_stages() -> dict[str, Any]:
+    """The entries of ``dvc.lock``, by the names of stages; none where it does not exist yet.
+
+    Raises:
+        BadInput: it is damaged, or holds the marks of a merge.
+    """
+    if not LOCK.exists():
+        return {}
+    try:
+        found: dict[str, Any] = read_yaml(LOCK)["stages"]
+        return {name: dict(entry) for name, entry in found.items()}
+    except (BadInput, TypeError, KeyError, ValueError, AttributeError) as error:
+        told = str(error) if isinstance(error, BadInput) else f"{LOCK} is not what DVC wrote."
+        raise BadInput(
+            f"{told} Bring it back (git checkout {LOCK}), or remove it: the next run makes it again, and takes from "
+            "DVC's cache what is there."
+        ) from None
 
 
 def inputs_of(stage: Stage) -> list[Path]:

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.chain import OUTPUTS, STAGES, Stage
-from stillhouse.distillation.checkpoints import clear_finished
+from stillhouse.distillation.scratch import clear_finished
 from stillhouse.errors import BadInput, StillhouseError, Unavailable
-from stillhouse.models.device import choose_device, device_name
 from stillhouse.params import Params, load_params
 from stillhouse.params.files import read_yaml
 from stillhouse.provenance import folder_md5
@@ -112,6 +111,8 @@ def _worked(work: Callable[[Context], Metrics], context: Context) -> Metrics:
 
 def _tell_device(tracked: Run, stage: Stage, params: Params, device: str) -> None:
     """Tag the run with its device, and warn where the last one had a GPU and this one has none: a driver may fail."""
+    from stillhouse.models.device import choose_device, device_name  # PyTorch: not every stage has it loaded
+
     name, before = device_name(choose_device(device)), last_device(params.tracking.experiment, stage.address)
     tracked.tags({DEVICE_TAG: name})
     if before and before.startswith("cuda") and not name.startswith("cuda"):

@@ -12,7 +12,7 @@ from typing import Any
 
 from stillhouse.chain import OUTPUTS
 from stillhouse.data.vocabulary import load_vocabulary
-from stillhouse.distillation.checkpoints import clear_scratch
+from stillhouse.distillation.scratch import clear_scratch
 from stillhouse.distillation.student import fit_student
 from stillhouse.errors import StillhouseError
 from stillhouse.models.inherit import starting_from

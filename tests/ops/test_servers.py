@@ -1,6 +1,5 @@
 """Reboots, remotes, full disks, moved projects, old litter: what a year brings beside crashes."""
 
-import json
 import os
 import shutil
 import signal
@@ -11,18 +10,9 @@ from contextlib import suppress
 import psutil
 import pytest
 from conftest import Project
+from servers import Prefect
 
 from ops.test_stopping import begin, processes_of, results, wait_for
-
-STATES = """
-import json; from prefect.client.orchestration import get_client
-with get_client(sync_client=True) as client:
-    print(json.dumps({str(run.id): run.state.type.value for run in client.read_flow_runs()}))
-"""
-TRIGGER = """
-from prefect.deployments import run_deployment
-print(run_deployment('distillation/topics', timeout=0, as_subflow=False).id)
-"""
 
 
 def last_line(text: str) -> str:
@@ -37,9 +27,10 @@ def serve(project: Project, log, variables: dict[str, str]):
 
 def test_after_a_reboot_the_schedule_goes_on_by_itself(project, prefect_server, tmp_path):
     project.set(student__temperature=3.0)
-    variables = {"PREFECT_API_URL": prefect_server.url.removesuffix("/health"), "PREFECT_HOME": str(tmp_path / "home")}
+    prefect = Prefect(prefect_server.url.removesuffix("/health"))
+    variables = {"PREFECT_API_URL": prefect.url, "PREFECT_HOME": str(tmp_path / "home")}
     serve(project, tmp_path / "first.log", variables)
-    project.python("-c", TRIGGER, **variables)
+    prefect.trigger("topics")
     deadline = time.time() + 120
     while "> python -m tasks.student" not in (tmp_path / "first.log").read_text():
         assert time.time() < deadline, (tmp_path / "first.log").read_text()
@@ -48,18 +39,15 @@ def test_after_a_reboot_the_schedule_goes_on_by_itself(project, prefect_server, 
         for line in left:
             with suppress(psutil.Error):
                 psutil.Process(int(line.split()[0])).kill()
-    assert set(json.loads(last_line(project.python("-c", STATES, **variables).stdout)).values()) == {"RUNNING"}
+    assert set(prefect.states().values()) == {"RUNNING"}
     serving = serve(project, tmp_path / "second.log", variables)
     try:
-        assert set(json.loads(last_line(project.python("-c", STATES, **variables).stdout)).values()) == {"CRASHED"}
-        name = last_line(project.python("-c", TRIGGER, **variables).stdout)
-        deadline = time.time() + 200
-        while True:
-            states = json.loads(last_line(project.python("-c", STATES, **variables).stdout))
-            if states[name] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
-                break
+        assert set(prefect.states().values()) == {"CRASHED"}
+        run, deadline = prefect.trigger("topics"), time.time() + 200
+        while prefect.states()[run] not in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
             assert time.time() < deadline, (tmp_path / "second.log").read_text()
-        assert states[name] == "COMPLETED", (tmp_path / "second.log").read_text()
+            time.sleep(0.5)
+        assert prefect.states()[run] == "COMPLETED", (tmp_path / "second.log").read_text()
     finally:
         os.killpg(serving.pid, signal.SIGKILL)
 
@@ -108,11 +96,11 @@ def test_old_litter_goes_and_what_is_needed_stays(project):
     dry = project.python("-m", "flows.gc", "--days", "0", "--dry-run")
     assert dry.returncode == 0 and last_line(dry.stdout) == "Nothing was removed: --dry-run.", dry.stdout
     assert (project.folder / ".stillhouse" / "labels" / "old").exists()
-    before = project.python("-c", STATES).stdout
+    before = Prefect(project.server).states()
     done = project.python("-m", "flows.gc", "--days", "0")
     assert done.returncode == 0 and last_line(done.stdout).endswith("MB were freed."), done.stdout
     assert "flow runs in Prefect's own database: 0" in done.stdout  # the server is not this project's alone
-    assert json.loads(last_line(project.python("-c", STATES).stdout)).keys() >= json.loads(last_line(before)).keys()
+    assert Prefect(project.server).states().keys() >= before.keys()
     own = project.python("-m", "flows.gc", "--days", "0", PREFECT_API_URL="")
     assert own.returncode == 0 and "flow runs in Prefect's own database: 1" in own.stdout, own.stdout
     assert not (project.folder / ".stillhouse" / "labels" / "old").exists()

@@ -94,7 +94,7 @@ def results(project: Project) -> dict[str, bytes]:
 
 
 @pytest.mark.timeout(900)
-def test_a_run_stopped_in_any_way_ends_at_once_and_the_next_goes_on_to_the_same_bytes(finished, tmp_path):
+def test_a_run_stopped_in_any_way_ends_at_once_and_the_next_goes_on_to_the_same_bytes(request, tmp_path):
     project = new_project(tmp_path / "stopped")
     project.set(flow__gpu_slots=1)  # the default: a place that a dead run kept would stop every later one
     told = tmp_path / "told"
@@ -105,7 +105,7 @@ def test_a_run_stopped_in_any_way_ends_at_once_and_the_next_goes_on_to_the_same_
     last = project.flow()
     assert last.returncode == 0, last.stdout
     assert "topics version 1 (@champion)" in last.stdout
-    assert results(project) == results(finished)
+    assert results(project) == results(request.getfixturevalue("finished"))  # asked for late, since all wait for it
     assert "1 earlier run(s) of stopped died; this one goes on from there" in told.read_text()
     states = prefect_states(project)
     assert states[-1] == "COMPLETED" and set(states[:-1]) == {"CRASHED"}, states
