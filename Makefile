@@ -3,7 +3,8 @@
 # make test-ops  install, run what takes servers, kills and outages (PostgreSQL must be installed, or it is skipped)
 # make check  install, lint and check types
 # make bench  install, measure the default parameters on four corpora (hours), write benchmarks/RESULTS.md
-# make speed  install, measure speed, memory and cold start of what `make run` made, write benchmarks/SPEED.md
+# make speed  install, measure speed, memory and cold start of what `make run` made, write benchmarks/SPEED.md; of
+#             other runs with OUTPUTS="outputs .stillhouse/bench/r8/outputs"
 VENV   ?= .venv
 # The oldest that is tried and that is here.
 PYTHON ?= $(firstword $(foreach v,3.11 3.12 3.13,$(shell command -v python$(v))) python3)
@@ -43,7 +44,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.run $(CASES)
 
 speed: $(VENV)/.bench
-	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.speed $(OUTPUTS)
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev,bench]'

@@ -1,6 +1,6 @@
-"""``python -m benchmarks.speed [outputs]``: how fast and how small, on this machine, in one run.
+"""``python -m benchmarks.speed [outputs ...]``: how fast and how small, on this machine, in one run.
 
-Works on the ``outputs`` folder of a finished pipeline. All models see the same test texts in turns, text in and
+Works on the ``outputs`` folders of finished pipelines. All models see the same test texts in turns, text in and
 label out: whole, and cut into texts of 20 words. Then the compressed student is started cold, and given 1, 10 and
 100 times as many texts. ``benchmarks/SPEED.md`` keeps what was measured.
 """
@@ -124,18 +124,16 @@ def _child(command: list[str], scratch: Path) -> tuple[float, float, str]:
     return seconds, peak, output.read_text() if output.stat().st_size < 1000 else ""
 
 
-def main() -> None:
-    """Measure and print."""
-    outputs = Path(sys.argv[1] if len(sys.argv) > 1 else "outputs")
+def measured(outputs: Path) -> list[str]:
+    """What is said of one pipeline's models, as paragraphs."""
     texts = list(read_split(outputs / "prepare" / "test.arrow")["text"])
     words = [word for name in ("train", "unlabelled") for word in _words(outputs / "prepare" / f"{name}.arrow")]
     model = outputs / "compress" / "model"
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         timed, short = models(outputs, scratch), shortened(texts)
-        told = [
-            "# Speed\n\nWritten by `make speed` (`python -m benchmarks.speed`); do not edit.",
-            f"{len(texts)} test texts, whole; {machine()}",
+        return [
+            f"## {outputs}\n\n{len(texts):,} test texts, whole; {machine()}",
             as_markdown(side_by_side(timed, texts)),
             f"{len(short):,} texts of {WORDS} words, cut from them",
             as_markdown(side_by_side(timed, short)),
@@ -146,6 +144,13 @@ def main() -> None:
             "and over more and more texts, whose words are drawn from the training text, none of them twice",
             as_markdown(scale(model, texts, words, scratch)),
         ]
+
+
+def main() -> None:
+    """Measure and print."""
+    told = ["# Speed\n\nWritten by `make speed` (`python -m benchmarks.speed`); do not edit."]
+    for outputs in sys.argv[1:] or ["outputs"]:
+        told += measured(Path(outputs))
     page = "\n\n".join(told)
     print(page)
     Path("benchmarks/SPEED.md").write_text(page + "\n", encoding="utf-8")

@@ -66,9 +66,7 @@ def pytest_collection_modifyitems(items):
     longest = ("test_year", "test_stopping", "test_crashes", "test_comparison", "test_study", "test_end_to_end")
     rank = {name: place for place, name in enumerate(longest)}
     items.sort(key=lambda item: rank.get(item.module.__name__.rpartition(".")[2], len(rank)))
-    if any(
-        "ops" in item.path.parts for item in items
-    ):  # few and long: dealt out like cards, each process gets a stretch
+    if any(item.path.parent.name == "ops" for item in items):  # few and long: dealt out like cards, a stretch to each
         workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
         items[:] = [item for first in range(workers) for item in items[first::workers]]
     else:

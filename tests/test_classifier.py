@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stillhouse.classifier import Classifier
 
@@ -28,6 +30,16 @@ def test_a_texts_answer_does_not_depend_on_its_neighbours(classifier):
     together = classifier.predict_proba(texts)
     alone = np.concatenate([classifier.predict_proba([text]) for text in texts])
     np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(texts=st.lists(st.text(st.characters(exclude_categories=()), max_size=200), max_size=40))
+def test_any_texts_are_answered_each_as_if_alone(classifier, texts):
+    together = classifier.predict_proba(texts)
+    assert together.shape == (len(texts), 3) and np.isfinite(together).all()
+    np.testing.assert_allclose(together.sum(1), 1, rtol=1e-5)
+    for text, answer in zip(texts, together, strict=True):
+        np.testing.assert_allclose(classifier.predict_proba([text])[0], answer, atol=1e-5)
 
 
 def test_of_a_long_text_only_the_beginning_is_tokenized_and_the_answer_is_that_of_the_whole(classifier):

@@ -44,7 +44,7 @@ def locked_stages() -> dict[str, Any]:
     if not LOCK.exists():
         return {}
     try:
-        found: dict[str, Any] = read_yaml(LOCK)["stages"]
+        found: dict[str, Any] = read_yaml(LOCK).get("stages") or {}
         return {name: dict(entry) for name, entry in found.items()}
     except (BadInput, TypeError, KeyError, ValueError, AttributeError) as error:
         told = str(error) if isinstance(error, BadInput) else f"{LOCK} is not what DVC wrote."
