@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +93,15 @@ class Prefect:
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/{path}", data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        deadline = time.time() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:  # a busy SQLite; Prefect's own client asks again, too
+                if error.code != 503 or time.time() > deadline:
+                    raise
+                time.sleep(0.5)
 
     def deployment(self, name: str) -> dict[str, Any]:
         """Of the flow ``distillation``."""
@@ -102,7 +111,8 @@ class Prefect:
     def trigger(self, deployment: str, **parameters: Any) -> str:
         """Ask for a run; its id."""
         known = self.deployment(deployment)["id"]
-        return str(self._ask(f"deployments/{known}/create_flow_run", {"parameters": parameters})["id"])
+        wanted = {"parameters": parameters, "idempotency_key": uuid.uuid4().hex}
+        return str(self._ask(f"deployments/{known}/create_flow_run", wanted)["id"])
 
     def runs(self) -> dict[str, dict[str, Any]]:
         return {run["id"]: run for run in self._ask("flow_runs/filter", {})}
