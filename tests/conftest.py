@@ -68,7 +68,8 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: rank.get(item.module.__name__.rpartition(".")[2], len(rank)))
     if any(item.path.parent.name == "ops" for item in items):  # few and long: dealt out like cards, a stretch to each
         workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-        items[:] = [item for first in range(workers) for item in items[first::workers]]
+        stretches = sorted((items[first::workers] for first in range(workers)), key=len)  # as they are given away
+        items[:] = [item for stretch in stretches for item in stretch]
     else:
         items.sort(key=lambda item: "finished" not in item.fixturenames)
 

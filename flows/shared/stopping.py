@@ -1,5 +1,6 @@
 """How a flow's command ends: by itself, with a user's mistake, or stopped by a signal within ten seconds."""
 
+import errno
 import functools
 import logging
 import os
@@ -15,6 +16,7 @@ from tasks.shared.children import STOPS, end_all
 
 DEADLINE_S = 8.5  # after which the process leaves at once; what it started is ended by its guards
 AGAIN_S = 1.0  # a terminal that is closed sends its signal more than once
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 _received: list[tuple[int, float]] = []
 _taken = False
 
@@ -38,6 +40,10 @@ def command(body: Callable[[], None]) -> Callable[[], None]:
             body()
         except StillhouseError as error:
             sys.exit(f"\n{error}")
+        except OSError as error:
+            if error.errno not in NOT_WRITABLE:
+                raise
+            sys.exit(f"\n{error.filename} is not writable ({error.strerror}). A run writes into the project's folder.")
         finally:  # also where a library swallowed what the signal raised
             if _received:
                 _leave()
