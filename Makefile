@@ -17,7 +17,7 @@ install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[sample,dev]'
 	$(BIN)/python -m flows.shared.databases > /dev/null 2>&1 # databases; a run makes what is missing
 	@touch $@
 
@@ -31,7 +31,7 @@ test-ops: $(VENV)/.ops
 	$(BIN)/python -m pytest tests/ops
 
 $(VENV)/.ops: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev,ops]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[sample,dev,ops]'
 	@touch $@
 
 check: install
@@ -47,7 +47,7 @@ speed: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.speed $(OUTPUTS)
 
 $(VENV)/.bench: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev,bench]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[sample,dev,bench]'
 	@touch $@
 
 # After changing a bound in pyproject.toml: resolve anew and keep what was found.

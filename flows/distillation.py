@@ -35,7 +35,7 @@ from stillhouse.tracking.registry import EVIDENCE, PIPELINE, get_version, is_los
 from stillhouse.tracking.runs import flow_run
 from tasks.shared.inputs import locked_stages
 from tasks.shared.room import check_room
-from tasks.shared.runner import Outcome, prefect_task
+from tasks.shared.runner import Outcome, prefect_task, settled_stages
 from tasks.shared.timed import EVALUATED, evaluation_is_timed
 
 
@@ -89,11 +89,13 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         parent.params(params.model_dump(by_alias=True, exclude={"flow", "schedule"}))
         outcomes: dict[str, Outcome] = {}
         seconds: dict[str, float] = {}
+        settled = settled_stages([stage.name for stage in CHAIN])
         for stage in CHAIN:
             start = time.perf_counter()
             lost = stage.name == "register" and is_lost(stage.folder / "receipt.json")
             force = (stage.name == "prepare" and refresh) or lost
-            outcome = prefect_task(stage, params)(force)
+            outcome = prefect_task(stage, params)(force, settled=stage.name in settled)
+            settled = settled if outcome == "unchanged" else set()
             if stage.name == "evaluate" and not evaluation_is_timed(stage.folder):
                 outcome = prefect_task(stage, params)(True)
             outcomes[stage.name] = outcome

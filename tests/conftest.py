@@ -220,6 +220,7 @@ def new_project(folder: Path) -> Project:
         student__network__embedding=16,
         student__network__width=16,
         student__network__depth=2,
+        student__start="random",  # a stage without transformers starts seconds sooner
         student__temperature=2.0,
         student__training__epochs=15,
         student__training__min_updates=0,

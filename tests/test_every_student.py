@@ -47,6 +47,7 @@ def test_a_student_goes_through_all_stages(project, architecture, monkeypatch, c
     for key, value in shape.items():
         project.set(**{f"student__network__{key}": value})
     project.set(
+        student__start="teacher",
         student__losses=LOSSES[architecture],
         student__alpha={"start": 1.0, "end": 0.7, "shape": "cosine"},
         student__training__epochs=8,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,7 +48,10 @@ class StageFailed(StillhouseError):
 
 
 def prefect_task(stage: Stage, params: Params) -> Task[..., Outcome]:
-    """The Prefect task of ``stage`` (of an ``instance`` of it): run through DVC, unless nothing changed for it."""
+    """The Prefect task of ``stage`` (of an ``instance`` of it): run through DVC, unless nothing changed for it.
+
+    ``settled`` says that this is known already, and DVC need not be asked.
+    """
 
     settings = params.flow
 
@@ -63,7 +67,9 @@ def prefect_task(stage: Stage, params: Params) -> Task[..., Outcome]:
         retry_jitter_factor=0.3,
         retry_condition_fn=_may_help,
     )
-    def run(force: bool = False, instance: str = "") -> Outcome:
+    def run(force: bool = False, instance: str = "", settled: bool = False) -> Outcome:
+        if settled and not force:  # nobody has to wait for a place on the GPU
+            return _unchanged(stage.of(instance).address)
         with training_slot(stage.trains, params):
             return run_stage(stage.of(instance).address, settings.timeout_minutes[stage.name] * 60, force)
 
@@ -144,8 +150,25 @@ def _outcome(name: str, note: Path, changed: bool) -> Outcome:
     if changed:
         logger()(f"{name}: the same inputs were run before; outputs restored")
         return "restored"
+    return _unchanged(name)
+
+
+def _unchanged(name: str) -> Outcome:
     logger()(f"{name}: nothing that it depends on changed; not run")
     return "unchanged"
+
+
+def settled_stages(names: list[str]) -> set[str]:
+    """Those of ``names``, from the first on, that DVC need not be asked to run, by one question for all of them."""
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "status", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        changed = json.loads(done.stdout) if done.returncode == 0 else None
+    except ValueError:
+        changed = None
+    if changed is None:  # each is asked for, and says what is wrong
+        return set()
+    return set(takewhile(lambda name: name not in changed, names))
 
 
 def _state(name: str, folder: Path) -> tuple[str, list[tuple[str, int, int]]]:
