@@ -29,10 +29,11 @@ from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.evaluation.report import as_text
 from stillhouse.params import load_params
 from stillhouse.params.files import read_yaml
-from stillhouse.provenance import folder_md5
+from stillhouse.provenance import file_md5, folder_md5
 from stillhouse.tracking import registry
 from stillhouse.tracking.runs import flow_run
 from stillhouse.tracking.store import connect, environment, tracking_uri
+from tasks.shared.inputs import folder_digest
 from tasks.shared.lock import STATE
 
 MADE = "evaluate"  # up to, and without, this stage
@@ -63,6 +64,7 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
     link_data(folder, Path())
     own_cache(folder)
     params = load_params(folder / "params.yaml")
+    _check_data(params.data.path, read_yaml(evidence / "dvc.lock"), folder, version.uri)
     store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
     with store, flow_run(here.tracking.experiment, runtime.name or "reproduce", runtime.id or "") as run:
         run.tags({"stillhouse.reproduces": version.uri})
@@ -76,6 +78,20 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
         )
         run.tags({"stillhouse.reproduced": rows[-1][1]})
     return rows
+
+
+def _check_data(path: str, then: dict[str, Any], folder: Path, version: str) -> None:
+    """Raises BadInput where the texts are others: said before hours are spent on what cannot come out the same."""
+    for entry in then["stages"]["prepare"]["deps"]:
+        file = folder / entry["path"]
+        if entry["path"] != path or not file.exists():
+            continue
+        digest = folder_digest(file) if file.is_dir() else file_md5(file)
+        if digest != entry["md5"]:
+            raise BadInput(
+                f"data.path: {path} is not what {version} was made from (its MD5 is {digest}, was {entry['md5']}). "
+                "Bring that one back; nothing was computed."
+            )
 
 
 def differing(then: dict[str, Any], now: dict[str, Any]) -> list[list[str]]:

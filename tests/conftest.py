@@ -63,7 +63,8 @@ def pytest_collection_modifyitems(items):
 
     Of what needs it the longest comes first, so that no process ends alone.
     """
-    longest = ("test_year", "test_stopping", "test_crashes", "test_comparison", "test_study", "test_end_to_end")
+    longest = ["test_year", "test_stopping", "test_crashes", "test_comparison", "test_study", "test_fleet"]
+    longest += ["test_end_to_end", "test_notify", "test_server", "test_damage", "test_secrets", "test_drift"]
     rank = {name: place for place, name in enumerate(longest)}
     items.sort(key=lambda item: rank.get(item.module.__name__.rpartition(".")[2], len(rank)))
     if any(item.path.parent.name == "ops" for item in items):  # few and long: dealt out like cards, a stretch to each

@@ -80,7 +80,9 @@ def test_a_cut_off_file_stops_the_run_and_changes_nothing(project):
     reviews.write_text(whole)
     project.set(data__max_shrink=None)
     write_csv(reviews, texts_and_labels(120, seed=1))
-    again = project.dvc("repro", "evaluate")
-    assert again.returncode == 0, again.stdout
+    (project.folder / "dvc.lock").unlink()  # so that evaluate takes the models that there are
+    for stage in ("prepare", "evaluate"):
+        again = project.python("-m", f"tasks.{stage}")
+        assert again.returncode == 0, again.stdout
     report = (project.folder / "outputs" / "evaluate" / "report.html").read_text()
     assert "What moved since the last time" in report and "accuracy of the champion (version 1)" in report

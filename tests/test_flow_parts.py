@@ -13,6 +13,7 @@ from conftest import ROOT
 from prefect.testing.utilities import prefect_test_harness
 
 from flows.distillation import distillation
+from flows.reproduce import differing
 from flows.shared.changes import Changes, write_changes
 from stillhouse.chain import Stage
 from stillhouse.errors import BadInput
@@ -40,8 +41,8 @@ def test_changes_are_written_into_params_and_leave_its_comments(params_file):
     changes = Changes.model_validate({"student": {"temperature": 2.5}, "register": {"name": "other"}})
     assert write_changes(changes, params_file) == {"student.temperature": 2.5, "register.name": "other"}
     before, after = (text.splitlines() for text in ((ROOT / "params.yaml").read_text(), params_file.read_text()))
-    differing = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
-    assert [b.strip().split(" ")[0] for _, b in differing] == ["temperature:", "name:"]
+    changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
+    assert [b.strip().split(" ")[0] for _, b in changed] == ["temperature:", "name:"]
     assert "# of the registered model" in params_file.read_text()
     assert load_params(params_file).student.temperature == 2.5
     assert write_changes(changes, params_file) == {}
@@ -242,3 +243,15 @@ def test_prefect_keeps_its_database_in_the_project_unless_told_otherwise(tmp_pat
     monkeypatch.setenv("PREFECT_HOME", "/elsewhere")
     own_prefect_home()
     assert os.environ["PREFECT_HOME"] == "/elsewhere"
+
+
+def test_what_a_version_made_again_differs_in_is_named_with_its_stage():
+    def lock(data: str, model: str) -> dict:
+        stage = {"deps": [{"path": "data.csv", "md5": data}], "outs": [{"path": "outputs/prepare/x", "md5": model}]}
+        return {"stages": {"prepare": stage}}
+
+    assert differing(lock("a", "b"), lock("a", "b")) == []
+    assert differing(lock("a", "b"), lock("c", "d")) == [
+        ["data.csv", "another", "read by prepare"],
+        ["outputs/prepare/x", "another", "made by prepare"],
+    ]

@@ -82,7 +82,8 @@ def test_a_version_is_made_again_byte_for_byte_and_other_data_is_named(project):
     project.set(student__temperature=3.0)  # the project has moved on; the version has its own parameters
     other = project.python("-m", "flows.reproduce", "1", timeout=390)
     assert other.returncode == 1 and "Traceback" not in other.stdout, other.stdout
-    assert "data/reviews.csv" in other.stdout and "read by prepare" in other.stdout
+    assert "data.path: data/reviews.csv is not what models:/topics/1 was made from" in last_line(other.stdout)
+    assert "> python -m tasks." not in other.stdout  # said before anything is computed
     missing = project.python("-m", "flows.reproduce", "99")
     assert missing.returncode == 1 and "has no version 99 of 'topics'" in last_line(missing.stdout)
 
