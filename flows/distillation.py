@@ -95,9 +95,9 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
             lost = stage.name == "register" and is_lost(stage.folder / "receipt.json")
             force = (stage.name == "prepare" and refresh) or lost
             outcome = prefect_task(stage, params)(force, settled=stage.name in settled)
-            settled = settled if outcome == "unchanged" else set()
             if stage.name == "evaluate" and not evaluation_is_timed(stage.folder):
                 outcome = prefect_task(stage, params)(True)
+            settled = settled if outcome == "unchanged" else set()
             outcomes[stage.name] = outcome
             seconds[stage.name] = time.perf_counter() - start
         models = read_models(OUTPUTS / "evaluate")

@@ -29,11 +29,11 @@ from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.evaluation.report import as_text
 from stillhouse.params import load_params
 from stillhouse.params.files import read_yaml
-from stillhouse.provenance import file_md5, folder_md5
+from stillhouse.provenance import folder_md5
 from stillhouse.tracking import registry
 from stillhouse.tracking.runs import flow_run
 from stillhouse.tracking.store import connect, environment, tracking_uri
-from tasks.shared.inputs import folder_digest
+from tasks.shared.inputs import digest_of
 from tasks.shared.lock import STATE
 
 MADE = "evaluate"  # up to, and without, this stage
@@ -64,13 +64,14 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
     link_data(folder, Path())
     own_cache(folder)
     params = load_params(folder / "params.yaml")
-    _check_data(params.data.path, read_yaml(evidence / "dvc.lock"), folder, version.uri)
+    made_of = read_yaml(evidence / "dvc.lock")
+    _check_data(params.data.path, made_of, folder, version.uri)
     store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
     with store, flow_run(here.tracking.experiment, runtime.name or "reproduce", runtime.id or "") as run:
         run.tags({"stillhouse.reproduces": version.uri})
         for stage in before(MADE):
             run_stage_of("again", stage.name, stage.trains, params, folder)
-        rows = [*differing(read_yaml(evidence / "dvc.lock"), read_yaml(folder / "dvc.lock"))]
+        rows = [*differing(made_of, read_yaml(folder / "dvc.lock"))]
         again = folder_md5(folder / OUTPUTS / "compress" / "model")
         then = registry.tag_of(version, registry.MODEL_TAG)
         rows.append(
@@ -86,8 +87,7 @@ def _check_data(path: str, then: dict[str, Any], folder: Path, version: str) -> 
         file = folder / entry["path"]
         if entry["path"] != path or not file.exists():
             continue
-        digest = folder_digest(file) if file.is_dir() else file_md5(file)
-        if digest != entry["md5"]:
+        if (digest := digest_of(file)) != entry["md5"]:
             raise BadInput(
                 f"data.path: {path} is not what {version} was made from (its MD5 is {digest}, was {entry['md5']}). "
                 "Bring that one back; nothing was computed."

@@ -16,7 +16,7 @@ from stillhouse.models.initialisation import EMBEDDING_STD
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.transformer import Transformer
 
-if TYPE_CHECKING:  # transformers takes seconds to load, and most students start at random
+if TYPE_CHECKING:  # transformers takes seconds to load, for nothing where a student starts at random
     from transformers import PreTrainedModel
 
     from stillhouse.models.teacher import Teacher

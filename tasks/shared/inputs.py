@@ -28,7 +28,7 @@ def check_inputs(stage: Stage) -> None:
         if path not in made or not path.exists():
             continue
         maker, digest = made[path]
-        if (folder_digest(path) if path.is_dir() else file_md5(path)) != digest:
+        if digest_of(path) != digest:
             raise BadInput(
                 f"{path} is damaged: it is not what the stage {maker} wrote. Make it again: "
                 f"dvc repro --force --single-item {maker}"
@@ -46,7 +46,7 @@ def locked_stages() -> dict[str, Any]:
     try:
         found: dict[str, Any] = read_yaml(LOCK).get("stages") or {}
         return {name: dict(entry) for name, entry in found.items()}
-    except (BadInput, TypeError, KeyError, ValueError, AttributeError) as error:
+    except (BadInput, TypeError, ValueError, AttributeError) as error:
         told = str(error) if isinstance(error, BadInput) else f"{LOCK} is not what DVC wrote."
         raise BadInput(
             f"{told} Bring it back (git checkout {LOCK}), or remove it: the next run makes it again, and takes from "
@@ -65,8 +65,13 @@ def listed(stage: Stage, what: Literal["deps", "params"]) -> list[str]:
     return [one.replace("${key}", stage.instance) for one in entry.get("do", entry).get(what, [])]
 
 
-def folder_digest(folder: Path) -> str:
-    """The name that DVC has for all that lies in ``folder`` (``Tree.digest`` of dvc-data)."""
+def digest_of(path: Path) -> str:
+    """The name that DVC has for a file, or for all that lies in a folder."""
+    return _folder_digest(path) if path.is_dir() else file_md5(path)
+
+
+def _folder_digest(folder: Path) -> str:
+    """As ``Tree.digest`` of dvc-data."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     entries = [{"md5": file_md5(file), "relpath": file.relative_to(folder).as_posix()} for file in files]
     entries.sort(key=lambda entry: entry["relpath"])
