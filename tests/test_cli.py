@@ -2,6 +2,7 @@
 
 import importlib
 
+import mlflow
 import pytest
 from conftest import ROOT
 from typer.testing import CliRunner
@@ -43,6 +44,7 @@ def test_a_command_starts_the_main_of_its_module_with_the_words_that_follow(name
 
 def test_the_doctor_finds_nothing_in_this_project_and_what_is_wrong_in_another(monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # which MLflow sets, once it has been told of a store
     assert [told for kind, told in doctor.findings() if kind == "fail"] == []
     text = (ROOT / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(
@@ -53,6 +55,11 @@ def test_the_doctor_finds_nothing_in_this_project_and_what_is_wrong_in_another(m
     wrong = "\n".join(told for kind, told in doctor.findings() if kind == "fail")
     for part in ("data.path: no does not exist", "no .dvc here", "Prefect: http://127.0.0.1:9/api does not answer"):
         assert part in wrong
+    (tmp_path / "mlflow.db").write_bytes(b"rotten" * 1000)
+    monkeypatch.delenv("PREFECT_API_URL")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    wrong = "\n".join(told for kind, told in doctor.findings() if kind == "fail")
+    assert f"The database of MLflow, sqlite:///{tmp_path}/mlflow.db, is damaged" in wrong
     (tmp_path / "params.yaml").write_text(text.replace("seed: 13", "seed: -1", 1))
     monkeypatch.setattr("sys.argv", ["doctor"])
     with pytest.raises(SystemExit) as left:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from mlflow.entities import Run as Found
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -147,16 +148,16 @@ def _run(experiment: str, name: str, tags: dict[str, str], may_wait: bool = True
 def find_run(experiment: str, stage: str, output_md5: str) -> str | None:
     """The id of the latest finished run of ``stage`` that wrote these very outputs."""
     query = f"tags.`{STAGE_TAG}` = '{stage}' and tags.`{OUTPUT_TAG}` = '{output_md5}'"
-    found = MlflowClient().search_runs([connect(experiment)], query, max_results=1)
-    return str(found[0].info.run_id) if found else None
+    found = _latest(experiment, query)
+    return str(found.info.run_id) if found else None
 
 
 def last_flow(experiment: str) -> tuple[str, str, str] | None:
     """Name, status and start (local time) of the latest flow's run."""
-    found = MlflowClient().search_runs([connect(experiment)], "tags.`stillhouse.kind` = 'flow'", max_results=1)
-    if not found:
+    found = _latest(experiment, "tags.`stillhouse.kind` = 'flow'")
+    if found is None:
         return None
-    info = found[0].info
+    info = found.info
     return info.run_name, info.status, time.strftime("%Y-%m-%d %H:%M", time.localtime(info.start_time / 1000))
 
 
@@ -164,8 +165,14 @@ def last_device(experiment: str, stage: str) -> str | None:
     """What the latest finished run of ``stage`` was trained on, if it said so and MLflow answers."""
     query = f"tags.`{STAGE_TAG}` = '{stage}' and attributes.status = 'FINISHED'"
     try:
-        found = MlflowClient().search_runs([connect(experiment)], query, max_results=1)
+        found = _latest(experiment, query)
     except (StillhouseError, MlflowException):
         return None
-    tags: dict[str, str] = found[0].data.tags if found else {}
+    tags: dict[str, str] = found.data.tags if found else {}
     return tags.get(DEVICE_TAG)
+
+
+def _latest(experiment: str, query: str) -> Found | None:
+    known = connect(experiment)  # before the client is made, which would not say what is wrong with the store
+    found = MlflowClient().search_runs([known], query, max_results=1)
+    return found[0] if found else None
