@@ -7,7 +7,6 @@ from stillhouse.data.splits import labels_of, read_split
 from stillhouse.data.transfer import write_transfer
 from stillhouse.distillation.answers import VALIDATION
 from stillhouse.distillation.softlabels import write_answers
-from stillhouse.distillation.words import second_opinion
 from stillhouse.evaluation.metrics import accuracy, softmax
 from stillhouse.models.device import choose_device, use_bf16
 from stillhouse.models.teacher import load_teacher
@@ -33,13 +32,6 @@ def soften(context: Context) -> Metrics:
         settings.relation_words,
         answers,
     )
-    if settings.bag_of_words and len(unlabelled):
-        texts = [*train["text"], *unlabelled["text"]]  # the last of what was answered
-        rows = np.r_[: len(train), len(logits) - len(unlabelled) : len(logits)]
-        logits[len(logits) - len(unlabelled) :] = second_opinion(
-            texts, labels_of(train), logits[rows], settings.bag_of_words, params.seed
-        )
-        logits.flush()
     validation = list(read_split(OUTPUTS / "prepare" / "validation.arrow")["text"])
     np.save(answers / VALIDATION, teacher.logits(validation, settings.batch_size, bf16))
     return {

@@ -21,7 +21,7 @@ CHUNK = 64  # batches that are sorted by length together
 
 def write_answers(
     teacher: Teacher, datasets: Sequence[Dataset], batch_size: int, bf16: bool, relation_words: int, folder: Path
-) -> np.memmap[Any, np.dtype[np.float32]]:
+) -> np.ndarray:
     """Put the teacher's answers to the column ``text`` of all ``datasets`` into ``folder``, as ``Answers`` reads them.
 
     Returns:

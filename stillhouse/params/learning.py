@@ -75,7 +75,6 @@ class Soften(Section):
 
     batch_size: Count
     augment: Augment
-    bag_of_words: Annotated[int, Field(ge=0, description="folds of a simple model that answers beside the teacher")]
     relation_words: Annotated[int, Field(ge=0, description="words of each text whose relations are kept")] = 0
 
 
