@@ -1,6 +1,9 @@
 """Errors that are the user's to mend: shown as one message, never as a traceback."""
 
+import errno
 from collections.abc import Sequence
+
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class StillhouseError(Exception):
@@ -23,3 +26,10 @@ def listed(names: Sequence[str], most: int = 20) -> str:
     """The names for a message that stays readable: the first of them, and how many there are."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown}, ... ({len(names):,} in all)"
+
+
+def not_allowed(error: Exception) -> str | None:
+    """Which file may not be read or written, and why, where that is what ``error`` says."""
+    if not isinstance(error, OSError) or error.errno not in NOT_ALLOWED:
+        return None
+    return f"{error.filename} is not readable or not writable ({error.strerror})."

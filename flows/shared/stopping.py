@@ -1,6 +1,5 @@
 """How a flow's command ends: by itself, with a user's mistake, or stopped by a signal within ten seconds."""
 
-import errno
 import functools
 import logging
 import os
@@ -11,12 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from stillhouse.errors import StillhouseError
+from stillhouse.errors import StillhouseError, not_allowed
 from tasks.shared.children import STOPS, end_all
 
 DEADLINE_S = 8.5  # after which the process leaves at once; what it started is ended by its guards
 AGAIN_S = 1.0  # a terminal that is closed sends its signal more than once
-NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 _received: list[tuple[int, float]] = []
 _taken = False
 
@@ -41,9 +39,9 @@ def command(body: Callable[[], None]) -> Callable[[], None]:
         except StillhouseError as error:
             sys.exit(f"\n{error}")
         except OSError as error:
-            if error.errno not in NOT_WRITABLE:
+            if (told := not_allowed(error)) is None:
                 raise
-            sys.exit(f"\n{error.filename} is not writable ({error.strerror}). A run writes into the project's folder.")
+            sys.exit(f"\n{told} A run writes into the project's folder.")
         finally:  # also where a library swallowed what the signal raised
             if _received:
                 _leave()

@@ -20,7 +20,7 @@ from typing import Any
 
 from stillhouse.chain import OUTPUTS, STAGES, Stage
 from stillhouse.distillation.scratch import clear_finished
-from stillhouse.errors import BadInput, StillhouseError, Unavailable
+from stillhouse.errors import BadInput, StillhouseError, Unavailable, not_allowed
 from stillhouse.params import Params, load_params
 from stillhouse.params.files import read_yaml
 from stillhouse.provenance import folder_md5
@@ -70,12 +70,10 @@ def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -
     except StillhouseError as error:
         message, again = str(error), isinstance(error, Unavailable)
         logger.error("%s failed: %s", stage.address, message)
-    except PermissionError as error:
-        message, again = f"{error.filename} is not writable or not readable ({error.strerror}).", False
-        logger.error("%s failed: %s", stage.address, message)
     except Exception as error:
-        message, again = f"{type(error).__name__}: {error}", False
-        logger.exception("%s failed", stage.address)
+        told, again = not_allowed(error), False
+        message = told or f"{type(error).__name__}: {error}"
+        logger.error("%s failed%s", stage.address, f": {told}" if told else "", exc_info=not told)
     with suppress(OSError):
         note.write_text(json.dumps({"message": masked(message), "again": again}), encoding="utf-8")
     _restore(stage)
