@@ -117,6 +117,15 @@ class Prefect:
     def runs(self) -> dict[str, dict[str, Any]]:
         return {run["id"]: run for run in self._ask("flow_runs/filter", {})}
 
+    def ended(self, run: str, seconds: float = 300) -> dict[str, Any]:
+        """The run when it is over, or as it is after so many ``seconds``."""
+        deadline = time.time() + seconds
+        while True:
+            found: dict[str, Any] = self.runs()[run]
+            if found["state_type"] not in ("SCHEDULED", "PENDING", "RUNNING") or time.time() > deadline:
+                return found
+            time.sleep(0.5)
+
     def states(self) -> dict[str, str]:
         """Of all runs, by their ids."""
         return {name: run["state_type"] for name, run in self.runs().items()}
