@@ -13,11 +13,13 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: install run test test-ops check bench speed lock gc doctor clean
 
+# pip compiles what it installs: where PYTHONDONTWRITEBYTECODE is set (as in many containers), nothing else ever would,
+# and each of a run's twenty processes would compile its libraries anew, which takes twice as long as loading them.
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[sample,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev]'
 	$(BIN)/python -m flows.shared.databases > /dev/null 2>&1 # databases; a run makes what is missing
 	@touch $@
 
@@ -31,7 +33,7 @@ test-ops: $(VENV)/.ops
 	$(BIN)/python -m pytest tests/ops
 
 $(VENV)/.ops: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[sample,dev,ops]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev,ops]'
 	@touch $@
 
 check: install
@@ -47,7 +49,7 @@ speed: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.speed $(OUTPUTS)
 
 $(VENV)/.bench: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[sample,dev,bench]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev,bench]'
 	@touch $@
 
 # After changing a bound in pyproject.toml: resolve anew and keep what was found.
