@@ -117,7 +117,7 @@ class Prefect:
     def runs(self) -> dict[str, dict[str, Any]]:
         return {run["id"]: run for run in self._ask("flow_runs/filter", {})}
 
-    def ended(self, run: str, seconds: float = 300) -> dict[str, Any]:
+    def ended(self, run: str, seconds: float) -> dict[str, Any]:
         """The run when it is over, or as it is after so many ``seconds``."""
         deadline = time.time() + seconds
         while True:

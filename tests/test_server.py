@@ -30,7 +30,7 @@ def test_a_run_triggered_through_the_api_of_a_real_server_completes(project, tmp
         assert deployment["schedules"][0]["schedule"]["cron"] == "0 3 * * 1", deployment
         assert deployment["parameters"] == {"refresh": True}, deployment
         run = prefect.trigger("topics", changes={"compress": {"parity": 0.9}})
-        found = prefect.ended(run)
+        found = prefect.ended(run, deadline - time.time())
         assert found["state_type"] == "COMPLETED", (tmp_path / "serve.log").read_text()
         assert found["name"].startswith("topics-")
         (artifact,) = prefect.artifacts(run)

@@ -73,7 +73,10 @@ def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -
     except Exception as error:
         told, again = not_allowed(error), False
         message = told or f"{type(error).__name__}: {error}"
-        logger.error("%s failed%s", stage.address, f": {told}" if told else "", exc_info=not told)
+        if told:
+            logger.error("%s failed: %s", stage.address, told)
+        else:
+            logger.exception("%s failed", stage.address)
     with suppress(OSError):
         note.write_text(json.dumps({"message": masked(message), "again": again}), encoding="utf-8")
     _restore(stage)

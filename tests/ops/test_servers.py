@@ -43,7 +43,7 @@ def test_after_a_reboot_the_schedule_goes_on_by_itself(project, prefect_server, 
     serving = serve(project, tmp_path / "second.log", variables)
     try:
         assert set(prefect.states().values()) == {"CRASHED"}
-        run = prefect.ended(prefect.trigger("topics"))
+        run = prefect.ended(prefect.trigger("topics"), 200)
         assert run["state_type"] == "COMPLETED", (tmp_path / "second.log").read_text()
     finally:
         os.killpg(serving.pid, signal.SIGKILL)
