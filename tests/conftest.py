@@ -166,7 +166,7 @@ class Project:
         return self.python("-m", "flows.distillation", **options)
 
     def set(self, **values) -> None:
-        """Change parameters, named with ``__`` for the dots."""
+        """Change parameters, named with ``__`` for the dots; a stage that starts meanwhile reads all or none of it."""
         file = self.folder / "params.yaml"
         yaml = YAML()
         params = yaml.load(file)
@@ -176,7 +176,9 @@ class Project:
             for parent in parents:
                 section = section[parent]
             section[last] = value
-        yaml.dump(params, file)
+        partial = file.with_suffix(".partial")
+        yaml.dump(params, partial)
+        partial.replace(file)
 
     def copy(self, folder: Path) -> "Project":
         """The same project in the same state elsewhere."""

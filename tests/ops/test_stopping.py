@@ -126,14 +126,12 @@ def test_runs_that_meet_on_a_project_wait_for_each_other_or_say_who_holds_it(pro
     wait_for("waiting: another run works on this project", logs[1], second)
     assert f"(process {first.pid}, python -m flows.distillation, since " in logs[1].read_text()
     repro = begin(project, logs[2], "-m", "dvc", "repro")
-    params = project.folder / "params.yaml"
-    before = params.read_text()
     project.set(flow__when_busy="fail")
     failing = begin(project, logs[3], "-m", "flows.distillation")
     assert failing.wait(60) == 1 and "Traceback" not in logs[3].read_text()
     last = logs[3].read_text().strip().splitlines()[-1]
     assert last.startswith("Another run works on this project (process ") and "flow.when_busy: wait" in last
-    params.write_text(before)
+    project.set(flow__when_busy="wait")
     assert [first.wait(200), second.wait(200)] == [0, 0], logs[0].read_text() + logs[1].read_text()
     assert "so no stage ran" in logs[1].read_text()
     repro.wait(200)
