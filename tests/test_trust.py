@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stillhouse.distillation.trust import DOUBTED, TRUSTED, chosen_alpha
+from stillhouse.distillation.trust import DOUBTED, OVERRULED, TRUSTED, chosen_alpha
 
 LABELS = np.arange(400) % 2
 
@@ -17,6 +17,10 @@ def test_a_teacher_that_is_shown_to_be_better_is_trusted():
     assert chosen_alpha(LABELS, right_on(0.9), right_on(0.8)) == TRUSTED
 
 
-def test_a_teacher_that_is_level_or_worse_is_doubted():
-    for share in (0.9, 0.898, 0.7):
+def test_a_teacher_that_is_level_is_doubted():
+    for share in (0.9, 0.898):
         assert chosen_alpha(LABELS, right_on(share), right_on(0.9)) == DOUBTED
+
+
+def test_a_teacher_that_is_shown_to_be_worse_is_not_heard_where_there_are_labels():
+    assert chosen_alpha(LABELS, right_on(0.7), right_on(0.9)) == OVERRULED

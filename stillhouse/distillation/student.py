@@ -20,7 +20,7 @@ from stillhouse.distillation.log import Log
 from stillhouse.distillation.objective import Distillation, HardLabels, distillation
 from stillhouse.distillation.scratch import scratch_folder
 from stillhouse.distillation.trainer import kept_epoch, train_student
-from stillhouse.distillation.trust import TRUSTED, chosen_alpha
+from stillhouse.distillation.trust import DOUBTED, OVERRULED, TRUSTED, chosen_alpha
 from stillhouse.models.device import choose_device
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.student import Student, build_student, load_student, predict_logits
@@ -113,8 +113,8 @@ def _alpha(settings: Settings, validation: Dataset, answers: Path, control: Path
         encoded = encode_texts([validation], rival.tokenizer, rival.settings.reads, Path(scratch) / "ids")
         plain = predict_logits(rival.network, encoded, torch.device("cpu"))
     alpha = chosen_alpha(labels_of(validation), np.load(answers / VALIDATION), plain)
-    shown = "" if alpha == TRUSTED else "not "
-    logger.info("alpha %s: on validation the teacher is %sshown above the control", alpha, shown)
+    shown = {TRUSTED: "shown above", DOUBTED: "not shown above", OVERRULED: "shown below"}[alpha]
+    logger.info("alpha %s: on validation the teacher is %s the control", alpha, shown)
     return alpha
 
 

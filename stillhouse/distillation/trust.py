@@ -4,13 +4,13 @@ import numpy as np
 
 from stillhouse.evaluation.significance import paired
 
-TRUSTED, DOUBTED = 0.9, 0.5
+TRUSTED, DOUBTED, OVERRULED = 0.9, 0.5, 0.0
 
 
 def chosen_alpha(labels: np.ndarray, teacher: np.ndarray, control: np.ndarray) -> float:
-    """The weight of the soft targets: 0.9 where the teacher is shown (paired 95 % interval) to be better, else 0.5.
+    """The weight of the soft targets beside labels: 0.9 where the teacher is shown (paired 95 % interval) to be better.
 
-    A teacher that knows no more than the labels hands on its mistakes with them.
+    It is 0 where it is shown to be worse, since it would hand on its mistakes, and 0.5 where neither is shown.
 
     Args:
         labels: class numbers of the validation texts, ``(texts,)``.
@@ -18,4 +18,7 @@ def chosen_alpha(labels: np.ndarray, teacher: np.ndarray, control: np.ndarray) -
         control: those of the same network on hard labels alone.
     """
     right = [(logits.argmax(1) == labels).astype(float) for logits in (teacher, control)]
-    return TRUSTED if paired(*right).is_gain else DOUBTED
+    gap = paired(*right)
+    if gap.is_loss:
+        return OVERRULED
+    return TRUSTED if gap.is_gain else DOUBTED
