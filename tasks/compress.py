@@ -55,10 +55,8 @@ def squeeze(context: Context, student: Student, settings: Compress, reference: R
 
 
 def _reference(student: Student) -> Reference:
-    validation, unlabelled = (
-        read_split(OUTPUTS / "prepare" / f"{name}.arrow") for name in ("validation", "unlabelled")
-    )
-    return Reference.of(student, validation, unlabelled)
+    names = ("validation", "unlabelled", "train")  # texts that the student learnt from tell least of what it answers
+    return Reference.of(student, *(read_split(OUTPUTS / "prepare" / f"{name}.arrow") for name in names))
 
 
 if __name__ == "__main__":

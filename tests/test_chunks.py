@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import texts_and_labels
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from material import texts_and_labels
 from tokenizers import Tokenizer
 
 from stillhouse import chunks

@@ -4,7 +4,7 @@ import importlib
 
 import mlflow
 import pytest
-from conftest import ROOT
+from project import ROOT
 from typer.testing import CliRunner
 
 from flows import cli, doctor

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from project import ROOT
 
 from stillhouse.evaluation import plots
 from stillhouse.evaluation.comparison import Arm, compare, tables
@@ -61,15 +61,12 @@ def test_the_flow_compares_the_arms_in_copies_of_the_project(project):
         "student of the regularised teacher",
     ]
     assert "| student of the teacher - student, hard labels |" in done.stdout and (folder / "comparison.png").exists()
-    code = "from mlflow.tracking import MlflowClient; import mlflow, json\n"
-    code += f"mlflow.set_tracking_uri('sqlite:///{project.folder}/mlflow.db'); client = MlflowClient()\n"
-    code += "experiment = client.get_experiment_by_name('stillhouse').experiment_id\n"
-    code += "runs = {run.info.run_id: run for run in client.search_runs([experiment])}\n"
+    code = "runs = {run.info.run_id: run for run in client.search_runs([experiment])}\n"
     code += "arms = [run for run in runs.values() if run.data.tags['stillhouse.kind'] == 'arm']\n"
     code += "parents = {runs[arm.data.tags['mlflow.parentRunId']].info.run_name.split('-')[0] for arm in arms}\n"
     code += (
         "inside = [run for run in runs.values() if run.data.tags.get('mlflow.parentRunId') == arms[0].info.run_id]\n"
     )
     code += "print(json.dumps([len(arms), sorted(parents), len(inside) > 5]))"
-    assert project.python("-c", code).stdout.strip().splitlines()[-1] == '[2, ["comparison"], true]'
+    assert project.mlflow(code) == '[2, ["comparison"], true]'
     assert (project.folder / "params.yaml").read_text().count("regularise: none") == 1

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import ROOT
+from project import ROOT
 
 from stillhouse.classifier import Classifier
-from stillhouse.compression.parity import Reference
+from stillhouse.compression.parity import TELLING, Reference
 from stillhouse.compression.quantise import KINDS
 from stillhouse.compression.steps import compress_student
 from stillhouse.data.splits import read_split
@@ -100,3 +100,11 @@ def test_a_step_that_costs_more_than_the_tolerance_is_refused_with_its_numbers(c
 def test_a_result_that_answers_otherwise_than_the_trained_student_is_an_error(compress):
     with pytest.raises(StillhouseError, match="compress.parity asks for 100.0%"):
         compress(vocabulary=100, quantisation="none", tolerance=1.0, parity=1.0)
+
+
+def test_where_validation_is_small_other_texts_tell_whether_the_answers_agree(finished):
+    outputs = finished.folder / "outputs"
+    names = ("validation", "unlabelled", "train")
+    validation, *others = (read_split(outputs / "prepare" / f"{name}.arrow") for name in names)
+    reference = Reference.of(load_student(outputs / "student" / "model"), validation, *others)
+    assert len(reference.labels) == len(validation) < TELLING == len(reference.probabilities)

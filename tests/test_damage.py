@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from project import Project
 
 from stillhouse.chain import STAGES
 from stillhouse.errors import BadInput

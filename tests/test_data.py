@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, texts_and_labels, write_csv
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from material import texts_and_labels, write_csv
+from project import ROOT
 
 from stillhouse.data.card import data_card
 from stillhouse.data.cleaning import clean, look_alikes
@@ -315,7 +316,7 @@ def test_too_few_rows_to_split_is_said(tmp_path):
 
 
 def test_the_same_texts_give_the_same_vocabulary_in_every_process():
-    code = "from conftest import texts_and_labels; from stillhouse.data.vocabulary import learn_vocabulary as learn\n"
+    code = "from material import texts_and_labels; from stillhouse.data.vocabulary import learn_vocabulary as learn\n"
     code += "from stillhouse.params import Vocabulary\n"
     code += "texts = [text for text, _ in texts_and_labels(200)]\n"
     code += "print(learn(texts, Vocabulary(size=150, min_frequency=1, lowercase=True)).to_str())"

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from project import ROOT
 
 from flows.cli import COMMANDS
 from stillhouse.chain import STAGES

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import texts_and_labels, write_csv
 from datasets import Dataset
+from material import texts_and_labels, write_csv
 
 from stillhouse.data.drift import Memory, moved, portrait, refuse_loss
 from stillhouse.data.splits import Split

@@ -15,20 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Project
 from servers import free_port
 
 ALL = ["prepare", "control", "teacher", "soften", "student", "compress", "evaluate", "register"]
-
-
-def query(project: Project, code: str) -> str:
-    """Run ``code`` with an MLflow ``client`` in the project; what it prints."""
-    head = "import os, sys; from mlflow.tracking import MlflowClient; import mlflow\n"
-    head += f"mlflow.set_tracking_uri('sqlite:///{project.folder}/mlflow.db'); client = MlflowClient()\n"
-    head += "experiment = client.get_experiment_by_name('stillhouse').experiment_id\n"
-    done = project.python("-c", head + code)
-    assert done.returncode == 0, done.stdout
-    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
 
 
 def ran(output: str) -> list[str]:
@@ -51,8 +40,7 @@ def test_the_flow_ends_with_what_a_user_wants_to_know(finished):
 
 
 def test_the_runs_are_tracked_with_their_lineage(finished):
-    told = query(
-        finished,
+    told = finished.mlflow(
         """import json
 runs = client.search_runs([experiment])
 parent = next(run for run in runs if run.data.tags['stillhouse.kind'] == 'flow')
@@ -102,8 +90,7 @@ def test_dvc_alone_runs_and_tracks_what_changed_and_the_flow_then_does_nothing(p
     done = project.dvc("repro")
     assert done.returncode == 0, done.stdout
     assert ran(done.stdout) == ALL[ALL.index("student") :]
-    alone = query(
-        project,
+    alone = project.mlflow(
         "print(sum('mlflow.parentRunId' not in run.data.tags for run in client.search_runs([experiment], "
         "\"tags.`stillhouse.kind` = 'stage'\")))",
     )
@@ -118,12 +105,12 @@ def test_dvc_alone_runs_and_tracks_what_changed_and_the_flow_then_does_nothing(p
 
 
 def test_a_lost_registry_entry_is_registered_again_and_identical_files_only_once(project):
-    query(project, "client.delete_registered_model('topics')")
+    project.mlflow("client.delete_registered_model('topics')")
     done = project.flow()
     assert done.returncode == 0 and ran(done.stdout) == ["register"], done.stdout
     forced = project.dvc("repro", "--force", "--single-item", "register")
     assert forced.returncode == 0, forced.stdout
-    assert query(project, "print(len(client.search_model_versions(\"name = 'topics'\")))") == "1"
+    assert project.mlflow("print(len(client.search_model_versions(\"name = 'topics'\")))") == "1"
 
 
 def test_a_killed_teacher_goes_on_from_its_last_checkpoint_and_a_finished_one_is_not_trained_again(project):
@@ -150,8 +137,7 @@ def test_a_killed_teacher_goes_on_from_its_last_checkpoint_and_a_finished_one_is
     assert model.read_bytes() == learnt
     assert project.dvc("repro", "--single-item", "soften").returncode == 0
     assert not list(scratch.glob("teacher-*"))
-    statuses = query(
-        project,
+    statuses = project.mlflow(
         "print(sorted(run.info.status for run in client.search_runs([experiment], \"tags.`stillhouse.stage` = 'teacher'\")))",
     )
     assert statuses == "['FINISHED', 'FINISHED', 'FINISHED', 'KILLED']"
@@ -172,7 +158,7 @@ print(json.dumps({
     'files': [str(file) for file in pathlib.Path(path).rglob('*') if file.is_file()],
     'metadata': model.metadata.metadata, 'signature': model.metadata.signature.to_dict(), 'example': model.metadata.saved_input_example_info is not None,
 }))"""
-    told = json.loads(query(finished, code))
+    told = json.loads(finished.mlflow(code))
     assert told["label"] == ["sport", "cooking"] and all(0.3 < p <= 1 for p in told["probability"])
     assert told["heavy"] == [] and told["example"] and told["signature"]["inputs"]
     for file in map(Path, told["files"]):
@@ -180,8 +166,8 @@ print(json.dumps({
         with pytest.raises(ValueError):
             list(pickletools.genops(file.read_bytes()))
     assert told["metadata"] == {"max_length": 32, "longer_texts": "cut after 32 word pieces, as in training"}
-    version = query(
-        finished, "import json; print(json.dumps(client.get_model_version_by_alias('topics', 'champion').tags))"
+    version = finished.mlflow(
+        "import json; print(json.dumps(client.get_model_version_by_alias('topics', 'champion').tags))"
     )
     evidence = json.loads(version)
     assert all(evidence[key] for key in ("run.teacher", "run.student", "git.commit", "dvc.lock_md5", "data.test_md5"))

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from project import ROOT
 from sklearn.metrics import f1_score
 
 from stillhouse.evaluation.baseline import TfidfSvm

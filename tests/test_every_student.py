@@ -6,7 +6,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import Project
+from project import Project
 
 from stillhouse.chain import OUTPUTS, STAGES
 from stillhouse.params import load_params

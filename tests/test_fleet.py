@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-from conftest import ROOT
-from test_end_to_end import query, ran
+from project import ROOT
+from test_end_to_end import ran
 
 from stillhouse.errors import BadInput
 from stillhouse.params import check_params, load_params
@@ -81,8 +81,7 @@ def test_a_fleet_is_registered_by_one_flow_run(project):
     report = (project.folder / "outputs" / "fleet" / "report.html").read_text()
     for told in ("devices.edge.max_size_mb: 0.0001", "server", "TF-IDF + SVM", "int8_static", "data:image/png"):
         assert told in report, told
-    told = query(
-        project,
+    told = project.mlflow(
         """import json
 versions = {v.tags.get('device'): v for v in client.search_model_versions("name = 'topics'")}
 model = client.get_registered_model('topics')
@@ -99,5 +98,5 @@ print(json.dumps([sorted(filter(None, versions)), sorted(model.aliases), edge.pr
     project.set(devices__edge__max_size_mb=5.0)
     repro = project.dvc("repro")
     assert ran(repro.stdout) == ["deploy@edge"], repro.stdout
-    aliases = query(project, "print(sorted(client.get_registered_model('topics').aliases))")
+    aliases = project.mlflow("print(sorted(client.get_registered_model('topics').aliases))")
     assert aliases == "['champion', 'edge', 'server']"

@@ -9,8 +9,8 @@ import threading
 import time
 
 import pytest
-from conftest import ROOT
 from prefect.testing.utilities import prefect_test_harness
+from project import ROOT
 
 from flows.distillation import distillation
 from flows.reproduce import differing

@@ -3,7 +3,7 @@
 import json
 
 import numpy as np
-from conftest import ROOT
+from project import ROOT
 
 from stillhouse.evaluation import plots
 from stillhouse.evaluation.curve import curve, told

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from conftest import ROOT
+from project import ROOT
 
 from stillhouse.errors import BadInput
 from stillhouse.params import check_params, load_params

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from project import ROOT
 
 from stillhouse.chain import CHAIN, DEVICE_CHAIN
 from stillhouse.params import load_params

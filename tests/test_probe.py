@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, texts_and_labels, tiny_teacher
 from datasets import ClassLabel, Dataset, Features, Value
+from material import texts_and_labels, tiny_teacher
+from project import ROOT
 
 from stillhouse.distillation.cotraining import cotrain
 from stillhouse.distillation.hints import Hints

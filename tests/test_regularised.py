@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, texts_and_labels, tiny_teacher
 from datasets import ClassLabel, Dataset, Features, Value
+from material import texts_and_labels, tiny_teacher
+from project import ROOT
 
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.vocabulary import learn_vocabulary

@@ -2,7 +2,6 @@
 
 import pytest
 from mlflow.tracking import MlflowClient
-from test_end_to_end import query
 
 from stillhouse.errors import BadInput
 from stillhouse.tracking import registry
@@ -33,8 +32,7 @@ def test_the_champion_before_this_one_comes_back_and_stays_until_the_next_rollba
 
 
 def test_what_was_rolled_back_is_not_promoted_again_by_a_run(project):
-    query(
-        project,
+    project.mlflow(
         """
 client.create_model_version('topics', client.get_model_version('topics', '1').source)
 client.set_model_version_tag('topics', '1', 'stillhouse.rolled_back', '2026-11-25 12:00')
@@ -43,4 +41,4 @@ client.delete_registered_model_alias('topics', 'champion')""",
     again = project.dvc("repro", "--single-item", "--force", "register")
     assert again.returncode == 0, again.stdout
     assert "version 1 was rolled back on 2026-11-25 12:00; `stillhouse rollback` puts it back" in again.stdout
-    assert "champion" not in query(project, "print(client.get_registered_model('topics').aliases)")
+    assert "champion" not in project.mlflow("print(client.get_registered_model('topics').aliases)")

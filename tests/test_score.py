@@ -5,7 +5,7 @@ import re
 
 import pandas as pd
 import pytest
-from conftest import texts_and_labels
+from material import texts_and_labels
 
 from flows.score import check
 from stillhouse.errors import BadInput

@@ -6,7 +6,8 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from conftest import ROOT, tiny_teacher
+from material import tiny_teacher
+from project import ROOT
 
 from stillhouse.compression.export import export_onnx
 from stillhouse.compression.quantise import KINDS

@@ -5,7 +5,7 @@ import re
 
 import optuna
 import pytest
-from conftest import ROOT
+from project import ROOT
 
 from stillhouse.errors import BadInput
 from stillhouse.params import load_params

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, tiny_teacher
+from material import tiny_teacher
+from project import ROOT
 from transformers import AutoModel
 
 from stillhouse.models.encoder import EncoderClassifier

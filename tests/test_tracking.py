@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from mlflow.tracking import MlflowClient
+from project import ROOT
 from servers import free_port, mlflow_server
 
 from stillhouse.errors import BadInput, Unavailable

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, texts_and_labels
 from datasets import Dataset
+from material import texts_and_labels
+from project import ROOT
 from safetensors.torch import save_file
 
 from stillhouse.data.encoded import batches, encode_texts

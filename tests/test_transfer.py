@@ -5,8 +5,9 @@ import random
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, texts_and_labels, tiny_teacher
 from datasets import Dataset
+from material import texts_and_labels, tiny_teacher
+from project import ROOT
 
 from stillhouse.data.cleaning import clean
 from stillhouse.data.encoded import encode_texts, word_numbers

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from conftest import write_csv
+from material import write_csv
 
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.models.pretrained import load_pretrained

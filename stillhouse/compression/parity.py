@@ -27,11 +27,13 @@ class Reference:
     probabilities: np.ndarray
 
     @classmethod
-    def of(cls, student: Student, validation: Dataset, unlabelled: Dataset | None = None) -> "Reference":
-        """Ask the trained ``student``; where validation is small, ``unlabelled`` texts join for the agreement."""
-        missing = max(0, TELLING - len(validation))
-        more = [unlabelled.select(range(min(missing, len(unlabelled))))] if missing and unlabelled is not None else []
-        splits = [validation, *(split for split in more if len(split))]
+    def of(cls, student: Student, validation: Dataset, *others: Dataset) -> "Reference":
+        """Ask the trained ``student``; where validation is small, texts of the ``others`` join for the agreement."""
+        splits, missing = [validation], TELLING - len(validation)
+        for other in others:
+            if taken := min(max(missing, 0), len(other)):
+                splits.append(other.select(range(taken)))
+                missing -= taken
         with tempfile.TemporaryDirectory() as scratch:
             encoded = encode_texts(splits, student.tokenizer, student.settings.reads, Path(scratch) / "ids")
             logits = predict_logits(student.network, encoded, torch.device("cpu"))

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from project import Project
 from ruamel.yaml import YAML
 
 from ops.test_stopping import processes_of, results, runs

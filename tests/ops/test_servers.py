@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import psutil
 import pytest
-from conftest import Project
+from project import Project
 from servers import Prefect
 
 from ops.test_stopping import begin, processes_of, results, wait_for

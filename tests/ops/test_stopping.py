@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Project, new_project
+from project import Project, new_project
 
 # What is sent to whom in the middle of which stage's training, and the status that the flow then ends with.
 STOPS = [
@@ -79,11 +79,9 @@ def prefect_states(project: Project) -> list[str]:
 
 
 def runs(project: Project) -> list[tuple[str, str]]:
-    code = "from mlflow.tracking import MlflowClient; import json, mlflow\n"
-    code += f"mlflow.set_tracking_uri('sqlite:///{project.folder}/mlflow.db'); client = MlflowClient()\n"
-    code += "found = client.search_runs([e.experiment_id for e in client.search_experiments()])\n"
+    code = "found = client.search_runs([e.experiment_id for e in client.search_experiments()])\n"
     code += "print(json.dumps([(r.data.tags['stillhouse.kind'], r.info.status) for r in found]))"
-    return json.loads(project.python("-c", code).stdout.strip().splitlines()[-1])
+    return json.loads(project.mlflow(code))
 
 
 def results(project: Project) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Project, new_project
+from project import Project, new_project
 from servers import Prefect
 
 from ops.conftest import dumped
