@@ -54,7 +54,11 @@ class Project:
         return self.python("-m", "flows.distillation", **options)
 
     def mlflow(self, code: str) -> str:
-        """Run ``code`` with an MLflow ``client`` and the id of the ``experiment``, if there is one; the last line that it prints."""
+        """Run ``code`` with ``json``, ``os``, ``sys``, ``mlflow``, a ``client`` of it and the id of the ``experiment``.
+
+        Returns:
+            The last line that it prints.
+        """
         head = "import json, os, sys; import mlflow; from mlflow.tracking import MlflowClient\n"
         head += f"mlflow.set_tracking_uri('sqlite:///{self.folder}/mlflow.db'); client = MlflowClient()\n"
         head += "experiment = getattr(client.get_experiment_by_name('stillhouse'), 'experiment_id', None)\n"

@@ -41,7 +41,7 @@ def test_the_flow_ends_with_what_a_user_wants_to_know(finished):
 
 def test_the_runs_are_tracked_with_their_lineage(finished):
     told = finished.mlflow(
-        """import json
+        """
 runs = client.search_runs([experiment])
 parent = next(run for run in runs if run.data.tags['stillhouse.kind'] == 'flow')
 children = {run.data.tags['stillhouse.stage']: run for run in runs if 'stillhouse.stage' in run.data.tags}
@@ -145,7 +145,7 @@ def test_a_killed_teacher_goes_on_from_its_last_checkpoint_and_a_finished_one_is
 
 def test_the_registered_model_needs_neither_torch_nor_transformers_and_holds_no_pickle(finished):
     code = """
-import json, os, pathlib
+import pathlib
 path = mlflow.artifacts.download_artifacts('models:/topics@champion')
 model = mlflow.pyfunc.load_model('models:/topics@champion')
 import pandas as pd
@@ -166,9 +166,7 @@ print(json.dumps({
         with pytest.raises(ValueError):
             list(pickletools.genops(file.read_bytes()))
     assert told["metadata"] == {"max_length": 32, "longer_texts": "cut after 32 word pieces, as in training"}
-    version = finished.mlflow(
-        "import json; print(json.dumps(client.get_model_version_by_alias('topics', 'champion').tags))"
-    )
+    version = finished.mlflow("print(json.dumps(client.get_model_version_by_alias('topics', 'champion').tags))")
     evidence = json.loads(version)
     assert all(evidence[key] for key in ("run.teacher", "run.student", "git.commit", "dvc.lock_md5", "data.test_md5"))
     requirements = next(Path(file) for file in told["files"] if file.endswith("requirements.txt")).read_text()

@@ -82,7 +82,7 @@ def test_a_fleet_is_registered_by_one_flow_run(project):
     for told in ("devices.edge.max_size_mb: 0.0001", "server", "TF-IDF + SVM", "int8_static", "data:image/png"):
         assert told in report, told
     told = project.mlflow(
-        """import json
+        """
 versions = {v.tags.get('device'): v for v in client.search_model_versions("name = 'topics'")}
 model = client.get_registered_model('topics')
 edge = mlflow.pyfunc.load_model(f"models:/topics/{versions['edge'].version}")
