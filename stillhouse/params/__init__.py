@@ -1,6 +1,7 @@
 """``params.yaml`` as one typed, validated model: the only place where a parameter is checked."""
 
 from stillhouse.params.devices import Device
+from stillhouse.params.format import Format
 from stillhouse.params.learning import (
     Augment,
     Mutual,
@@ -38,6 +39,7 @@ __all__ = [
     "Device",
     "Evaluate",
     "Flow",
+    "Format",
     "Labels",
     "Mutual",
     "Network",
