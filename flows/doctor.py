@@ -11,7 +11,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from stillhouse.data.layout import split_files
+from stillhouse.data.readers.layout import split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.evaluation.cases import read_cases
@@ -75,7 +75,12 @@ def _data(params: Params) -> str:
     if data.source == "sample":
         return f"data: the packaged sample, {len(sample_texts()[0]):,} texts"
     files = split_files(Path(data.path), data.unlabelled)
-    return "data: " + ", ".join(f"{file} ({file.stat().st_size / 1e6:.1f} MB)" for file in files.values())
+    return "data: " + ", ".join(f"{file} ({_size(file) / 1e6:.1f} MB)" for file in files.values())
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
 
 
 def _teacher(params: Params) -> str:

@@ -27,6 +27,7 @@ PLUMBING = {
     "stillhouse/params/__init__.py",
     "stillhouse/params/devices.py",
     "stillhouse/params/files.py",
+    "stillhouse/params/format.py",
     "stillhouse/params/optional.py",
     "stillhouse/params/learning.py",
     "stillhouse/params/loading.py",

@@ -13,7 +13,8 @@ class Format(Section):
     """How a table of text is written; what is ``auto`` is detected, and reported."""
 
     delimiter: Annotated[
-        str, Field(description="between fields of delimited text: auto (comma, semicolon, tab, pipe), tab, or a character")
+        str,
+        Field(description="between fields of delimited text: auto (comma, semicolon, tab, pipe), tab, or a character"),
     ] = "auto"
     quoting: Annotated[
         Literal["auto", "minimal", "none"],

@@ -9,7 +9,6 @@ from stillhouse.chain import STAGES
 from stillhouse.params.format import Format
 from stillhouse.params.section import Count, Fraction, Name, NotNegative, Positive, Ratio, Section, Seed
 
-
 SAMPLE_LABELS = 16  # labelled texts of each class that data.labels_per_class: auto keeps of the packaged sample
 
 

@@ -4,6 +4,7 @@ Rows in are rows out: no reader loses, merges or makes up a row. What is detecte
 file differ in rows, it is refused.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from stillhouse.data.readers.columnar import Columns, Parquet, Saved
@@ -14,7 +15,12 @@ from stillhouse.data.readers.table import ROWS, Table
 from stillhouse.data.readers.values import check_types, strings
 from stillhouse.data.readers.wanted import Wanted, of_data
 
-READ = {"text": Delimited, "json": JsonLines, "parquet": Parquet, "saved": Saved}
+READ: dict[str, Callable[[Path, list[Path], Wanted], Table]] = {
+    "text": Delimited,
+    "json": JsonLines,
+    "parquet": Parquet,
+    "saved": Saved,
+}
 __all__ = [
     "LINE",
     "ROWS",
@@ -38,5 +44,4 @@ def open_table(path: Path, wanted: Wanted) -> Table:
         BadInput: it cannot; the message names file, row or line, and setting.
     """
     kind, parts = find_parts(path)
-    table: Table = READ[kind](path, parts, wanted)  # type: ignore[operator]
-    return table
+    return READ[kind](path, parts, wanted)

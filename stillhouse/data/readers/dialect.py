@@ -1,17 +1,15 @@
 """Which delimiter, quoting and escape a table of text is written with; refused where two readings differ in rows."""
 
 import csv
-import re
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from stillhouse.data.readers.records import LETTERS, QUOTE, Dialect, Row, Text, header, parted, rows, separator
+from stillhouse.data.readers.evidence import BACKSLASH, Evidence
+from stillhouse.data.readers.records import Dialect, Quoting, Row, Text, header, rows, separator
 from stillhouse.data.readers.wanted import Wanted
 from stillhouse.errors import BadInput
 
 AUTO = "auto"
-BACKSLASH = "\\"
 DELIMITERS = (",", ";", "\t", "|")
 BY_NAME = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 
@@ -33,73 +31,7 @@ def find_delimiter(text: Text, wanted: Wanted) -> str:
 
 
 def _first(text: Text) -> str:
-    with closing(Text(text.file, text.encoding, text.end).lines()) as lines:
-        return next(lines, "").strip()
-
-
-@dataclass
-class Evidence:
-    """What a reading shows about how the table was written; rows are numbered as a spreadsheet does."""
-
-    quoted: int | None = None  # the first row with a field in quotes
-    header_quoted: bool = False
-    needless: dict[int, int] = field(default_factory=dict)  # column -> first row quoted without need
-    bare: set[int] = field(default_factory=set)  # columns with a field that is not quoted
-    lines: int = 0  # in records of several lines
-    whole_lines: int = 0  # of these, how many alone have as many fields as the header
-    spanning: int = 0  # the first record of several lines
-    follows: set[str] = field(default_factory=set)  # characters after a backslash
-    null: bool = False  # a field is \N
-
-    def watch(self, lines: Iterator[str], held: list[str], delimiter: str) -> Iterator[str]:
-        """Pass ``lines`` on, and note them in ``held`` and what follows backslashes in them."""
-        for line in lines:
-            if BACKSLASH in line:
-                self.follows.update(re.findall(r"\\(.)", line, re.DOTALL))
-                self.null |= r"\N" in line.rstrip("\r\n").split(delimiter)
-            held.append(line)
-            yield line
-
-    def look(
-        self, number: int, is_header: bool, row: Row, held: list[str], width: int, dialect: Dialect, end: str
-    ) -> None:
-        """Note which fields of a record are quoted, and what its lines are alone."""
-        raw = "".join(held)
-        if QUOTE not in raw:
-            if len(self.bare) < width:
-                self.bare.update(column for column, value in enumerate(row) if value)
-            return
-        for column, (quoted, value) in enumerate(zip(_quoted_fields(parted(raw, end)[0], dialect), row, strict=False)):
-            if not quoted:
-                self.bare.update({column} if value else ())
-            elif is_header:
-                self.header_quoted = True
-            else:
-                self.quoted = self.quoted or number
-                if value and not re.search(f"[{re.escape(dialect.delimiter)}{QUOTE}\r\n]", value):
-                    self.needless.setdefault(column, number)
-        if len(held) > 1:
-            self.spanning = self.spanning or number
-            self.lines += len(held)
-            self.whole_lines += sum(line.count(dialect.delimiter) == width - 1 for line in held)
-
-    def looks_escaped(self, delimiter: str) -> bool:
-        """Each backslash stands where an escape may, and one where little else than an escape does."""
-        strong = {BACKSLASH, QUOTE, delimiter, "\n", "\r"}
-        return self.follows <= strong | LETTERS.keys() | {"N"} and (self.null or bool(self.follows & strong))
-
-
-def _quoted_fields(record: str, dialect: Dialect) -> Iterator[bool]:
-    """For each field whether it is in quotes."""
-    away, place = re.escape(dialect.delimiter), 0
-    one = f"|{re.escape(dialect.escape)}." if dialect.escape else ""
-    inner = f'[^"{re.escape(dialect.escape or "")}]'
-    pattern = re.compile(f'("(?:{inner}+|""{one})*")?[^{away}]*(?:{away}|$)', re.DOTALL)
-    while place <= len(record) and (found := pattern.match(record, place)):
-        yield found.group(1) is not None
-        if not found.group().endswith(dialect.delimiter):
-            return
-        place = found.end()
+    return next(Text(text.file, text.encoding, text.end).lines(), "").strip()
 
 
 @dataclass
@@ -135,13 +67,15 @@ def _checked(text: Text, lines: Iterator[str], dialect: Dialect, fail: Callable[
                 if len(row) > width:
                     remedy = f"A text that holds {dialect.delimiter!r} must stand in double quotes."
                 raise fail(
-                    f"{text.file} row {number} has {len(row)} field{'s'[: len(row) != 1]}, the header {width} "
-                    f"({dialect}): {shown!r}. {remedy}"
+                    f"{text.file} row {number} has {len(row)} field{'s'[: len(row) != 1]}, the header {width}: "
+                    f"{shown!r} ({dialect}). {remedy}"
                 )
             yield row
     except csv.Error as error:
         what = "Is a quote left open?" if dialect.quoting == "minimal" else ""
-        raise fail(f"{text.file} cannot be read as CSV after row {number} ({dialect}): {error}. {what}".strip()) from None
+        raise fail(
+            f"{text.file} cannot be read as CSV after row {number} ({dialect}): {error}. {what}".strip()
+        ) from None
 
 
 class _Unfit(Exception):
@@ -181,7 +115,7 @@ def find_dialect(texts: list[Text], wanted: Wanted, delimiter: str) -> Reading:
         BadInput: no reading fits, or two do and differ; it names row and setting.
     """
     asked, evidence = wanted.format, Evidence()
-    quotings = ("minimal", "none") if asked.quoting == AUTO else (asked.quoting,)
+    quotings: tuple[Quoting, ...] = ("minimal", "none") if asked.quoting == "auto" else (asked.quoting,)
     escape = BACKSLASH if asked.escape == AUTO else asked.escape
     plain = [] if asked.escape not in (AUTO, None) else [_try(texts, Dialect(delimiter, quotings[0]), evidence)]
     if plain and len(quotings) == 2 and (plain[0].fault or evidence.quoted or evidence.spanning):
@@ -213,8 +147,8 @@ def _refuse_doubt(text: Text, fitting: list[Reading], evidence: Evidence, wanted
         return
     both = len(fitting) == 2
     either = (
-        f"Set {wanted.key('quoting')}: none if the quotes are part of the texts, or {wanted.key('quoting')}: minimal if "
-        "they enclose fields."
+        f"Set {wanted.key('quoting')}: none if the quotes are part of the texts, or "
+        f"{wanted.key('quoting')}: minimal if they enclose fields."
     )
     if 2 * evidence.whole_lines > evidence.lines or (both and fitting[0].rows != fitting[1].rows):
         counts = f" ({fitting[1].rows:,} rows without quoting, {fitting[0].rows:,} with it)" if both else ""

@@ -34,9 +34,8 @@ BINARY = {
     b"ARROW1": "an Arrow file. Write it as Parquet first",
 }
 # The code pages that exports are written in.
-LEGACY = (
-    "cp1252 cp1250 cp1251 cp1253 cp1254 cp1255 cp1256 cp1257 koi8_r cp932 euc_jp gb18030 big5 cp949"
-).split()
+LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r"]
+LEGACY += ["cp932", "euc_jp", "gb18030", "big5", "cp949"]
 
 
 def find_encoding(file: Path, wanted: Wanted) -> str:
@@ -117,7 +116,7 @@ def _fault(file: Path, encoding: str) -> tuple[int, int, bool] | None:
 
 
 def _told(file: Path, encoding: str, line: int, byte: int, cut: bool, wanted: Wanted) -> str:
-    start = f"{file} line {line}: byte 0x{byte:02x} is not {name_of(encoding)}."
+    start = f"{file} line {line}: byte 0x{byte:02x} is not {encoding.removesuffix('-sig')}."
     if cut:
         return f"{start} The file ends within a character: it is not complete."
     key = wanted.key("encoding")

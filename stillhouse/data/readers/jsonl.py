@@ -1,7 +1,9 @@
 """JSON Lines: an object a line, of which only the columns that are asked for are looked at."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +52,12 @@ class JsonLines(Table):
             where = f"{text.file} line {number}: column {name!r} ({wanted.key(setting)})"
             if isinstance(value, (list, dict)):
                 kind = "a list" if isinstance(value, list) else "an object"
-                raise BadInput(f"{where} holds {kind}, not {'one label. ' + NESTED if name == self._label else 'text.'}")
+                raise BadInput(
+                    f"{where} holds {kind}, not {'one label. ' + NESTED if name == self._label else 'text.'}"
+                )
             if isinstance(value, bool) and name != self._label:
                 raise BadInput(f"{where} holds {str(value).lower()}, not text.")
-            if isinstance(value, str) and not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+            if isinstance(value, str) and not value.isascii() and re.search("[\ud800-\udfff]", value):
                 raise BadInput(f"{where} holds half of a character (a lone surrogate). Correct it.")
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -61,17 +65,19 @@ class JsonLines(Table):
         schema = pa.schema([(name, pa.string()) for name in columns])
         for text in self._texts:
             fixed = partition(self.path, text.file)
-            held: list[list[str | None]] = []
-            for _, line, row in _objects(text):
-                held.append([line if name == LINE else self._text(name, row.get(name, fixed.get(name))) for name in columns])
-                if len(held) == ROWS:
-                    yield pa.record_batch([pa.array(one, pa.string()) for one in zip(*held, strict=True)], schema=schema)
-                    held = []
-            if held:
-                yield pa.record_batch([pa.array(one, pa.string()) for one in zip(*held, strict=True)], schema=schema)
+            objects = _objects(text)
+            while part := list(islice(objects, ROWS)):
+                values = [
+                    [
+                        line if name == LINE else self._text(name, row.get(name, fixed.get(name)))
+                        for _, line, row in part
+                    ]
+                    for name in columns
+                ]
+                yield pa.record_batch([pa.array(column, pa.string()) for column in values], schema=schema)
 
     def _text(self, name: str, value: Any) -> str | None:
-        if value is None or value == "NaN" and isinstance(value, Number):
+        if value is None or (value == "NaN" and isinstance(value, Number)):
             return None
         if isinstance(value, Number):
             return number_name(value) if name == self._label else str(value)
@@ -91,7 +97,9 @@ def _objects(text: Text) -> Iterator[tuple[int, str, dict[str, Any]]]:
         except (ValueError, RecursionError) as error:
             told = f"{text.file} line {number} is not JSON: {error}."
             if line in ("{", "[", "[{"):
-                raise BadInput(f"{told} It is one JSON document over several lines, not JSON Lines. {ONE_DOCUMENT}") from None
+                raise BadInput(
+                    f"{told} It is one JSON document over several lines, not JSON Lines. {ONE_DOCUMENT}"
+                ) from None
             raise BadInput(f"{told} JSON Lines has one object a line.") from None
         if not isinstance(row, dict):
             kind = "an array" if isinstance(row, list) else type(row).__name__.lower().replace("number", "a number")

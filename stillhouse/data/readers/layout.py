@@ -68,9 +68,7 @@ def is_table(path: Path) -> bool:
     if path.suffix.lower() in READERS or (path / "_SUCCESS").exists() or _is_saved(path):
         return True
     inside = [entry for entry in path.iterdir() if not entry.name.startswith((".", "_"))]
-    return any(
-        (entry.is_file() and entry.name.startswith("part-")) or (entry.is_dir() and "=" in entry.name) for entry in inside
-    )
+    return any(entry.name.startswith("part-") if entry.is_file() else "=" in entry.name for entry in inside)
 
 
 def find_parts(path: Path) -> tuple[str, list[Path]]:
@@ -87,13 +85,13 @@ def find_parts(path: Path) -> tuple[str, list[Path]]:
         names = (file.relative_to(path) for file in path.rglob("*") if file.is_file() and file.stat().st_size)
         inside = [path / name for name in sorted(names) if not any(one[0] in "._" for one in name.parts)]
         if not inside:
-            raise BadInput(f"data.path: {path} is not a file, or leads to none: the folder holds no parts of a table.")
+            raise BadInput(f"{path} is not a file, or leads to none: the folder holds no parts of a table.")
         kinds = {_kind(file, path) for file in inside}
         if len(kinds) > 1:
-            raise BadInput(f"data.path: {path} holds parts of several kinds: {_listed(inside[:8])}. Keep one kind.")
+            raise BadInput(f"{path} holds parts of several kinds: {_listed(inside[:8])}. Keep one kind.")
         return kinds.pop(), inside
     if not path.is_file():
-        raise BadInput(f"data.path: {path} is not a file, or leads to none.")
+        raise BadInput(f"{path} is not a file, or leads to none.")
     kind = _kind(path, path)
     if path.stat().st_size == 0:
         raise BadInput(f"{path} is empty.")
@@ -105,10 +103,10 @@ def _kind(file: Path, table: Path) -> str:
     if suffix in READERS:
         return READERS[suffix]
     if suffix in PACKED:
-        raise BadInput(f"data.path: {file} is packed, or a workbook, which is of an unknown kind here. Unpack it first.")
+        raise BadInput(f"{file} is of an unknown kind: packed, or a workbook. Unpack it first.")
     if file.name.startswith("part-") and table.suffix.lower() in READERS:  # as Hadoop names them
         return READERS[table.suffix.lower()]
-    raise BadInput(f"data.path: {file} is of an unknown kind; it must end in {ALLOWED}.")
+    raise BadInput(f"{file} is of an unknown kind; it must end in {ALLOWED}.")
 
 
 def _is_saved(path: Path) -> bool:

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 Row = list[str | None]
+Quoting = Literal["minimal", "none"]
 QUOTE = '"'
-LONGEST_FIELD = 100_000_000  # characters; more is a quote that is left open
+csv.field_size_limit(100_000_000)  # characters; a longer field is a quote that is left open
 HEAD = 1 << 16  # characters in which the first line end is looked for
 RETURN = "\ud800"  # stands for a carriage return in text, which csv refuses outside of quotes; no codec decodes to it
 # MySQL's LOAD DATA and PostgreSQL's COPY; any other character after the escape stands for itself.
@@ -26,7 +27,7 @@ class Dialect:
     """How fields are separated and written. ``escape`` is a character, or None."""
 
     delimiter: str
-    quoting: Literal["minimal", "none"]
+    quoting: Quoting
     escape: str | None = None
 
     def __str__(self) -> str:
@@ -99,13 +100,11 @@ def _quoted(lines: Iterator[str], dialect: Dialect, end: str) -> Iterator[Row]:
                 line = text.replace("\r", RETURN) + own
             yield line
 
-    limit = csv.field_size_limit(LONGEST_FIELD)
-    try:
-        reader = csv.reader(prepared(), delimiter=dialect.delimiter, escapechar=escape, strict=True)
-        for row in reader:
-            yield [field.replace(RETURN, "\r") for field in row] if any(RETURN in field for field in row) else row
-    finally:
-        csv.field_size_limit(limit)
+    null = f"{escape}N" if escape else None
+    for row in csv.reader(prepared(), delimiter=dialect.delimiter, escapechar=escape, strict=True):
+        if any(RETURN in field for field in row):
+            row = [field.replace(RETURN, "\r") for field in row]
+        yield [None if field == null else field for field in row] if null in row else cast(Row, row)
 
 
 def _plain(lines: Iterator[str], dialect: Dialect, end: str) -> Iterator[Row]:
@@ -115,7 +114,7 @@ def _plain(lines: Iterator[str], dialect: Dialect, end: str) -> Iterator[Row]:
     for line in lines:
         text, own = parted(line, end)
         if parts is None or escape is None:
-            yield list(text.split(delimiter)) if text else []
+            yield cast(Row, text.split(delimiter)) if text else []
             continue
         held += text
         if (len(held) - len(held.rstrip(escape))) % 2:  # the line end is escaped: it is text

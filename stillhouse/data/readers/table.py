@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -28,18 +29,15 @@ class Table:
 
     def told(self, rows: int) -> str:
         """One line for the log: ``reviews.csv: delimiter ';', UTF-16, quoting minimal, 1,234 rows``."""
-        said = [self.settings[key] if key in ("encoding", "format") else f"{key} {value}" for key, value in self._parts()]
+        said = []
+        for key, value in self.settings.items():
+            shown = {"\t": "tab"}.get(value, repr(value)) if key in ("delimiter", "escape") else value
+            said.append(shown if key in ("encoding", "format") else f"{key} {shown}")
         return f"{self.path}: {', '.join([*said, f'{rows:,} rows'])}"
-
-    def _parts(self) -> list[tuple[str, str]]:
-        shown = {"\t": "tab"}
-        return [(key, shown.get(value, repr(value)) if key == "delimiter" else value) for key, value in self.settings.items()]
 
 
 def partition(root: Path, part: Path) -> dict[str, str | None]:
     """The columns that Hive puts into names of folders: ``day=2024-01-01/part-0.parquet``."""
-    from urllib.parse import unquote
-
     found: dict[str, str | None] = {}
     for name in part.relative_to(root).parts[:-1] if root.is_dir() else ():
         if "=" in name:

@@ -32,16 +32,15 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 
 def is_text(kind: pa.DataType) -> bool:
     """Whether a column holds strings, or nothing but nulls."""
-    kind = plain_type(kind)
-    types = pa.types
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind) or types.is_null(kind)
+    types, plain = pa.types, plain_type(kind)
+    return any(test(plain) for test in (types.is_string, types.is_large_string, types.is_string_view, types.is_null))
 
 
 def is_label(kind: pa.DataType) -> bool:
     """Whether each value of a column can be one class."""
-    plain, types = plain_type(kind), pa.types
-    number = types.is_integer(plain) or types.is_floating(plain) or types.is_decimal(plain) or types.is_boolean(plain)
-    return is_text(kind) or number
+    types, plain = pa.types, plain_type(kind)
+    tests = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
+    return is_text(kind) or any(test(plain) for test in tests)
 
 
 def check_types(where: Any, schema: pa.Schema, wanted: Wanted) -> None:
