@@ -123,11 +123,11 @@ def find_dialect(texts: list[Text], wanted: Wanted, delimiter: str) -> Reading:
     fitting = [reading for reading in plain if not reading.fault]
     if len(quotings) == 2:
         _refuse_doubt(texts[0], fitting, evidence, wanted)
-    escaped: list[Reading] = []
+    escaped, seen = list[Reading](), Evidence()
     if asked.escape not in (AUTO, None) or (
         asked.escape == AUTO and evidence.follows and (not fitting or evidence.looks_escaped(delimiter))
     ):
-        escaped = [_try(texts, Dialect(delimiter, quoting, escape), Evidence()) for quoting in quotings]
+        escaped = [_try(texts, Dialect(delimiter, quoting, escape), seen) for quoting in quotings]
     clean = [reading for reading in escaped if not reading.fault]
     if fitting and clean:
         raise BadInput(
@@ -135,7 +135,7 @@ def find_dialect(texts: list[Text], wanted: Wanted, delimiter: str) -> Reading:
             f"{wanted.key('escape')}: '{BACKSLASH}' if they are escapes (MySQL, Spark)."
         )
     if clean and not fitting:
-        return _of_escaped(texts, clean, wanted)
+        return _of_escaped(texts, clean, seen, wanted)
     if fitting:
         return fitting[0]
     raise BadInput(_unreadable([*plain, *escaped], wanted))
@@ -164,14 +164,18 @@ def _refuse_doubt(text: Text, fitting: list[Reading], evidence: Evidence, wanted
         )
 
 
-def _of_escaped(texts: list[Text], clean: list[Reading], wanted: Wanted) -> Reading:
+def _of_escaped(texts: list[Text], clean: list[Reading], evidence: Evidence, wanted: Wanted) -> Reading:
+    """Of readings with an escape, that with quoting unless no field is in quotes. Raises BadInput: rows differ."""
     if len(clean) == 2:
-        evidence = Evidence()
-        _try(texts, clean[0].dialect, evidence)
         if evidence.quoted is None and not evidence.spanning and not evidence.header_quoted:
-            return clean[1]  # no field is quoted
+            return clean[1]
         if clean[0].rows != clean[1].rows:
             _refuse_doubt(texts[0], clean, evidence, wanted)
+    if clean[0].dialect.quoting == "minimal" and evidence.bare_pair and wanted.format.escape == AUTO:
+        raise BadInput(
+            f"{texts[0].file} row {evidence.bare_pair}: two backslashes outside of quotes are two to Spark, and one to "
+            f"others. Set {wanted.key('escape')}: '{BACKSLASH}' if they are one, or write the file with all in quotes."
+        )
     return clean[0]
 
 

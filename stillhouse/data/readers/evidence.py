@@ -22,6 +22,8 @@ class Evidence:
     spanning: int = 0  # the first record of several lines
     follows: set[str] = field(default_factory=set)  # characters after a backslash
     null: bool = False  # a field is \N
+    quoted_follows: set[str] = field(default_factory=set)  # the same within quotes
+    bare_pair: int | None = None  # the first row with two backslashes outside of quotes
 
     def watch(self, lines: Iterator[str], held: list[str], delimiter: str) -> Iterator[str]:
         """Pass ``lines`` on, and note them in ``held`` and what follows backslashes in them."""
@@ -37,14 +39,20 @@ class Evidence:
     ) -> None:
         """Note which fields of a record are quoted, and what its lines are alone."""
         raw = "".join(held)
+        if dialect.escape and 2 * dialect.escape in raw and not self.bare_pair:
+            fields = _fields(parted(raw, end)[0], dialect)
+            bare = any(2 * dialect.escape in one for one in fields if not one.startswith(QUOTE))
+            self.bare_pair = number if bare else None
         if QUOTE not in raw:
             if len(self.bare) < width:
                 self.bare.update(column for column, value in enumerate(row) if value)
             return
-        for column, (quoted, value) in enumerate(zip(_quoted_fields(parted(raw, end)[0], dialect), row, strict=False)):
-            if not quoted:
+        for column, (written, value) in enumerate(zip(_fields(parted(raw, end)[0], dialect), row, strict=False)):
+            if not written.startswith(QUOTE):
                 self.bare.update({column} if value else ())
-            elif is_header:
+                continue
+            self.quoted_follows.update(re.findall(r"\\(.)", written, re.DOTALL))
+            if is_header:
                 self.header_quoted = True
             else:
                 self.quoted = self.quoted or number
@@ -58,17 +66,19 @@ class Evidence:
     def looks_escaped(self, delimiter: str) -> bool:
         """Each backslash stands where an escape may, and one where little else than an escape does."""
         strong = {BACKSLASH, QUOTE, delimiter, "\n", "\r"}
+        if self.quoted_follows and self.quoted_follows <= {BACKSLASH, QUOTE}:  # Spark's, outside of quotes, are text
+            return True
         return self.follows <= strong | LETTERS.keys() | {"N"} and (self.null or bool(self.follows & strong))
 
 
-def _quoted_fields(record: str, dialect: Dialect) -> Iterator[bool]:
-    """For each field whether it is in quotes."""
+def _fields(record: str, dialect: Dialect) -> Iterator[str]:
+    """Each field as it is written."""
     away, place = re.escape(dialect.delimiter), 0
     one = f"|{re.escape(dialect.escape)}." if dialect.escape else ""
     inner = f'[^"{re.escape(dialect.escape or "")}]'
-    pattern = re.compile(f'("(?:{inner}+|""{one})*")?[^{away}]*(?:{away}|$)', re.DOTALL)
+    pattern = re.compile(f'("(?:{inner}+|""{one})*"|[^{away}]*)({away}|$)', re.DOTALL)
     while place <= len(record) and (found := pattern.match(record, place)):
-        yield found.group(1) is not None
-        if not found.group().endswith(dialect.delimiter):
+        yield found.group(1)
+        if found.group(2) != dialect.delimiter:
             return
         place = found.end()

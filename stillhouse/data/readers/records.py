@@ -18,6 +18,7 @@ QUOTE = '"'
 csv.field_size_limit(100_000_000)  # characters; a longer field is a quote that is left open
 HEAD = 1 << 16  # characters in which the first line end is looked for
 RETURN = "\ud800"  # stands for a carriage return in text, which csv refuses outside of quotes; no codec decodes to it
+NULL = "\ud801"  # the same, for a field that is \\N
 # MySQL's LOAD DATA and PostgreSQL's COPY; any other character after the escape stands for itself.
 LETTERS = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f", "v": "\v", "Z": "\x1a"}
 
@@ -88,23 +89,28 @@ def rows(lines: Iterator[str], dialect: Dialect, end: str = "\n") -> Iterator[Ro
 
 def _quoted(lines: Iterator[str], dialect: Dialect, end: str) -> Iterator[Row]:
     escape = dialect.escape
-    # Spark escapes quotes and escapes alone: any other escape character is text.
-    single = re.compile(f"({re.escape(escape)}[{re.escape(escape)}{QUOTE}])|{re.escape(escape)}") if escape else None
+    if escape:
+        one, away = re.escape(escape), re.escape(dialect.delimiter)
+        # Spark escapes quotes and escapes alone: any other escape character is text.
+        single = re.compile(f"({one}[{one}{QUOTE}])|{one}")
+        null = re.compile(f"(^|(?<={away})){one}N(?={away}|[\r\n]|$)")
 
     def prepared() -> Iterator[str]:
         for line in lines:
-            if single and escape and escape in line:
-                line = single.sub(lambda found: found.group(1) or 2 * found.group(), line)
+            if escape and escape in line:
+                line = single.sub(lambda found: found.group(1) or 2 * found.group(), null.sub(NULL, line))
             if "\r" in line and end != "\r":
                 text, own = parted(line, end)
                 line = text.replace("\r", RETURN) + own
             yield line
 
-    null = f"{escape}N" if escape else None
     for row in csv.reader(prepared(), delimiter=dialect.delimiter, escapechar=escape, strict=True):
         if any(RETURN in field for field in row):
             row = [field.replace(RETURN, "\r") for field in row]
-        yield [None if field == null else field for field in row] if null in row else cast(Row, row)
+        if escape and any(NULL in field for field in row):  # within quotes it is text
+            yield [None if field == NULL else field.replace(NULL, f"{escape}N") for field in row]
+        else:
+            yield cast(Row, row)
 
 
 def _plain(lines: Iterator[str], dialect: Dialect, end: str) -> Iterator[Row]:
