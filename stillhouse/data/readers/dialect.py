@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from stillhouse.data.readers.evidence import BACKSLASH, Evidence
-from stillhouse.data.readers.records import Dialect, Quoting, Row, Text, header, rows, separator
+from stillhouse.data.readers.records import QUOTE, Dialect, Quoting, Row, Text, header, rows, separator
 from stillhouse.data.readers.wanted import Wanted
 from stillhouse.errors import BadInput
 
@@ -125,7 +125,9 @@ def find_dialect(texts: list[Text], wanted: Wanted, delimiter: str) -> Reading:
         _refuse_doubt(texts[0], fitting, evidence, wanted)
     escaped, seen = list[Reading](), Evidence()
     if asked.escape not in (AUTO, None) or (
-        asked.escape == AUTO and evidence.follows and (not fitting or evidence.looks_escaped(delimiter))
+        asked.escape == AUTO
+        and evidence.follows
+        and (not fitting or evidence.looks_escaped(delimiter) or (plain[0].fault and QUOTE in evidence.follows))
     ):
         escaped = [_try(texts, Dialect(delimiter, quoting, escape), seen) for quoting in quotings]
     clean = [reading for reading in escaped if not reading.fault]

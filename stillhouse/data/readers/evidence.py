@@ -40,14 +40,16 @@ class Evidence:
         """Note which fields of a record are quoted, and what its lines are alone."""
         raw = "".join(held)
         if dialect.escape and 2 * dialect.escape in raw and not self.bare_pair:
-            fields = _fields(parted(raw, end)[0], dialect)
+            fields = _fields(parted(raw, end, dialect)[0], dialect)
             bare = any(2 * dialect.escape in one for one in fields if not one.startswith(QUOTE))
             self.bare_pair = number if bare else None
         if QUOTE not in raw:
             if len(self.bare) < width:
                 self.bare.update(column for column, value in enumerate(row) if value)
             return
-        for column, (written, value) in enumerate(zip(_fields(parted(raw, end)[0], dialect), row, strict=False)):
+        for column, (written, value) in enumerate(
+            zip(_fields(parted(raw, end, dialect)[0], dialect), row, strict=False)
+        ):
             if not written.startswith(QUOTE):
                 self.bare.update({column} if value else ())
                 continue

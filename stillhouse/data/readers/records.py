@@ -53,9 +53,15 @@ class Text:
                     yield line.removeprefix("\ufeff") if number == 0 else line
 
 
-def parted(line: str, end: str) -> tuple[str, str]:
-    """A line, and what ends it. Where the header ends in a line feed, a carriage return before one is text."""
-    if line.endswith("\r\n") and (end == "\r\n" or line.endswith(QUOTE + "\r\n")):
+def parted(line: str, end: str, dialect: Dialect) -> tuple[str, str]:
+    """A line, and what ends it.
+
+    Where the header ends in a line feed, a carriage return before one is text, unless it follows a closing quote.
+    """
+    closed = dialect.quoting == "minimal" and line.endswith(QUOTE + "\r\n")
+    if closed and dialect.escape:
+        closed = not line.endswith(dialect.escape + QUOTE + "\r\n")
+    if line.endswith("\r\n") and (end == "\r\n" or closed):
         return line[:-2], "\r\n"
     if line.endswith("\n") or (end == "\r" and line.endswith("\r")):
         return line[:-1], line[-1]
@@ -100,7 +106,7 @@ def _quoted(lines: Iterator[str], dialect: Dialect, end: str) -> Iterator[Row]:
             if escape and escape in line:
                 line = single.sub(lambda found: found.group(1) or 2 * found.group(), null.sub(NULL, line))
             if "\r" in line and end != "\r":
-                text, own = parted(line, end)
+                text, own = parted(line, end, dialect)
                 line = text.replace("\r", RETURN) + own
             yield line
 
@@ -118,7 +124,7 @@ def _plain(lines: Iterator[str], dialect: Dialect, end: str) -> Iterator[Row]:
     parts = re.compile(f"{re.escape(escape)}.|{re.escape(delimiter)}", re.DOTALL) if escape else None
     held = ""
     for line in lines:
-        text, own = parted(line, end)
+        text, own = parted(line, end, dialect)
         if parts is None or escape is None:
             yield cast(Row, text.split(delimiter)) if text else []
             continue
