@@ -169,6 +169,13 @@ def test_how_a_table_is_written_is_found_out(content, suffix, expected):
     assert read(content, suffix) == expected
 
 
+def test_doubled_quotes_show_that_fields_of_several_lines_are_quoted():
+    rows = [(f'{n}, he said "a"\nto b', "x") for n in range(6)]
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([("text", "label"), *rows])
+    assert read(out.getvalue().encode(), ".csv") == rows  # though each line alone has as many fields as the header
+
+
 def test_a_blank_line_of_a_single_column_is_an_empty_text():
     assert read(b"text\na\n\nb\n", ".csv", ("text",)) == [("a",), ("",), ("b",)]
 

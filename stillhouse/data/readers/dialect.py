@@ -145,7 +145,7 @@ def find_dialect(texts: list[Text], wanted: Wanted, delimiter: str) -> Reading:
 
 def _refuse_doubt(text: Text, fitting: list[Reading], evidence: Evidence, wanted: Wanted) -> None:
     """Raise BadInput where quotes may as well be text as quoting."""
-    if not fitting or fitting[0].dialect.quoting != "minimal" or evidence.header_quoted:
+    if not fitting or fitting[0].dialect.quoting != "minimal" or evidence.surely_quoted:
         return
     both = len(fitting) == 2
     either = (

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from stillhouse.data.readers.records import LETTERS, QUOTE, Dialect, Row, parted
 
 BACKSLASH = "\\"
+SPANS = 5  # records of several lines that may tell how a table is written
 
 
 @dataclass
@@ -20,6 +22,8 @@ class Evidence:
     lines: int = 0  # in records of several lines
     whole_lines: int = 0  # of these, how many alone have as many fields as the header
     spanning: int = 0  # the first record of several lines
+    spans: int = 0  # records of several lines
+    doubled: int = 0  # of these, how many have a doubled quote, as only a writer that quotes sets it
     follows: set[str] = field(default_factory=set)  # characters after a backslash
     null: bool = False  # a field is \N
     quoted_follows: set[str] = field(default_factory=set)  # the same within quotes
@@ -63,7 +67,15 @@ class Evidence:
         if len(held) > 1:
             self.spanning = self.spanning or number
             self.lines += len(held)
+            self.spans += 1
+            written_fields = _fields(parted(raw, end, dialect)[0], dialect)
+            self.doubled += any(2 * QUOTE in one[1:-1] for one in written_fields)
             self.whole_lines += sum(line.count(dialect.delimiter) == width - 1 for line in held)
+
+    @property
+    def surely_quoted(self) -> bool:
+        """The header is in quotes, or most records of several lines have a doubled quote, and there are some."""
+        return self.header_quoted or (self.spans >= SPANS and 2 * self.doubled > self.spans)
 
     def looks_escaped(self, delimiter: str) -> bool:
         """Each backslash stands where an escape may, and one where little else than an escape does."""
@@ -75,12 +87,18 @@ class Evidence:
 
 def _fields(record: str, dialect: Dialect) -> Iterator[str]:
     """Each field as it is written."""
-    away, place = re.escape(dialect.delimiter), 0
-    one = f"|{re.escape(dialect.escape)}." if dialect.escape else ""
-    inner = f'[^"{re.escape(dialect.escape or "")}]'
-    pattern = re.compile(f'("(?:{inner}+|""{one})*"|[^{away}]*)({away}|$)', re.DOTALL)
+    pattern, place = _pattern(dialect), 0
     while place <= len(record) and (found := pattern.match(record, place)):
         yield found.group(1)
         if found.group(2) != dialect.delimiter:
             return
         place = found.end()
+
+
+@cache
+def _pattern(dialect: Dialect) -> re.Pattern[str]:
+    """A field, and what follows it."""
+    away = re.escape(dialect.delimiter)
+    one = f"|{re.escape(dialect.escape)}." if dialect.escape else ""
+    inner = f'[^"{re.escape(dialect.escape or "")}]'
+    return re.compile(f'("(?:{inner}++|""{one})*+"|[^{away}]*)({away}|$)', re.DOTALL)

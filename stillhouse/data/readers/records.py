@@ -101,8 +101,12 @@ def _quoted(lines: Iterator[str], dialect: Dialect, end: str) -> Iterator[Row]:
         single = re.compile(f"({one}[{one}{QUOTE}])|{one}")
         null = re.compile(f"(^|(?<={away})){one}N(?={away}|[\r\n]|$)")
 
+    marked = False
+
     def prepared() -> Iterator[str]:
+        nonlocal marked
         for line in lines:
+            marked |= "\r" in line or bool(escape)
             if escape and escape in line:
                 line = single.sub(lambda found: found.group(1) or 2 * found.group(), null.sub(NULL, line))
             if "\r" in line and end != "\r":
@@ -111,7 +115,7 @@ def _quoted(lines: Iterator[str], dialect: Dialect, end: str) -> Iterator[Row]:
             yield line
 
     for row in csv.reader(prepared(), delimiter=dialect.delimiter, escapechar=escape, strict=True):
-        if any(RETURN in field for field in row):
+        if marked:
             row = [field.replace(RETURN, "\r") for field in row]
         if escape and any(NULL in field for field in row):  # within quotes it is text
             yield [None if field == NULL else field.replace(NULL, f"{escape}N") for field in row]
