@@ -11,7 +11,7 @@ from typing import Any
 from stillhouse.errors import StillhouseError
 from stillhouse.params import load_params
 from stillhouse.secrets import masked
-from tasks.shared.children import ending
+from tasks.shared.ending import ending
 
 PATIENCE_S = 20.0
 logger = logging.getLogger(__name__)

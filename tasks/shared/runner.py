@@ -20,7 +20,8 @@ from prefect.tasks import exponential_backoff
 from stillhouse.chain import OUTPUTS, Stage
 from stillhouse.errors import StillhouseError
 from stillhouse.params import Params
-from tasks.shared.children import child_process, ending, lines_of
+from tasks.shared.children import child_process, lines_of
+from tasks.shared.ending import ending
 from tasks.shared.lock import stage_note, wait_for_dvc
 from tasks.shared.slots import gpu_slot
 

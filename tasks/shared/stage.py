@@ -21,6 +21,7 @@ from typing import Any
 from stillhouse.chain import OUTPUTS, STAGES, Stage
 from stillhouse.distillation.scratch import clear_finished
 from stillhouse.errors import BadInput, StillhouseError, Unavailable, not_allowed
+from stillhouse.models.visible import VARIABLE, one_gpu
 from stillhouse.params import Params, load_params
 from stillhouse.params.files import read_yaml
 from stillhouse.provenance import folder_md5
@@ -153,13 +154,11 @@ def _keep_memory() -> None:
 
 
 def _choose_visible_device(device: str) -> str:
-    """Show PyTorch one GPU, the asked one or the first, since transformers' Trainer takes all that it sees."""
-    if device.startswith("cuda:"):
-        os.environ["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
-        return "cuda"
-    if device in ("auto", "cuda"):
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
-    return device
+    """Show PyTorch one GPU, since transformers' Trainer takes all that are visible; what ``device`` is from then on."""
+    gpu = one_gpu(device, os.environ.get(VARIABLE))
+    if gpu is not None:
+        os.environ[VARIABLE] = gpu
+    return "cuda" if device.startswith("cuda") else device
 
 
 def _empty(folder: Path) -> None:
