@@ -20,6 +20,7 @@ from stillhouse.distillation.log import Log
 from stillhouse.distillation.regularised import MutualTeacher, ReversedTeacher, parameter_groups
 from stillhouse.distillation.watch import Watch
 from stillhouse.evaluation.metrics import accuracy, macro_f1
+from stillhouse.models.batching import memory_explained
 from stillhouse.models.device import use_bf16, use_compile
 from stillhouse.models.students.student import build_student
 from stillhouse.models.teacher import Teacher
@@ -64,6 +65,7 @@ def finetune(
 
     Raises:
         TrainingDiverged: the loss or the gradient became NaN or infinite.
+        BadInput: the GPU's memory does not suffice.
     """
     learner = _learner(teacher, train, settings, hints, seed, scratch)
     columns: dict[str, Any] = {}
@@ -97,7 +99,9 @@ def finetune(
     last = last_trainer_checkpoint(scratch)
     if last:
         logger.info("going on from %s", last)
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    less = f"Lower teacher.batch_size ({settings.batch_size}) and raise teacher.gradient_accumulation by as much"
+    with memory_explained(f"{less}, or lower teacher.max_length."):
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
     teacher.model.eval()
     return [_row(entry) for entry in trainer.state.log_history if "eval_accuracy" in entry]
 
@@ -146,6 +150,7 @@ def _arguments(settings: Settings, texts: int, device: torch.device, seed: int, 
         torch_compile=use_compile(settings.compile, device),
         use_cpu=device.type == "cpu",
         dataloader_pin_memory=device.type == "cuda",
+        accelerator_config={"non_blocking": device.type == "cuda"},  # batches are copied while the GPU computes
         seed=seed,
         report_to="none",
         # A pipe shows each refresh as a line of its own: leave those to the log lines.

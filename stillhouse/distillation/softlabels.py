@@ -14,9 +14,11 @@ from tqdm import tqdm
 from stillhouse.data.encoded import NO_WORD, word_numbers
 from stillhouse.data.vocabulary import MASK
 from stillhouse.distillation.relations import watch_last_attention, word_states
+from stillhouse.models.batching import ahead
 from stillhouse.models.teacher import Teacher
 
 CHUNK = 64  # batches that are sorted by length together
+ATTENDED = 3  # tensors that the last layer's attention leaves: queries, keys and values
 
 
 def write_answers(
@@ -40,35 +42,50 @@ def write_answers(
         relations = open_memmap(folder / "relations.npy", "w+", np.float16, shape)
     size, start = batch_size * CHUNK, 0
     with tqdm(total=texts, unit="text", disable=None) as bar:
-        for dataset in datasets:
-            for batch in dataset.iter(size):
-                for rows, answer in _answers(teacher, batch["text"], batch_size, bf16, relation_words):
-                    logits[start + rows], features[start + rows] = answer[0], answer[1]
-                    if relations is not None:
-                        relations[start + rows] = answer[2]
-                    bar.update(len(rows))
-                start += len(batch["text"])
+        # Beside a GPU the next texts are tokenized early; for relations the tokenizer is busy meanwhile.
+        early = 1 if teacher.model.device.type == "cuda" and not relation_words else 0
+        for chunk, tokens in ahead(_tokenized(teacher, datasets, size), early):
+            for rows, answer in _answers(teacher, chunk, tokens, batch_size, bf16, relation_words):
+                logits[start + rows], features[start + rows] = answer[0], answer[1]
+                if relations is not None:
+                    relations[start + rows] = answer[2]
+                bar.update(len(rows))
+            start += len(chunk)
     for array in (logits, features, *([] if relations is None else [relations])):
         array.flush()
     return logits
 
 
+def _tokenized(
+    teacher: Teacher, datasets: Sequence[Dataset], size: int
+) -> Iterator[tuple[list[str], dict[str, list[list[int]]]]]:
+    """The texts of all ``datasets`` as the teacher reads them, up to ``size`` at once, and their tokens."""
+    mask_token = teacher.tokenizer.mask_token or teacher.tokenizer.unk_token or "."
+    for dataset in datasets:
+        for batch in dataset.iter(size):
+            texts = [text.replace(MASK, mask_token) for text in batch["text"]]
+            yield texts, teacher.tokens(texts)
+
+
 def _answers(
-    teacher: Teacher, texts: list[str], batch_size: int, bf16: bool, words: int
+    teacher: Teacher,
+    texts: list[str],
+    tokens: dict[str, list[list[int]]],
+    batch_size: int,
+    bf16: bool,
+    words: int,
 ) -> Iterator[tuple[np.ndarray, list[Any]]]:
     """For each batch its rows in ``texts``, logits, features, and the first ``words`` words' states."""
-    mask_token = teacher.tokenizer.mask_token or teacher.tokenizer.unk_token or "."
-    texts = [text.replace(MASK, mask_token) for text in texts]
     with watch_last_attention(teacher.model) if words else nullcontext() as seen:
-        for rows, tokens, output in teacher.batches(texts, batch_size, bf16, states=True):
-            mask = tokens["attention_mask"].unsqueeze(2)
+        for rows, batch, output in teacher.batches(texts, batch_size, bf16, states=True, tokens=tokens):
+            mask = batch["attention_mask"].unsqueeze(2)
             states = output.hidden_states[-1]
             pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
             relations = None
             if words:
                 assert seen is not None
                 numbers = _word_table(teacher, [texts[row] for row in rows], states.shape[1])
-                relations, _ = word_states(torch.stack(seen, 1).float(), numbers.to(states.device), words)
+                relations, _ = word_states(torch.stack(seen[-ATTENDED:], 1).float(), numbers.to(states.device), words)
                 seen.clear()
             arrays = [x if x is None else x.float().cpu().numpy() for x in (output.logits, pooled, relations)]
             yield rows, arrays

@@ -19,6 +19,10 @@ from stillhouse.params.section import (
 LossName = Literal["hinton", "mse", "standardised", "dkd", "dist", "features", "minilm"]
 
 
+def _kind(value: Any) -> str:
+    return "schedule" if isinstance(value, dict | Varying) else "auto" if value == "auto" else "number"
+
+
 class Reversed(Section):
     """A fixed simple model's predictions as a regulariser of the teacher (Re-KD)."""
 
@@ -73,7 +77,11 @@ class Augment(Section):
 class Soften(Section):
     """The teacher's one pass over the transfer set."""
 
-    batch_size: Count
+    batch_size: Annotated[
+        Annotated[Count, Tag("number")] | Annotated[Literal["auto"], Tag("auto")],
+        Discriminator(_kind),
+        Field(description="texts at once; auto: 32, or what is fastest on a GPU"),
+    ]
     augment: Augment
     relation_words: Annotated[int, Field(ge=0, description="words of each text whose relations are kept")] = 0
 
@@ -143,10 +151,6 @@ class Varying(Section):
     start: NotNegative
     end: NotNegative
     shape: Literal["linear", "cosine"]
-
-
-def _kind(value: Any) -> str:
-    return "schedule" if isinstance(value, dict | Varying) else "auto" if value == "auto" else "number"
 
 
 # A tag each, so that a message speaks of what the user wrote and not of every alternative.
