@@ -2,12 +2,12 @@
 
 import platform
 from contextlib import suppress
+from importlib.metadata import version
 from typing import Any
 
 import torch
-import transformers
 
-from benchmarks.gpu.job import Job
+from benchmarks.gpu.job import SMALL, Job
 from stillhouse.evaluation.report import machine
 from stillhouse.models.batching import timed_rate
 from stillhouse.models.device import device_name
@@ -39,11 +39,11 @@ def _machine(job: Job) -> dict[str, Any]:
     found: dict[str, Any] = {
         "device": device_name(job.device),
         "type": job.device.type,
-        "small": job.small,
+        "small": job.sizes is SMALL,
         "processor": machine(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "transformers": transformers.__version__,
+        "transformers": version("transformers"),
     }
     if job.device.type == "cuda":
         properties = torch.cuda.get_device_properties(job.device)
@@ -52,6 +52,5 @@ def _machine(job: Job) -> dict[str, Any]:
             import pynvml  # type: ignore[import-not-found]
 
             pynvml.nvmlInit()
-            found["driver"] = pynvml.nvmlSystemGetDriverVersion()
-            found["processes"] = len(pynvml.nvmlDeviceGetComputeRunningProcesses(pynvml.nvmlDeviceGetHandleByIndex(0)))
+            found["driver"] = str(pynvml.nvmlSystemGetDriverVersion())
     return found

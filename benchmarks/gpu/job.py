@@ -63,8 +63,8 @@ class Job:
 
     @property
     def sizes(self) -> Sizes:
-        """The small form on a CPU."""
-        return SMALL if self.small else FULL
+        """The full ones on a GPU, unless the small form was asked for."""
+        return FULL if self.device.type == "cuda" and not self.small else SMALL
 
     @cached_property
     def device(self) -> torch.device:

@@ -1,5 +1,6 @@
 """Texts, teachers and splits for the parts, from files that were carried or from the packaged sample."""
 
+import gc
 import gzip
 import json
 import resource
@@ -122,6 +123,7 @@ def student_vocabulary(job: Job, train: Dataset) -> Tokenizer:
 
 def start_memory(device: torch.device) -> None:
     """Measure the peak from now on."""
+    gc.collect()  # a Trainer holds itself
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

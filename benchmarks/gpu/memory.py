@@ -24,7 +24,7 @@ def out_of_memory(job: Job) -> None:
         torch.cuda.empty_cache()
         total = torch.cuda.get_device_properties(job.device).total_memory
         limit = torch.cuda.memory_reserved(job.device) + ROOM
-        torch.cuda.set_per_process_memory_fraction(min(limit / total, 1.0), job.device)
+        torch.cuda.set_per_process_memory_fraction(min(limit / total, 1.0))  # of the present device
         how = f"PyTorch may use {limit / 2**30:.2f} GiB of the GPU's memory"
     else:
         _simulate(teacher.model)

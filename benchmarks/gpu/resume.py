@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu import students, teachers
-from benchmarks.gpu.job import Cut, Job, Stamps
+from benchmarks.gpu.job import SMALL, Cut, Job, Stamps
 from benchmarks.gpu.material import packaged, splits
 from stillhouse.data.splits import label_names
 
@@ -109,7 +109,7 @@ def _train_teacher(job: Job, scratch: Path, file: Path, killed: bool) -> None:
     train, validation = splits(job, job.sizes.accuracy_texts)
     changes = {"epochs": 1, "checkpoints_per_epoch": 3, "compile": False}
     model, settings = packaged(job, label_names(train), **changes)
-    if job.small:
+    if job.sizes is SMALL:
         settings = settings.model_copy(update={"batch_size": 2})
 
     def stop(step: int) -> bool:

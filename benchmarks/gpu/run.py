@@ -39,15 +39,17 @@ def main() -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     _surroundings(scratch)
-    # Of a process with CUDA no copy can be made: there each part loads its libraries itself.
-    spawn = "spawn" if _may_have_gpu() else "forkserver"
-    if spawn == "forkserver":
-        get_context(spawn).set_forkserver_preload(PRELOADED)
+    start = options.start
+    if start == "forkserver":  # the parts' libraries are loaded once
+        context: Any = get_context(start)
+        context.set_forkserver_preload(PRELOADED)
+        first = context.Process(target=int)  # which takes no part's time for that
+        first.start()
+        first.join()
     record.begin()
     budgets = dict(options.budget)
     for part in PARTS:
-        small = record.machine().get("type", "cuda" if spawn == "spawn" else "cpu") != "cuda" or options.small
-        job = Job(part.name, record, scratch, 0.0, small, spawn, options.teacher, options.texts)
+        job = Job(part.name, record, scratch, 0.0, options.small, start, options.teacher, options.texts)
         _run(part, job, end - GRACE_S - RESERVE_S, budgets.get(part.name, part.budget_s))
         print("\n".join(section(part.name, record.lines())), "\n", flush=True)
         _publish(record, options.folder, options.folder == FOLDER)
@@ -63,6 +65,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--budget", type=_budget, action="append", default=[], metavar="PART=SECONDS")
     parser.add_argument("--teacher", type=Path, help="folder of a checkpoint instead of the packaged one")
     parser.add_argument("--texts", type=Path, help="JSON lines with text and label instead of the packaged ones")
+    start = "spawn" if _may_have_gpu() else "forkserver"  # no copy can be made of a process with CUDA
+    parser.add_argument("--start", choices=["spawn", "forkserver"], default=start, help="of each part's process")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="for the results; another one is not published")
     return parser.parse_args()
 
@@ -127,4 +131,4 @@ def _surroundings(scratch: Path) -> None:
 
 def _may_have_gpu() -> bool:
     """Without a look that would begin to use it."""
-    return any(Path(file).exists() for file in ("/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version"))
+    return any(Path(file).exists() for file in ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia"))

@@ -9,7 +9,7 @@ import torch
 from datasets import Dataset
 from tokenizers import Tokenizer
 
-from benchmarks.gpu.job import Job, Stamps
+from benchmarks.gpu.job import SMALL, Job, Stamps
 from benchmarks.gpu.material import ANSWERS, SEED, packaged, peak_gib, splits, start_memory, student_vocabulary
 from stillhouse.data.encoded import batches, encode_texts
 from stillhouse.data.splits import label_names, labels_of
@@ -58,8 +58,9 @@ def student(job: Job) -> None:
     weights = sum(parameter.numel() for parameter in material.student.network.parameters())
     answers = "the packaged teacher's answers" if (job.work / ANSWERS / "logits.npy").is_file() else "random answers"
     job.note(
-        f"The student of params.yaml ({weights / 1e6:.1f} M weights, random at first) and {count} texts with {answers}. The network's share is the time of the same epochs with batches that were made before, "
-        "divided by the time with batches that are made in training."
+        f"The student of params.yaml ({weights / 1e6:.1f} M weights, random at first), {count} texts with {answers}. "
+        "The network's share is the time of the same epochs with batches that were made before, divided by the time "
+        "with batches that are made in training."
     )
     for size in job.sizes.student_batches:
         job.check()
@@ -120,7 +121,7 @@ def trained(job: Job, material: Material, scratch: Path, log: Stamps) -> list[di
     """The pipeline's own training, whole."""
     scratch.mkdir(parents=True, exist_ok=True)
     settings = job.params.student.training
-    if job.small:
+    if job.sizes is SMALL:
         settings = settings.model_copy(update={"epochs": 4, "min_updates": 0})
     return train_student(
         material.student.network,
