@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from stillhouse.evaluation.metrics import accuracy, agreement, calibration_error
 from stillhouse.evaluation.quality import Quality, differences, quality
 from stillhouse.evaluation.report import as_markdown, as_text, number, table
 from stillhouse.evaluation.results import Model, plain, read_gaps, read_models
-from stillhouse.evaluation.significance import Gap, bootstrap_interval
+from stillhouse.evaluation.significance import Gap, bootstrap_interval, mcnemar, paired
 from stillhouse.evaluation.speed import Speed
 from stillhouse.params import load_params
 
@@ -44,10 +45,34 @@ def test_the_bootstrap_interval_covers_the_mean_with_the_width_of_theory():
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.9 * 0.1 / 1000), rel=0.15)
 
 
+def test_shown_is_an_exact_test_and_not_an_interval_that_few_texts_make_narrow():
+    wrong, right = np.zeros(39), np.zeros(39)
+    for count, shown in ((2, False), (4, False), (5, True)):
+        right[:count] = 1
+        found = paired(right, wrong)
+        assert found.low >= 0 and found.is_gain == shown and not found.is_loss, found
+        assert paired(wrong, right).is_loss == shown
+    assert paired(right, wrong).p == paired(wrong, right).p
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "p"),
+    [(0, 0, 1.0), (7, 7, 1.0), (4, 0, 0.0625), (5, 0, 0.03125), (3, 15, None), (900, 1000, None)],
+)
+def test_the_mid_p_value_is_the_sum_of_the_binomial_tails(gained, lost, p):
+    found = mcnemar(gained, lost)
+    assert found == mcnemar(lost, gained) and 0 < found <= 1
+    if gained != lost:
+        fewer, differing = min(gained, lost), gained + lost
+        below = sum(math.comb(differing, k) for k in range(fewer)) / 2**differing
+        assert found == pytest.approx(2 * below + math.comb(differing, fewer) / 2**differing)
+    assert p is None or found == pytest.approx(p, abs=1e-6)
+
+
 def test_equal_models_differ_by_nothing_and_a_better_one_by_something():
     scores = {"teacher": np.eye(4)[LABELS], "a": LABELS.copy(), "b": ANSWERS}
     gaps = differences(LABELS, scores, [("a", "teacher"), ("a", "b")], 200, 0)
-    assert gaps["a - teacher"] == Gap(0, 0, 0)
+    assert gaps["a - teacher"] == Gap(0, 0, 0, 1)
     assert gaps["a - b"].is_gain and not gaps["a - b"].is_loss
     results = quality(LABELS, scores, dict.fromkeys(scores, 10**6), 200, 0)
     assert results["a"].accuracy == 1 and results["a"].megabytes == 1
@@ -77,7 +102,7 @@ TEACHER = replace(STUDENT, accuracy=0.98)
 
 
 def gap(accuracy: float, width: float = 0.01) -> Gap:
-    return Gap(accuracy, accuracy - width, accuracy + width)
+    return Gap(accuracy, accuracy - width, accuracy + width, p=0.01 if abs(accuracy) > width else 0.5)
 
 
 @pytest.mark.parametrize(
