@@ -9,6 +9,8 @@ from sklearn.metrics import f1_score
 
 from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.evaluation.choice import worth_keeping
+from stillhouse.evaluation.classes import Class
+from stillhouse.evaluation.constant import CONSTANT
 from stillhouse.evaluation.gate import judge
 from stillhouse.evaluation.metrics import accuracy, agreement, calibration_error, macro_f1, softmax
 from stillhouse.evaluation.quality import Quality, differences, quality
@@ -99,6 +101,7 @@ STUDENT = Quality(
     accuracy=0.97, accuracy_low=0.95, accuracy_high=0.99, macro_f1=0.96, teacher_agreement=0.95, megabytes=2.0
 )
 TEACHER = replace(STUDENT, accuracy=0.98)
+BALANCED = [Class("sport", 40, 50, 50, 48), Class("tech", 40, 50, 50, 48)]
 
 
 def gap(accuracy: float, width: float = 0.01) -> Gap:
@@ -120,7 +123,8 @@ def gap(accuracy: float, width: float = 0.01) -> Gap:
     ],
 )
 def test_the_gate_says_which_condition_is_broken(student, latency, free, champion, broken):
-    verdict = judge(GATE, student, TEACHER, latency, {"control": gap(0.0), "TF-IDF + SVM": gap(free)}, champion)
+    others = {"control": gap(0.0), "TF-IDF + SVM": gap(free)}
+    verdict = judge(GATE, student, TEACHER, latency, others, champion, BALANCED)
     failed = [reason for reason in verdict.reasons if reason.startswith("FAILED")]
     assert verdict.passed == (broken is None)
     assert len(failed) == (broken is not None) and all(broken in reason for reason in failed)
@@ -130,7 +134,7 @@ def test_the_gate_says_which_condition_is_broken(student, latency, free, champio
 @pytest.mark.parametrize(("asked", "kept", "passed"), [(None, 0.0, True), (0.9, 0.5, False), (0.9, 0.95, True)])
 def test_the_gate_may_ask_for_behaviours(asked, kept, passed):
     settings = GATE.model_copy(update={"min_cases": asked})
-    verdict = judge(settings, STUDENT, TEACHER, 2.0, {}, None, kept_cases=kept)
+    verdict = judge(settings, STUDENT, TEACHER, 2.0, {}, None, BALANCED, kept_cases=kept)
     assert verdict.passed == passed
     assert any("register.min_cases: 90%" in reason for reason in verdict.reasons) == (asked is not None)
 
@@ -151,4 +155,5 @@ def test_tables_are_aligned_and_complete():
     assert rows[1] == ["teacher", "98.8 %", "98.0 %", "90.9", "51.2"]
     assert as_markdown(rows).splitlines()[2] == "| teacher | 98.8 % | 98.0 % | 90.9 | 51.2 |"
     assert len({len(line) for line in as_text(rows).splitlines()}) == 1
+    assert table({CONSTANT: quality})[1] == [CONSTANT, "98.8 %", "98.0 %", "–", "–"]  # neither a size nor a speed
     assert number(12345.6) == "12,346" and number(0.01234) == "0.0123"

@@ -66,6 +66,11 @@ def paired(one: np.ndarray, other: np.ndarray, resamples: int = 2000, seed: int 
     return Gap(float((one - other).mean()), low, high, p)
 
 
+def p_value(p: float) -> str:
+    """For a reader: two digits, or that it is below 0.001."""
+    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
+
+
 def mcnemar(gained: int, lost: int) -> float:
     """The two-sided mid-p value of McNemar's exact test, 0 to 1.
 
