@@ -6,6 +6,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,10 @@ from stillhouse.chain import CHAIN, OUTPUTS
 from stillhouse.data.layout import split_files
 from stillhouse.errors import StillhouseError
 from stillhouse.evaluation.cases import read_cases
-from stillhouse.evaluation.results import Model, read_models
+from stillhouse.evaluation.classes import read_classes
+from stillhouse.evaluation.constant import CONSTANT
+from stillhouse.evaluation.quality import Quality
+from stillhouse.evaluation.results import read_models, read_qualities
 from stillhouse.params import Params, load_params
 from stillhouse.tracking.registry import EVIDENCE, PIPELINE, get_version, is_lost
 from stillhouse.tracking.runs import flow_run
@@ -100,14 +104,14 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
             settled = settled if outcome == "unchanged" else set()
             outcomes[stage.name] = outcome
             seconds[stage.name] = time.perf_counter() - start
-        models = read_models(OUTPUTS / "evaluate")
+        models, qualities = read_models(OUTPUTS / "evaluate"), read_qualities(OUTPUTS / "evaluate")
         fleet = run_fleet(params, models, outcomes, seconds) if params.devices else None
-        summary = _summary(outcomes, seconds, models, fleet)
+        summary = _summary(outcomes, seconds, qualities | models, fleet)
         parent.metrics({"seconds": seconds})
         tracked = ("accuracy", "macro_f1", "megabytes", "docs_per_s")
-        parent.metrics(
-            {"test": {name: {key: getattr(model, key) for key in tracked} for name, model in models.items()}}
-        )
+        test = {name: {key: getattr(model, key) for key in tracked} for name, model in models.items()}
+        test[CONSTANT] = {key: getattr(qualities[CONSTANT], key) for key in tracked[:2]}
+        parent.metrics({"test": test})
         for name in EVALUATED:
             parent.artifact(OUTPUTS / "evaluate" / name)
         for name in ("dvc.lock", "params.yaml"):
@@ -134,7 +138,7 @@ def _tell(params: Params, registered: bool, summary: Summary) -> None:
 
 
 def _summary(
-    outcomes: dict[str, Outcome], seconds: dict[str, float], models: dict[str, Model], fleet: Fleet | None
+    outcomes: dict[str, Outcome], seconds: dict[str, float], models: Mapping[str, Quality], fleet: Fleet | None
 ) -> Summary:
     receipt = json.loads((OUTPUTS / "register" / "receipt.json").read_text(encoding="utf-8"))
     version = get_version(receipt["name"], receipt["version"])
@@ -144,6 +148,7 @@ def _summary(
         version=receipt["version"],
         aliases=list(version.aliases) if version else [],
         models=models,
+        classes=read_classes(OUTPUTS / "evaluate"),
         outcomes=outcomes,
         seconds=seconds,
         fleet=fleet,

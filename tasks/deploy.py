@@ -12,7 +12,8 @@ from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.evaluation.candidate import Candidate, weight_of
 from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
-from stillhouse.evaluation.quality import quality
+from stillhouse.evaluation.classes import count_classes, read_classes
+from stillhouse.evaluation.quality import answers_of, quality
 from stillhouse.evaluation.results import plain, read_qualities
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.provenance import folder_md5
@@ -42,6 +43,7 @@ def deploy(context: Context) -> Metrics:
         scores["teacher"] = np.array([names.index(row["teacher"]) for row in csv.DictReader(file)])
     sizes = {name: candidate.bytes, "teacher": 0}
     result = quality(labels, scores, sizes, params.evaluate.bootstrap, params.seed)[name]
+    training = [one.training for one in read_classes(OUTPUTS / "evaluate")]
     case = Case(
         model,
         params.register_,
@@ -51,6 +53,7 @@ def deploy(context: Context) -> Metrics:
         read_qualities(OUTPUTS / "evaluate")["teacher"],
         {},  # what is free does not fit a device's budget
         speed[name].latency_ms,
+        count_classes(labels, answers_of(scores[name]), names, training),
         kept_share(behaviours(read_cases(Path(params.evaluate.cases), names), classifier.predict)),
         texts,
         labels,

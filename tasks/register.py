@@ -5,6 +5,7 @@ import json
 from stillhouse.chain import OUTPUTS
 from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of, read_split
+from stillhouse.evaluation.classes import read_classes
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.latency import latency_ms
 from stillhouse.evaluation.results import METRICS, read_gaps, read_qualities
@@ -37,6 +38,7 @@ def register(context: Context) -> Metrics:
         models["teacher"],
         {name: gaps[f"compressed student - {name}"] for name in FREE},
         latency,
+        read_classes(place),
         json.loads((place / METRICS).read_text(encoding="utf-8"))["cases"]["kept"],
         texts,
         labels_of(test),

@@ -2,12 +2,15 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.shared.fleet import Fleet
+from stillhouse.evaluation.classes import Class, class_warnings
+from stillhouse.evaluation.constant import against_constant
+from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.report import as_markdown, as_text, table
-from stillhouse.evaluation.results import Model
 from stillhouse.secrets import masked
 from stillhouse.tracking.store import tracking_uri
 from tasks.shared.runner import Outcome
@@ -15,13 +18,14 @@ from tasks.shared.runner import Outcome
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The models, what each stage did and in how many seconds, and the registered version with its aliases."""
+    """The models, the student's counts of each class, what each stage did and in how many seconds, and the version."""
 
     report: str
     name: str
     version: int
     aliases: list[str]
-    models: dict[str, Model]
+    models: Mapping[str, Quality]
+    classes: list[Class]
     outcomes: dict[str, Outcome]
     seconds: dict[str, float]
     fleet: Fleet | None
@@ -35,6 +39,7 @@ class Summary:
         parts = [
             f"## {self.name} version {self.version} ({alias})",
             as_markdown(table(self.models)),
+            *(f"**{note}.**" for note in self.notes()),
             "### Stages",
             as_markdown(stages),
             f"Report: `{self.report}`",
@@ -46,7 +51,8 @@ class Summary:
     def text(self, seconds: float) -> str:
         """For the console, after ``seconds`` in all."""
         alias = ", ".join(f"@{name}" for name in self.aliases) or "no alias"
-        lines = ["", as_text(table(self.models)), "", self._took(seconds), f"Report   {self.report}"]
+        notes = [f"Note     {note}" for note in self.notes()]
+        lines = ["", as_text(table(self.models)), "", *notes, self._took(seconds), f"Report   {self.report}"]
         if self.fleet:
             lines += ["", as_text(self.fleet.table), "", f"Fleet    {self.fleet.report}"]
         lines.append(f"Model    {self.name} version {self.version} ({alias})")
@@ -58,6 +64,13 @@ class Summary:
             lines.append(f"MLflow   {program} server --backend-store-uri {uri} --port 5000")
             lines.append("         then open http://localhost:5000")
         return "\n".join(lines)
+
+    def notes(self) -> list[str]:
+        """What a user must not overlook: a student no better than a constant answer, classes never recognised."""
+        found = against_constant(self.classes)
+        told = f"the compressed student is not better than always answering {found.name!r} ({found.accuracy:.1%} right)"
+        classes = [f"classes {sentence}" for sentence in class_warnings(self.classes)]
+        return classes if found.is_better else [told, *classes]
 
     def _took(self, seconds: float) -> str:
         changed = {name.partition("@")[0] for name, outcome in self.outcomes.items() if outcome != "unchanged"}

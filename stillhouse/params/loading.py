@@ -66,7 +66,7 @@ class Params(Section):
         device, content = self.devices[name], self.model_dump(by_alias=True)
         content["student"] = applied(self.student, device.student)
         content["compress"] = applied(self.compress, device.compress)
-        for key in ("min_retention", "max_size_mb", "max_latency_ms"):
+        for key in ("min_retention", "max_size_mb", "max_latency_ms", "min_class_recall"):
             content["register"][key] = getattr(device, key)
         return Params.model_validate(content | {"devices": {}})
 

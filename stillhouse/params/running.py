@@ -79,6 +79,9 @@ class Register(Section):
     max_size_mb: Positive
     max_latency_ms: Positive
     min_cases: Ratio | None = Field(None, description="share of the behaviours in evaluate.cases; null: not asked for")
+    min_class_recall: Ratio | None = Field(
+        None, description="least recall of each class with test texts; null: no limit"
+    )
 
 
 class Tracking(Section):

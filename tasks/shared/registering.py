@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from stillhouse.chain import OUTPUTS
 from stillhouse.classifier import Classifier
+from stillhouse.evaluation.classes import Class
 from stillhouse.evaluation.gate import Verdict, judge
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.significance import Gap, paired
@@ -27,8 +29,8 @@ class Case:
     """A compressed student and what it is held against.
 
     ``section`` of ``params.yaml`` holds the gate; ``student`` and ``teacher`` are their numbers on the test set,
-    ``free`` the student's difference to each model that costs no distillation, ``texts``, ``labels`` and ``names``
-    the test set itself; ``tags`` are added to the version's evidence.
+    ``free`` the student's difference to each model that costs no distillation, ``classes`` its counts of each class,
+    ``texts``, ``labels`` and ``names`` the test set itself; ``tags`` are added to the version's evidence.
     """
 
     model: Path
@@ -39,6 +41,7 @@ class Case:
     teacher: Quality
     free: dict[str, Gap]
     latency_ms: float
+    classes: Sequence[Class]
     kept_cases: float
     texts: list[str]
     labels: np.ndarray
@@ -71,7 +74,15 @@ def _register_and_judge(context: Context, case: Case) -> tuple[registry.Version,
     rival = None if reigns else champion
     gap = _against(rival, case) if rival else None
     verdict = judge(
-        case.gate, case.student, case.teacher, case.latency_ms, case.free, gap, case.section, case.kept_cases
+        case.gate,
+        case.student,
+        case.teacher,
+        case.latency_ms,
+        case.free,
+        gap,
+        case.classes,
+        case.section,
+        case.kept_cases,
     )
     if verdict.passed and not reigns and (since := registry.was_rolled_back(version)):
         logger.warning("version %d was rolled back on %s; `stillhouse rollback` puts it back", version.number, since)
