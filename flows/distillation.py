@@ -31,7 +31,7 @@ from stillhouse.errors import StillhouseError
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.evaluation.results import Model, read_models
 from stillhouse.params import Params, load_params
-from stillhouse.tracking.registry import EVIDENCE, PIPELINE, get_version, is_lost
+from stillhouse.tracking.registry import PIPELINE, get_version, is_lost
 from stillhouse.tracking.runs import flow_run
 from tasks.shared.inputs import locked_stages
 from tasks.shared.room import check_room
@@ -110,8 +110,7 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         )
         for name in EVALUATED:
             parent.artifact(OUTPUTS / "evaluate" / name)
-        for name in ("dvc.lock", "params.yaml"):
-            parent.artifact(Path(name), EVIDENCE)
+        parent.evidence()
         parent.dataset(OUTPUTS / "prepare" / "train.arrow", "train")
         parent.dataset(OUTPUTS / "prepare" / "test.arrow", "test")
         for file in fleet.files if fleet else []:

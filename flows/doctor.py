@@ -5,12 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from flows.shared.http import NoAnswer, ask
 from stillhouse.data.layout import split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
 from stillhouse.errors import BadInput, StillhouseError
@@ -116,10 +116,10 @@ def _server(name: str, address: str, path: str) -> Finding:
     if not address.startswith("http"):
         return "ok", f"{name}: {masked(address)}"
     try:
-        with urllib.request.urlopen(address.rstrip("/") + path, timeout=ANSWER_S):
-            return "ok", f"{name}: {masked(address)} answers"
-    except OSError as error:
-        return "fail", f"{name}: {masked(address)} does not answer ({error})"
+        ask(address.rstrip("/") + path, ANSWER_S)
+    except NoAnswer as error:
+        return "fail", f"{name}: {masked(address)} does not answer ({masked(str(error))})"
+    return "ok", f"{name}: {masked(address)} answers"
 
 
 def _remote(params: Params) -> str:

@@ -17,11 +17,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from stillhouse.errors import BadInput
-from stillhouse.tracking.runs import PARENT_RUN, Run
+from stillhouse.tracking.runs import EVIDENCE, PARENT_RUN, Run
 from stillhouse.tracking.store import answering
 
 MODEL_TAG, ROLLED_BACK_TAG = "stillhouse.model_md5", "stillhouse.rolled_back"
-EVIDENCE_TAG, EVIDENCE = "run.register", "made of"
+EVIDENCE_TAG = "run.register"
 SERVED = ["classifier.py", "chunks.py"]
 REQUIREMENTS = ["mlflow", "onnxruntime", "tokenizers", "numpy", "pandas"]
 
@@ -149,8 +149,7 @@ def register_model(run: Run, model: Path, name: str, examples: list[str], tags: 
                 metadata={"max_length": length, "longer_texts": f"cut after {length} word pieces, as in training"},
                 pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
             )
-    for file in ("dvc.lock", "params.yaml"):
-        run.artifact(Path(file), EVIDENCE)
+    run.evidence()
     client = MlflowClient()
     with suppress(MlflowException):  # there already
         client.create_registered_model(name)
