@@ -138,7 +138,7 @@ def _schedule(params: Params) -> str:
     from prefect.client.orchestration import get_client  # takes a second, which is wasted elsewhere
     from prefect.exceptions import ObjectNotFound
 
-    name = f"distillation/{params.register_.name}"
+    name = f"distillation/{params.model_name}"
     try:
         with get_client(sync_client=True) as client:
             deployment = client.read_deployment_by_name(name)
@@ -164,7 +164,7 @@ def _champion(params: Params) -> str:
     found = None
     if _tracks():
         connect(params.tracking.experiment)
-        found = champion_since(params.register_.name, PIPELINE)
+        found = champion_since(params.model_name, PIPELINE)
     return "champion: version {}, made {}".format(*found) if found else "champion: none yet"
 
 

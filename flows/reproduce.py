@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("version", type=int)
     parser.add_argument("--model", default="", help="registered name; that of params.yaml when left out")
     options = parser.parse_args()
-    model = options.model or load_params().register_.name
+    model = options.model or load_params().model_name
     rows = run_flow(reproduce, alone=False, version=options.version, model=model)
     print("\n" + as_text([["file", "digest", ""], *rows]))
     if rows[-1][1] != "the same":
