@@ -7,6 +7,7 @@
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,19 @@ from flows.shared.stopping import command
 from flows.shared.summary import Summary
 from stillhouse.chain import CHAIN, OUTPUTS
 from stillhouse.data.layout import split_files
-from stillhouse.errors import StillhouseError
+from stillhouse.errors import StillhouseError, Unavailable
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.evaluation.classes import read_classes
 from stillhouse.evaluation.constant import CONSTANT
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.results import read_models, read_qualities
 from stillhouse.params import Params, load_params
-from stillhouse.tracking.registry import EVIDENCE, PIPELINE, get_version, is_lost
+from stillhouse.params.naming import source_of
+from stillhouse.tracking.ownership import check_owner
+from stillhouse.tracking.receipts import is_lost
+from stillhouse.tracking.registry import PIPELINE, get_version
 from stillhouse.tracking.runs import flow_run
+from stillhouse.tracking.store import answering
 from tasks.shared.inputs import locked_stages
 from tasks.shared.room import check_room
 from tasks.shared.runner import Outcome, prefect_task, settled_stages
@@ -45,7 +50,7 @@ from tasks.shared.timed import EVALUATED, evaluation_is_timed
 
 def _run_name() -> str:
     try:
-        name = load_params().register_.name
+        name = load_params().model_name
     except StillhouseError:  # the flow itself will say it
         name = "distillation"
     return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -96,9 +101,11 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         settled = settled_stages([stage.name for stage in CHAIN])
         for stage in CHAIN:
             start = time.perf_counter()
-            lost = stage.name == "register" and is_lost(stage.folder / "receipt.json")
+            lost = stage.name == "register" and is_lost(stage.folder / "receipt.json", params.model_name)
             force = (stage.name == "prepare" and refresh) or lost
             outcome = prefect_task(stage, params)(force, settled=stage.name in settled)
+            if stage.name == "prepare":
+                check_name(params)
             if stage.name == "evaluate" and not evaluation_is_timed(stage.folder):
                 outcome = prefect_task(stage, params)(True)
             settled = settled if outcome == "unchanged" else set()
@@ -114,8 +121,7 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         parent.metrics({"test": test})
         for name in EVALUATED:
             parent.artifact(OUTPUTS / "evaluate" / name)
-        for name in ("dvc.lock", "params.yaml"):
-            parent.artifact(Path(name), EVIDENCE)
+        parent.evidence()
         parent.dataset(OUTPUTS / "prepare" / "train.arrow", "train")
         parent.dataset(OUTPUTS / "prepare" / "test.arrow", "test")
         for file in fleet.files if fleet else []:
@@ -124,6 +130,17 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         _tell(params, outcomes["register"] == "ran", summary)
         parent.tags({"stages.run": ", ".join(name for name, outcome in outcomes.items() if outcome == "ran") or "none"})
     return summary
+
+
+def check_name(params: Params) -> None:
+    """Refuse another project's registered name before anything is trained. Raises BadInput.
+
+    A registry that does not answer now is asked again by the stage ``register``.
+    """
+    card = json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8"))
+    classes = [name for name in card["splits"]["train"]["labels"] if name not in card["labels_not_in_train"]]
+    with suppress(Unavailable), answering():
+        check_owner(params.model_name, PIPELINE, classes, source_of(params.data))
 
 
 def _tell(params: Params, registered: bool, summary: Summary) -> None:

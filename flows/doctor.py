@@ -5,12 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from flows.shared.http import NoAnswer, ask
 from stillhouse.data.layout import split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
 from stillhouse.errors import BadInput, StillhouseError
@@ -116,10 +116,10 @@ def _server(name: str, address: str, path: str) -> Finding:
     if not address.startswith("http"):
         return "ok", f"{name}: {masked(address)}"
     try:
-        with urllib.request.urlopen(address.rstrip("/") + path, timeout=ANSWER_S):
-            return "ok", f"{name}: {masked(address)} answers"
-    except OSError as error:
-        return "fail", f"{name}: {masked(address)} does not answer ({error})"
+        ask(address.rstrip("/") + path, ANSWER_S)
+    except NoAnswer as error:
+        return "fail", f"{name}: {masked(address)} does not answer ({masked(str(error))})"
+    return "ok", f"{name}: {masked(address)} answers"
 
 
 def _remote(params: Params) -> str:
@@ -138,7 +138,7 @@ def _schedule(params: Params) -> str:
     from prefect.client.orchestration import get_client  # takes a second, which is wasted elsewhere
     from prefect.exceptions import ObjectNotFound
 
-    name = f"distillation/{params.register_.name}"
+    name = f"distillation/{params.model_name}"
     try:
         with get_client(sync_client=True) as client:
             deployment = client.read_deployment_by_name(name)
@@ -164,7 +164,7 @@ def _champion(params: Params) -> str:
     found = None
     if _tracks():
         connect(params.tracking.experiment)
-        found = champion_since(params.register_.name, PIPELINE)
+        found = champion_since(params.model_name, PIPELINE)
     return "champion: version {}, made {}".format(*found) if found else "champion: none yet"
 
 

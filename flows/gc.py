@@ -84,7 +84,7 @@ def main() -> None:
         experiment = connect(params.tracking.experiment)
         copies = old_copies(options.days)
         print(f"copies and checkpoints: {len(copies)}, {sum(map(size_of, copies)) / 1e6:,.1f} MB")
-        runs, versions = remove_old_runs(experiment, params.register_.name, options.days, options.dry_run)
+        runs, versions = remove_old_runs(experiment, params.model_name, options.days, options.dry_run)
         print(f"tracked runs: {runs}; registered versions without an alias: {versions}")
         if options.dry_run:
             print("Nothing was removed: --dry-run.")

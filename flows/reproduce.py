@@ -6,6 +6,7 @@ is computed anew in ``.stillhouse/reproduce/``: nothing is taken from DVC's cach
 
 import argparse
 import io
+import re
 import shutil
 import subprocess
 import tarfile
@@ -109,7 +110,16 @@ def differing(then: dict[str, Any], now: dict[str, Any]) -> list[list[str]]:
 
 
 def _extract(commit: str, folder: Path) -> None:
-    """The project's files as they were committed."""
+    """The project's files as they were committed.
+
+    ``commit`` comes from the registry, which others may write to: what is no full digest is not passed to Git, where it
+    could be an option (``--output=...``).
+    """
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit):
+        raise BadInput(
+            f"The version's tag git.commit is {commit[:80]!r}, which is no commit: it was registered outside of Git, "
+            "or the tag was changed. Without its code the version cannot be made again."
+        )
     done = subprocess.run(["git", "archive", commit], capture_output=True, check=False)
     if done.returncode:
         raise BadInput(
@@ -127,7 +137,7 @@ def main() -> None:
     parser.add_argument("version", type=int)
     parser.add_argument("--model", default="", help="registered name; that of params.yaml when left out")
     options = parser.parse_args()
-    model = options.model or load_params().register_.name
+    model = options.model or load_params().model_name
     rows = run_flow(reproduce, alone=False, version=options.version, model=model)
     print("\n" + as_text([["file", "digest", ""], *rows]))
     if rows[-1][1] != "the same":

@@ -64,7 +64,7 @@ def score(
 def _score(source: Path, target: Path, column: str, name: str, alias: str, chunk: int) -> dict[str, Any]:
     check(source, target, column, chunk)
     params = load_params()
-    name = name or params.register_.name
+    name = name or params.model_name
     connect(params.tracking.experiment)
     version = version_of(name, alias)
     if version is None:

@@ -155,7 +155,7 @@ def _open(params: Params, answers_md5: str) -> Any:
         for part in parents:
             section = section[part]
         section.pop(last, None)
-    return open_study(params.study, params.register_.name, answers_md5, fixed, FOLDER)
+    return open_study(params.study, params.model_name, answers_md5, fixed, FOLDER)
 
 
 def _table(found: Any) -> list[list[str]]:

@@ -16,7 +16,8 @@ from stillhouse.evaluation.classes import count_classes, read_classes
 from stillhouse.evaluation.quality import answers_of, quality
 from stillhouse.evaluation.results import plain, read_qualities
 from stillhouse.evaluation.speed import measure_speed
-from stillhouse.provenance import folder_md5
+from stillhouse.tracking.identity import model_digest
+from stillhouse.tracking.receipts import receipt_of
 from stillhouse.tracking.registry import aliases_of
 from tasks.shared.files import write_json
 from tasks.shared.registering import Case, register_and_judge
@@ -61,10 +62,10 @@ def deploy(context: Context) -> Metrics:
         {"device": name},
     )
     version, verdict = register_and_judge(context, case)
-    receipt = {"name": params.register_.name, "version": version.number, "model_md5": folder_md5(model)}
+    receipt = receipt_of(version, model_digest(model), model)
     write_json(context.out / "receipt.json", receipt)
     told = plain(speed[name]) | {"threads": device.threads, "reasons": verdict.reasons}
-    write_json(context.out / "speed.json", {"model_md5": receipt["model_md5"], **told})
+    write_json(context.out / "speed.json", {"digest": receipt["digest"], **told})
     context.run.metrics({"speed": plain(speed[name])})
     return {**plain(result), "version": version.number, "passed": int(verdict.passed)}
 

@@ -91,7 +91,7 @@ def evaluate(context: Context) -> Metrics:
     write_json(out / SPEED, {"metrics_md5": file_md5(out / METRICS), "models": speeds})
     write_report(
         out / "report.html",
-        name=params.register_.name,
+        name=params.model_name,
         models=full | {CONSTANT: results[CONSTANT]},
         against=against,
         classes=classes[COMPRESSED],

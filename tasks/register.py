@@ -10,6 +10,8 @@ from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.latency import latency_ms
 from stillhouse.evaluation.results import METRICS, read_gaps, read_qualities
 from stillhouse.provenance import folder_md5
+from stillhouse.tracking.identity import model_digest
+from stillhouse.tracking.receipts import receipt_of
 from stillhouse.tracking.registry import PIPELINE
 from stillhouse.tracking.runs import find_run
 from tasks.shared.files import write_json
@@ -18,9 +20,9 @@ from tasks.shared.stage import Context, Metrics, command
 
 
 def register(context: Context) -> Metrics:
-    """Write ``receipt.json``: the registered name, version, and digest of the model's files.
+    """Write ``receipt.json``: name, version, digest, classes and store of what was registered.
 
-    Identical files are never registered twice: the version that holds them is found by their digest.
+    Identical files under the same serving code are never registered twice: their version is found by its digest.
     """
     settings, model = context.params.register_, OUTPUTS / "compress" / "model"
     test = read_split(OUTPUTS / "prepare" / "test.arrow")
@@ -46,7 +48,7 @@ def register(context: Context) -> Metrics:
         {"run.student": student or ""},
     )
     version, verdict = register_and_judge(context, case)
-    receipt = {"name": settings.name, "version": version.number, "model_md5": folder_md5(model)}
+    receipt = receipt_of(version, model_digest(model), model)
     write_json(context.out / "receipt.json", receipt)
     return {"version": version.number, "passed": int(verdict.passed)}
 

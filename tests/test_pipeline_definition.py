@@ -48,6 +48,9 @@ PLUMBING = {
     "stillhouse/compression/__init__.py",
 }
 
+# Code that is not imported but copied into the registered model.
+COPIED = {"stillhouse/tracking/identity.py": {"stillhouse/tracking/served.py"}}
+
 # A result may depend on code through a file that changes with it: outputs/control/hints carries a digest of the
 # students' code where the teacher learns along with one, and nothing of it otherwise.
 THROUGH_FILES = {"teacher": ("stillhouse/models/students/", "stillhouse/models/initialisation.py")}
@@ -78,7 +81,7 @@ def closure(file: str) -> set[str]:
         if current not in seen:
             seen.add(current)
             # What plumbing imports is for its own work.
-            todo += [] if current in PLUMBING else list(imported(current))
+            todo += [] if current in PLUMBING else [*imported(current), *COPIED.get(current, ())]
     return seen
 
 

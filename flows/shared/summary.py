@@ -1,6 +1,7 @@
 """What a run of the chain came to, for the console and for Prefect's page."""
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,12 +57,10 @@ class Summary:
         if self.fleet:
             lines += ["", as_text(self.fleet.table), "", f"Fleet    {self.fleet.report}"]
         lines.append(f"Model    {self.name} version {self.version} ({alias})")
-        uri = masked(tracking_uri())
-        if uri.startswith("http"):
-            lines.append(f"MLflow   {uri}")
+        if tracking_uri().startswith("http"):
+            lines.append(f"MLflow   {masked(tracking_uri())}")
         else:
-            program = os.path.relpath(Path(sys.executable).parent / "mlflow")
-            lines.append(f"MLflow   {program} server --backend-store-uri {uri} --port 5000")
+            lines.append(f"MLflow   {server_command(tracking_uri())}")
             lines.append("         then open http://localhost:5000")
         return "\n".join(lines)
 
@@ -79,3 +78,13 @@ class Summary:
             return f"Took     {seconds:.0f} s: nothing had changed, so no stage ran"
         shares = ", ".join(f"{name} {self.seconds[name]:.0f} s" for name in ran)
         return f"Took     {seconds:.0f} s ({shares}; the rest {seconds - sum(self.seconds.values()):.0f} s)"
+
+
+def server_command(uri: str) -> str:
+    """The command that serves the tracking store ``uri``, to be pasted into a shell.
+
+    An address with a password is not printed: the shell takes it from the variable that holds it.
+    """
+    program = shlex.quote(os.path.relpath(Path(sys.executable).parent / "mlflow"))
+    store = shlex.quote(uri) if masked(uri) == uri else '"$MLFLOW_TRACKING_URI"'
+    return f"{program} server --backend-store-uri {store} --port 5000"

@@ -9,6 +9,7 @@ from stillhouse.errors import BadInput
 from stillhouse.params.devices import Device, DeviceName
 from stillhouse.params.files import read_yaml
 from stillhouse.params.learning import Soften, Student, Teacher
+from stillhouse.params.naming import AUTO, name_of
 from stillhouse.params.optional import applied
 from stillhouse.params.running import (
     Comparison,
@@ -56,6 +57,11 @@ class Params(Section):
                 f"student.folds is {self.student.folds}, but soften.augment.folds makes {self.soften.augment.folds}"
             )
         return self
+
+    @property
+    def model_name(self) -> str:
+        """The registered model's name: ``register.name``, or one made of the data where that is ``auto``."""
+        return self.register_.name if self.register_.name != AUTO else name_of(self.data)
 
     def for_device(self, name: str) -> "Params":
         """The parameters by which the student of the device ``name`` is made.

@@ -73,7 +73,11 @@ class Evaluate(Section):
 class Register(Section):
     """The registered model and the gate to ``@champion``."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[\w()+,-]+$", max_length=100)]
+    name: Annotated[
+        str,
+        StringConstraints(pattern=r"^[\w()+,-]+$", max_length=100),
+        Field(description="of the registered model; auto: made of data.path or data.hub_id"),
+    ] = "auto"
     min_retention: NotNegative
     margin: Annotated[Ratio, Field(description="accuracy that a new champion may lack of the old one's")] = 0.005
     max_size_mb: Positive

@@ -35,7 +35,7 @@ def _champion(params: Params, texts: list[str], labels: list[str]) -> list[str] 
     try:
         with answering(), tempfile.TemporaryDirectory() as scratch:
             connect(params.tracking.experiment)
-            version = registry.version_of(params.register_.name, registry.PIPELINE.champion)
+            version = registry.version_of(params.model_name, registry.PIPELINE.champion)
             if version is None:
                 return None
             answers = Classifier.load(registry.fetch_model(version, Path(scratch))).predict(texts)
