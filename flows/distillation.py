@@ -34,6 +34,7 @@ from stillhouse.params import Params, load_params
 from stillhouse.tracking.registry import EVIDENCE, PIPELINE, get_version, is_lost
 from stillhouse.tracking.runs import flow_run
 from tasks.shared.inputs import locked_stages
+from tasks.shared.links import link_inputs
 from tasks.shared.room import check_room
 from tasks.shared.runner import Outcome, prefect_task, settled_stages
 from tasks.shared.timed import EVALUATED, evaluation_is_timed
@@ -82,6 +83,7 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
     if params.data.source == "files":  # DVC would refuse a missing one in words of its own
         split_files(Path(params.data.path), params.data.unlabelled)
     read_cases(Path(params.evaluate.cases))
+    link_inputs(params)
     check_room()
     locked_stages()  # so that a damaged dvc.lock is told here, in words that help
     # Opening the parent run also finds out now, not after the training, that tracking does not answer.

@@ -41,6 +41,7 @@ from stillhouse.study import best_changes, nested, open_study, score, suggest
 from stillhouse.tracking.runs import FLOW_RUN, PARENT_RUN, flow_run
 from stillhouse.tracking.store import tracking_uri
 from tasks.shared.children import child_process, leave_with_parent, lines_of
+from tasks.shared.links import link_inputs
 from tasks.shared.lock import STATE
 from tasks.shared.runner import logger, prefect_task
 
@@ -130,6 +131,7 @@ def task_runner(settings: Settings) -> TaskRunner[Any]:
 
 def _search(params: Params) -> dict[str, Any]:
     runner = task_runner(params.study)
+    link_inputs(params)
     with flow_run(params.tracking.experiment, runtime.name or "study", runtime.id or "") as run:
         run.params({"study": params.study.model_dump()})
         for stage in before("student"):

@@ -21,7 +21,7 @@ from typing import Any
 from stillhouse.chain import OUTPUTS, STAGES, Stage
 from stillhouse.distillation.scratch import clear_finished
 from stillhouse.errors import BadInput, StillhouseError, Unavailable, not_allowed
-from stillhouse.params import Params, load_params
+from stillhouse.params import ALWAYS, Params, declared, load_params
 from stillhouse.params.files import read_yaml
 from stillhouse.provenance import folder_md5
 from stillhouse.secrets import masked
@@ -29,6 +29,7 @@ from stillhouse.tracking.runs import DEVICE_TAG, OUTPUT_TAG, Run, last_device, s
 from tasks.shared.children import STOPS
 from tasks.shared.files import write_json
 from tasks.shared.inputs import check_inputs, listed
+from tasks.shared.links import link_inputs
 from tasks.shared.lock import HOLDER, STATE, refuse_beside_a_flow, stage_note
 from tasks.shared.log import configure
 from tasks.shared.slots import gpu_slot
@@ -41,7 +42,10 @@ _signals: list[int] = []  # that asked this process to end
 
 @dataclass(frozen=True)
 class Context:
-    """What a stage works with: parameters, an empty folder for its files, its MLflow run, and which stage it is."""
+    """What a stage works with: parameters, an empty folder for its files, its MLflow run, and which stage it is.
+
+    ``params`` has only what ``dvc.yaml`` lists for the stage, for a device's stage with the device's changes in it.
+    """
 
     params: Params
     device: str
@@ -86,6 +90,7 @@ def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -
 def run(stage: Stage, work: Callable[[Context], Metrics]) -> None:
     """Run ``work`` tracked, and publish what it wrote as the outputs of ``stage`` once it is whole."""
     params = load_params()
+    link_inputs(params)
     check_inputs(stage)
     device = _choose_visible_device(params.device)
     partial = OUTPUTS / f".{stage.address}.partial"
@@ -94,11 +99,18 @@ def run(stage: Stage, work: Callable[[Context], Metrics]) -> None:
         tracked.params(_tracked_params(stage))
         if stage.trains:
             _tell_device(tracked, stage, params, device)
-        metrics = _worked(work, Context(params, device, partial, tracked, stage))
+        metrics = _worked(work, Context(_params_of(stage, params), device, partial, tracked, stage))
         write_json(partial / "metrics.json", metrics)
         tracked.metrics({"final": metrics})
         tracked.tags({OUTPUT_TAG: folder_md5(partial)})
         _publish(partial, stage.folder)
+
+
+def _params_of(stage: Stage, params: Params) -> Params:
+    if stage.instance:
+        own = {stage.instance: params.devices[stage.instance]}
+        params = params.for_device(stage.instance).model_copy(update={"devices": own})
+    return declared(params, [*listed(stage, "params"), *ALWAYS])
 
 
 def _worked(work: Callable[[Context], Metrics], context: Context) -> Metrics:
