@@ -10,7 +10,6 @@ import logging
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -29,9 +28,11 @@ from stillhouse.tracking.runs import DEVICE_TAG, OUTPUT_TAG, Run, last_device, s
 from tasks.shared.children import STOPS
 from tasks.shared.files import write_json
 from tasks.shared.inputs import check_inputs, listed
+from tasks.shared.leftovers import end_with_guard
 from tasks.shared.links import link_inputs
 from tasks.shared.lock import HOLDER, STATE, refuse_beside_a_flow, stage_note
 from tasks.shared.log import configure
+from tasks.shared.outputs import bring_back
 from tasks.shared.slots import gpu_slot
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -
     for number in STOPS:
         signal.signal(number, _leave)  # so that the run and the files are put in order
     configure()
+    end_with_guard()
     _keep_memory()
     try:
         refuse_beside_a_flow()
@@ -148,11 +150,8 @@ def _tracked_params(stage: Stage) -> dict[str, Any]:
 def _restore(stage: Stage) -> None:
     """DVC removed the last good outputs before it started this command: bring them back from its cache."""
     shutil.rmtree(OUTPUTS / f".{stage.address}.partial", ignore_errors=True)
-    locked = Path("dvc.lock")
-    if not locked.exists() or f"\n  {stage.address}:\n" not in locked.read_text(encoding="utf-8"):
-        return
-    words = [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", stage.address]
-    subprocess.run(words, capture_output=True, timeout=120, check=False)
+    if not os.environ.get(HOLDER):  # else its flow does it
+        bring_back(stage.address, logger.warning)
 
 
 def _keep_memory() -> None:
