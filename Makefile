@@ -23,7 +23,8 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev]'
-	$(BIN)/python -m flows.shared.databases > /dev/null 2>&1 # databases; a run makes what is missing
+	@echo "$(BIN)/python -m flows.shared.databases" # a run makes what is missing; its many lines are shown if it fails
+	@$(BIN)/python -m flows.shared.databases > $(VENV)/databases.log 2>&1 || { cat $(VENV)/databases.log; exit 1; }
 	@touch $@
 
 run: install

@@ -43,6 +43,7 @@ from stillhouse.tracking.registry import PIPELINE, get_version
 from stillhouse.tracking.runs import flow_run
 from stillhouse.tracking.store import answering
 from tasks.shared.inputs import locked_stages
+from tasks.shared.links import link_inputs
 from tasks.shared.room import check_room
 from tasks.shared.runner import Outcome, prefect_task, settled_stages
 from tasks.shared.timed import EVALUATED, evaluation_is_timed
@@ -91,6 +92,7 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
     if params.data.source == "files":  # DVC would refuse a missing one in words of its own
         split_files(Path(params.data.path), params.data.unlabelled)
     read_cases(Path(params.evaluate.cases))
+    link_inputs(params)
     check_room()
     locked_stages()  # so that a damaged dvc.lock is told here, in words that help
     # Opening the parent run also finds out now, not after the training, that tracking does not answer.

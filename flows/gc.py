@@ -2,11 +2,12 @@
 
 Copies in which experiments and reproductions ran, checkpoints, registered versions without an alias and tracked runs
 without such a version, flow runs in Prefect's own database, and of DVC's cache what neither the workspace nor a
-commit names. The data, the outputs, the champion and whatever else has an alias stay.
+commit names; a cache outside of the project is left alone, since others may share it. The data, the outputs, the champion and whatever else has an alias stay.
 """
 
 import argparse
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -29,6 +30,7 @@ from stillhouse.tracking.old import remove_old_runs
 from stillhouse.tracking.store import connect, tracking_uri
 from tasks.shared.lock import STATE, project_lock
 from tasks.shared.room import size_of
+from tasks.shared.scm import in_git
 
 COPIES = ("comparison", "labels", "study", "bench", "reproduce", "scratch")  # below .stillhouse
 
@@ -66,8 +68,23 @@ def _taken() -> int:
     return sum(map(size_of, (STATE, Path(".dvc/cache"), Path("mlartifacts"))))
 
 
+def shared_cache() -> Path | None:
+    """DVC's cache where it lies outside of the project, so that other projects may use it, too."""
+    command = [sys.executable, "-m", "dvc", "cache", "dir"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    cache = Path(told).resolve()
+    return None if cache.is_relative_to(Path().resolve()) else cache
+
+
 def _dvc_gc() -> None:
-    scope = ["--workspace", *(["--all-commits"] if Path(".git").exists() else [])]
+    scope = ["--workspace", *(["--all-commits"] if in_git() else [])]  # of all branches and tags
+    if cache := shared_cache():
+        words = shlex.join(["dvc", "gc", *scope, "--projects"])
+        print(
+            f"DVC's cache {cache} was left as it is: other projects may use it, too. To clean it, name them all: "
+            f"{words} OTHER_PROJECT ..."
+        )
+        return
     subprocess.run([sys.executable, "-m", "dvc", "gc", "--force", "--quiet", *scope], check=True)
 
 

@@ -24,17 +24,19 @@ from prefect.states import Failed, State
 from flows.shared.arms import run_stage_of
 from flows.shared.running import run_flow
 from flows.shared.stopping import command
-from flows.shared.workspace import link_data, own_cache
+from flows.shared.workspace import own_cache
 from stillhouse.chain import OUTPUTS, before
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.evaluation.report import as_text
 from stillhouse.params import load_params
 from stillhouse.params.files import read_yaml
+from stillhouse.params.located import write_origin
 from stillhouse.provenance import folder_md5
 from stillhouse.tracking import registry
 from stillhouse.tracking.runs import flow_run
 from stillhouse.tracking.store import connect, environment, tracking_uri
 from tasks.shared.inputs import digest_of
+from tasks.shared.links import INPUTS, link_inputs
 from tasks.shared.lock import STATE
 
 MADE = "evaluate"  # up to, and without, this stage
@@ -62,9 +64,10 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
     _extract(commit, folder)
     evidence = registry.fetch_evidence(version, folder / "evidence")
     shutil.copy(evidence / "params.yaml", folder / "params.yaml")
-    link_data(folder, Path())
     own_cache(folder)
+    write_origin(folder, Path())
     params = load_params(folder / "params.yaml")
+    link_inputs(params, folder)
     made_of = read_yaml(evidence / "dvc.lock")
     _check_data(params.data.path, made_of, folder, version.uri)
     store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
@@ -84,11 +87,9 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
 
 def _check_data(path: str, then: dict[str, Any], folder: Path, version: str) -> None:
     """Raises BadInput where the texts are others: said before hours are spent on what cannot come out the same."""
+    file = folder / INPUTS / "data"
     for entry in then["stages"]["prepare"]["deps"]:
-        file = folder / entry["path"]
-        if entry["path"] != path or not file.exists():
-            continue
-        if (digest := digest_of(file)) != entry["md5"]:
+        if folder / entry["path"] == file and (digest := digest_of(file)) != entry["md5"]:
             raise BadInput(
                 f"data.path: {path} is not what {version} was made from (its MD5 is {digest}, was {entry['md5']}). "
                 "Bring that one back; nothing was computed."
@@ -127,7 +128,12 @@ def _extract(commit: str, folder: Path) -> None:
             "it is the code that the version was made with."
         )
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder, filter=_but_inputs)
+
+
+def _but_inputs(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """As the filter ``data``, which refuses links that leave the folder; those in ``inputs/`` are made anew."""
+    return None if Path(member.name).parts[:1] == INPUTS.parts else tarfile.data_filter(member, folder)
 
 
 @command

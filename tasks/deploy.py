@@ -30,7 +30,8 @@ def deploy(context: Context) -> Metrics:
     The version carries the tag ``device``; the alias named after the device is moved to it if it passes the gate.
     """
     name = context.stage.instance
-    device, params = context.params.devices[name], context.params.for_device(name)
+    params = context.params
+    device = params.devices[name]
     os.environ["RAYON_NUM_THREADS"] = str(device.threads)  # tokenizers reads it when it first has many texts
 
     model = OUTPUTS / "device" / name / "model"

@@ -101,7 +101,7 @@ def evaluate(context: Context) -> Metrics:
         steps=step_rows(OUTPUTS / "compress"),
         card=json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8")),
         behaviours=shown,
-        drift=what_moved(context.params, texts, [names[label] for label in labels], scores["teacher"]),
+        drift=what_moved(texts, [names[label] for label in labels], scores["teacher"]),
         examples=telling_examples(texts, labels, scores, names, settings.examples),
         frontier=out / "frontier.png",
         confusion=out / "confusion.png",

@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from flows.shared.changes import Changes, write_changes
+from stillhouse.params import load_params
+from stillhouse.params.located import write_origin
+from tasks.shared.links import link_inputs
 
 CODE = ("tasks", "stillhouse", "flows")
 FILES = ("dvc.yaml", "params.yaml", ".dvcignore")
-# Each copy has its own of these; above all a lock that was shared would be written by both.
-ITS_OWN = {"outputs", "dvc.lock", "mlflow.db", "mlartifacts"}
 
 
 def workspace(folder: Path, changes: dict[str, Any], project: Path = Path()) -> Path:
     """Make ``folder`` a copy of ``project``'s code and settings, with ``changes`` (nested) to its parameters.
 
-    Outputs that an earlier copy at the same place left stay. Data that lies in the project is linked.
+    Outputs that an earlier copy at the same place left stay. Relative paths in its parameters start from ``project``.
 
     Raises:
         BadInput: the changed parameters are not valid.
@@ -34,21 +35,10 @@ def workspace(folder: Path, changes: dict[str, Any], project: Path = Path()) -> 
     for name in FILES:
         shutil.copy(project / name, folder / name)
     write_changes(Changes.model_validate(changes), folder / "params.yaml", nulls=True)
-    link_data(folder, project)
+    write_origin(folder, project)
+    link_inputs(load_params(folder / "params.yaml"), folder)
     _share_cache(folder, project)
     return folder
-
-
-def link_data(folder: Path, project: Path) -> None:
-    """Let relative paths in the params.yaml of ``folder`` mean what they mean in ``project``; what is there stays."""
-    for entry in project.iterdir():
-        here = folder / entry.name
-        if entry.name in ITS_OWN or entry.name.startswith("."):
-            continue
-        if not here.exists():
-            here.symlink_to(entry.resolve())
-        elif entry.is_dir() and here.is_dir() and not here.is_symlink() and entry.name not in CODE:
-            link_data(here, entry)
 
 
 def _share_cache(folder: Path, project: Path) -> None:

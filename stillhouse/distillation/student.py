@@ -73,7 +73,7 @@ def fit_student(
     given = read_answers(answers) if answers else None
     alpha = _alpha(settings, splits["validation"], answers, control) if answers else 0.0
     length, target = settings.network.reads, choose_device(device)
-    train = _examples(splits["train"], tokenizer, length, scratch / "train", given, settings.folds)
+    train = _examples(splits["train"], tokenizer, length, scratch / "train", given, settings.folds if given else None)
     validation = _examples(splits["validation"], tokenizer, length, scratch / "validation")
     generations = settings.generations if answers else 1
     for generation in range(1, generations + 1):

@@ -9,6 +9,7 @@ from stillhouse.errors import BadInput
 from stillhouse.params.devices import Device, DeviceName
 from stillhouse.params.files import read_yaml
 from stillhouse.params.learning import Soften, Student, Teacher
+from stillhouse.params.located import located
 from stillhouse.params.naming import AUTO, name_of
 from stillhouse.params.optional import applied
 from stillhouse.params.running import (
@@ -78,13 +79,13 @@ class Params(Section):
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
-    """Read and check ``params.yaml``.
+    """Read and check ``params.yaml``; paths in it can be opened from its folder.
 
     Raises:
         BadInput: the file is missing, is not YAML, or a key is unknown, missing or out of range. The
             message has one line for each such key, with its value and what is allowed.
     """
-    return check_params(read_yaml(path), str(path))
+    return located(check_params(read_yaml(path), str(path)), path.parent)
 
 
 def check_params(content: Any, where: str) -> Params:
