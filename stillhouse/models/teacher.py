@@ -1,5 +1,6 @@
 """The fine-tuned teacher, and what it answers."""
 
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -15,16 +17,24 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from stillhouse.errors import BadInput
 from stillhouse.models.encoder import HEAD, EncoderClassifier
+from stillhouse.models.pooling import Reading
 
 
 @dataclass
 class Teacher:
-    """A sequence classifier with its tokenizer and the number of tokens it reads of each text."""
+    """A sequence classifier with its tokenizer, the number of tokens it reads of each text, and its prompt."""
 
     model: PreTrainedModel | EncoderClassifier
     tokenizer: PreTrainedTokenizerBase
     max_length: int
+    prompt: str = ""
+
+    def tokens(self, texts: Sequence[str], **options: Any) -> Any:
+        """What the tokenizer makes of the texts with the prompt before each, cut to ``max_length`` tokens."""
+        prompted = [self.prompt + text for text in texts]
+        return self.tokenizer(prompted, truncation=True, max_length=self.max_length, **options)
 
     def logits(self, texts: Sequence[str], batch_size: int, bf16: bool = False) -> np.ndarray:
         """Logits, float32 of shape ``(len(texts), classes)``, computed in length-sorted batches."""
@@ -38,11 +48,11 @@ class Teacher:
     ) -> Iterator[tuple[np.ndarray, Any, Any]]:
         """Batches of texts of similar length: their rows in ``texts``, their tokens, and the model's output.
 
-        With ``states`` the output has ``hidden_states``, of which the last is (batch, length, hidden size).
+        With ``states`` the output is one that :func:`last_states` takes.
         """
         self.model.eval()
         device = self.model.device
-        tokens = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)
+        tokens = self.tokens(texts)
         order = np.argsort([-len(ids) for ids in tokens["input_ids"]], kind="stable")
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             for start in range(0, len(order), batch_size):
@@ -52,6 +62,13 @@ class Teacher:
                     return_tensors="pt",
                 ).to(device)
                 yield rows, batch, self.model(**batch, output_hidden_states=states)
+
+    def save(self, folder: Path) -> None:
+        """Write the model, its tokenizer and how it reads a text, as :func:`load_teacher` reads them."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        own_head = Reading(poolings=(), prompt=self.prompt)
+        (self.model.pooling.reading if isinstance(self.model, EncoderClassifier) else own_head).save(folder)
 
 
 def load_teacher(folder: Path, max_length: int, device: torch.device) -> Teacher:
@@ -63,4 +80,59 @@ def load_teacher(folder: Path, max_length: int, device: torch.device) -> Teacher
         model = EncoderClassifier.from_pretrained(folder)
     else:
         model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
-    return Teacher(model.to(device).eval(), AutoTokenizer.from_pretrained(folder), max_length)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    fit_tokenizer(tokenizer, model)
+    return Teacher(model.to(device).eval(), tokenizer, max_length, Reading.load(folder).prompt)
+
+
+def last_states(output: Any) -> Tensor:
+    """The last states (batch, length, hidden size) of each token; of an encoder-decoder those of its encoder."""
+    states = getattr(output, "hidden_states", None)
+    last: Tensor = states[-1] if states else output.encoder_last_hidden_state
+    return last
+
+
+def fit_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | EncoderClassifier) -> None:
+    """Make ``tokenizer`` give what ``model`` takes, and pad: with another token where it has none for that.
+
+    Raises:
+        BadInput: the model cannot leave padding unread, or the tokenizer has no token to pad with.
+    """
+    network = model.encoder if isinstance(model, EncoderClassifier) else model
+    taken = inspect.signature(network.forward).parameters
+    if "attention_mask" not in taken:
+        raise BadInput(
+            f"teacher.model: a {model.config.model_type} takes no attention mask, so it reads padding like text. Use "
+            "another teacher."
+        )
+    names = [name for name in tokenizer.model_input_names if name in taken]
+    names += [] if "attention_mask" in names else ["attention_mask"]
+    if names != tokenizer.model_input_names:
+        tokenizer.model_input_names = names
+    if tokenizer.pad_token is None:  # decoders such as GPT-2 have none
+        spare = [tokenizer.eos_token, tokenizer.sep_token, tokenizer.unk_token, tokenizer.bos_token]
+        found = next((token for token in spare if token is not None), None)
+        if found is None:
+            raise BadInput("teacher.model: its tokenizer has no special token to pad with (pad_token in its config).")
+        tokenizer.pad_token = found
+    model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def fit_vocabulary(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | EncoderClassifier) -> None:
+    """Give tokens that were added to the tokenizer alone a vector each.
+
+    Raises:
+        BadInput: the tokenizer's own vocabulary is larger than the model's.
+    """
+    table = model.get_input_embeddings()
+    assert isinstance(table, nn.Embedding)
+    largest = max(tokenizer.get_vocab().values(), default=0)
+    if largest < table.num_embeddings:
+        return
+    if tokenizer.vocab_size > table.num_embeddings:
+        raise BadInput(
+            f"teacher.model: its tokenizer has {tokenizer.vocab_size:,} tokens, its model vectors for "
+            f"{table.num_embeddings:,}. They are not of the same checkpoint."
+        )
+    network = model.encoder if isinstance(model, EncoderClassifier) else model
+    network.resize_token_embeddings(largest + 1)
