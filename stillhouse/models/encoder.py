@@ -95,8 +95,8 @@ def load_encoder(source: str | Path, config: Any = None, **options: Any) -> Any:
     """
     if config is None:
         config = AutoConfig.from_pretrained(source)
-    takes_encoder = config.is_encoder_decoder and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
-    return (AutoModelForTextEncoding if takes_encoder else AutoModel).from_pretrained(source, config=config, **options)
+    encodes = type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING  # for most the same class as AutoModel's
+    return (AutoModelForTextEncoding if encodes else AutoModel).from_pretrained(source, config=config, **options)
 
 
 def hidden_size(config: Any) -> int:

@@ -66,7 +66,7 @@ def load_pretrained(settings: Settings, label_names: list[str]) -> Teacher:
         check_weights(model, info, settings.model)
         fit_tokenizer(tokenizer, model)
         fit_vocabulary(tokenizer, model)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # what transformers and tokenizers raise for files that they cannot read
         raise _explain(settings, error) from None
     limit = longest(model)
     if limit and settings.max_length > limit:
@@ -174,6 +174,7 @@ def _explain(settings: Settings, error: Exception) -> Exception:
         chain.append(before)
     names = {type(link).__name__ for link in chain}
     text = " ".join(str(error).split())[:300]
+    text = text if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {text}"
     if names & {"RepositoryNotFoundError", "RevisionNotFoundError", "GatedRepoError", "HFValidationError"}:
         return BadInput(
             f"teacher.model: the hub has no checkpoint {settings.model!r} (revision {settings.revision or 'main'}) "
