@@ -43,8 +43,7 @@ def teacher(context: Context) -> Metrics:
         scratch=scratch,
         log=context.run,
     )
-    model.model.save_pretrained(context.out / "model")
-    model.tokenizer.save_pretrained(context.out / "model")
+    model.save(context.out / "model")
     write_csv(context.out / "training.csv", history)
     mark_finished("teacher")
     best = max(history, key=lambda row: row["validation_accuracy"])

@@ -81,6 +81,8 @@ def finetune(
         data_collator=DataCollatorWithPadding(teacher.tokenizer),
         processing_class=teacher.tokenizer,
         compute_metrics=_metrics,
+        # Encoder-decoders give their states beside the logits.
+        preprocess_logits_for_metrics=lambda logits, _: logits[0] if isinstance(logits, tuple) else logits,
         callbacks=[_Watcher(log)],
         optimizer_cls_and_kwargs=(
             torch.optim.AdamW,
@@ -163,7 +165,7 @@ def _tokenize(dataset: Dataset, teacher: Teacher, cache: Path, columns: dict[str
         _encode,
         batched=True,
         remove_columns=dataset.column_names,
-        fn_kwargs={"tokenizer": teacher.tokenizer, "max_length": teacher.max_length},
+        fn_kwargs={"tokenizer": teacher.tokenizer, "max_length": teacher.max_length, "prompt": teacher.prompt},
         cache_file_name=str(cache),
         load_from_cache_file=False,
     )
@@ -172,8 +174,8 @@ def _tokenize(dataset: Dataset, teacher: Teacher, cache: Path, columns: dict[str
     return tokens
 
 
-def _encode(batch: dict[str, list[Any]], tokenizer: Any, max_length: int) -> dict[str, list[Any]]:
-    tokens = dict(tokenizer(batch["text"], truncation=True, max_length=max_length))
+def _encode(batch: dict[str, list[Any]], tokenizer: Any, max_length: int, prompt: str) -> dict[str, list[Any]]:
+    tokens = dict(tokenizer([prompt + text for text in batch["text"]], truncation=True, max_length=max_length))
     return {**tokens, "labels": batch["label"], "length": [len(ids) for ids in tokens["input_ids"]]}
 
 

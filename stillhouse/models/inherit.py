@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,10 +80,13 @@ def output_vectors(teacher: Teacher, pieces: list[str]) -> Tensor:
     S. Tulkens and T. van Dongen, "Model2Vec" (2024); here of the fine-tuned teacher, so that words lie apart
     by what they say about the classes.
     """
-    vectors = torch.zeros(len(pieces), teacher.model.config.hidden_size)
-    for rows, tokens, output in teacher.batches(pieces, PIECES_AT_ONCE, states=True):
+    from stillhouse.models.teacher import last_states
+
+    vectors = torch.zeros(len(pieces), teacher.model.config.get_text_config().hidden_size)
+    alone = replace(teacher, prompt="")
+    for rows, tokens, output in alone.batches(pieces, PIECES_AT_ONCE, states=True):
         mask = tokens["attention_mask"].unsqueeze(2)
-        states = output.hidden_states[-1].float()
+        states = last_states(output).float()
         vectors[torch.from_numpy(rows)] = ((states * mask).sum(1) / mask.sum(1).clamp(min=1)).cpu()
     return vectors
 

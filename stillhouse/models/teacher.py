@@ -1,5 +1,6 @@
 """The fine-tuned teacher, and what it answers."""
 
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -17,19 +18,30 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from stillhouse.errors import BadInput
 from stillhouse.models.batching import CPU_BATCH, SIZES, Portions, ahead, fastest_size, timed_rate
 from stillhouse.models.encoder import HEAD, EncoderClassifier
+from stillhouse.models.pooling import Reading
 
 AHEAD = 2  # batches for a GPU that are made while it computes
 
 
 @dataclass
 class Teacher:
-    """A sequence classifier with its tokenizer and the number of tokens it reads of each text."""
+    """A sequence classifier with its tokenizer, the number of tokens it reads of each text, and its prompt."""
 
     model: PreTrainedModel | EncoderClassifier
     tokenizer: PreTrainedTokenizerBase
     max_length: int
+    prompt: str = ""
+
+    def tokens(self, texts: Sequence[str], **options: Any) -> dict[str, list[list[Any]]]:
+        """What the tokenizer returns for the texts, each after the prompt and cut to ``max_length`` tokens.
+
+        For each of the model's inputs it has one list a text, not padded.
+        """
+        prompted = [self.prompt + text for text in texts]
+        return dict(self.tokenizer(prompted, truncation=True, max_length=self.max_length, **options))
 
     def logits(self, texts: Sequence[str], batch_size: int, bf16: bool = False) -> np.ndarray:
         """Logits, float32 of shape ``(len(texts), classes)``, computed in length-sorted batches."""
@@ -54,7 +66,7 @@ class Teacher:
             texts: what to read.
             batch_size: texts at once.
             bf16: compute in bfloat16 where PyTorch's autocast does.
-            states: the output has ``hidden_states``, of which the last is (batch, length, hidden size).
+            states: the output is one that :func:`last_states` takes.
             tokens: those of ``texts``, where :meth:`tokens` was called before.
         """
         self.model.eval()
@@ -69,10 +81,6 @@ class Teacher:
                 moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
                 for part, (tensors, output) in portions.of(len(rows), partial(self._ask, moved, states)):
                     yield rows[part], tensors, output
-
-    def tokens(self, texts: Sequence[str]) -> dict[str, list[list[int]]]:
-        """What the tokenizer makes of ``texts``: for each of the model's inputs one list a text, not padded."""
-        return dict(self.tokenizer(list(texts), truncation=True, max_length=self.max_length))
 
     def fastest_batch(self, texts: Sequence[str], bf16: bool = False) -> int:
         """Texts at once with which the model answers fastest: 32, or on a GPU what some of ``texts`` show.
@@ -106,6 +114,13 @@ class Teacher:
         tensors = {name: tensor[part] for name, tensor in batch.items()}
         return tensors, self.model(**tensors, output_hidden_states=states)
 
+    def save(self, folder: Path) -> None:
+        """Write the model, its tokenizer and how it reads a text, as :func:`load_teacher` reads them."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        own_head = Reading(poolings=(), prompt=self.prompt)
+        (self.model.pooling.reading if isinstance(self.model, EncoderClassifier) else own_head).save(folder)
+
 
 def load_teacher(folder: Path, max_length: int, device: torch.device) -> Teacher:
     """A fine-tuned teacher saved by the teacher stage, in evaluation mode."""
@@ -116,4 +131,59 @@ def load_teacher(folder: Path, max_length: int, device: torch.device) -> Teacher
         model = EncoderClassifier.from_pretrained(folder)
     else:
         model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
-    return Teacher(model.to(device).eval(), AutoTokenizer.from_pretrained(folder), max_length)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    fit_tokenizer(tokenizer, model)
+    return Teacher(model.to(device).eval(), tokenizer, max_length, Reading.load(folder).prompt)
+
+
+def last_states(output: Any) -> Tensor:
+    """The last states (batch, length, hidden size) of each token; of an encoder-decoder those of its encoder."""
+    states = getattr(output, "hidden_states", None)
+    last: Tensor = states[-1] if states else output.encoder_last_hidden_state
+    return last
+
+
+def fit_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | EncoderClassifier) -> None:
+    """Make ``tokenizer`` give what ``model`` takes, and pad: with another token where it has none for that.
+
+    Raises:
+        BadInput: the model cannot leave padding unread, or the tokenizer has no token to pad with.
+    """
+    network = model.encoder if isinstance(model, EncoderClassifier) else model
+    taken = inspect.signature(network.forward).parameters
+    if "attention_mask" not in taken:
+        raise BadInput(
+            f"teacher.model: a {model.config.model_type} takes no attention mask, so it reads padding like text. Use "
+            "another teacher."
+        )
+    names = [name for name in tokenizer.model_input_names if name in taken]
+    names += [] if "attention_mask" in names else ["attention_mask"]
+    if names != tokenizer.model_input_names:
+        tokenizer.model_input_names = names
+    if tokenizer.pad_token is None:  # decoders such as GPT-2 have none
+        spare = [tokenizer.eos_token, tokenizer.sep_token, tokenizer.unk_token, tokenizer.bos_token]
+        found = next((token for token in spare if token is not None), None)
+        if found is None:
+            raise BadInput("teacher.model: its tokenizer has no special token to pad with (pad_token in its config).")
+        tokenizer.pad_token = found
+    model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def fit_vocabulary(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | EncoderClassifier) -> None:
+    """Give tokens that were added to the tokenizer alone a vector each.
+
+    Raises:
+        BadInput: the tokenizer's own vocabulary is larger than the model's.
+    """
+    table = model.get_input_embeddings()
+    assert isinstance(table, nn.Embedding)
+    largest = max(tokenizer.get_vocab().values(), default=0)
+    if largest < table.num_embeddings:
+        return
+    if tokenizer.vocab_size > table.num_embeddings:
+        raise BadInput(
+            f"teacher.model: its tokenizer has {tokenizer.vocab_size:,} tokens, its model vectors for "
+            f"{table.num_embeddings:,}. They are not of the same checkpoint."
+        )
+    network = model.encoder if isinstance(model, EncoderClassifier) else model
+    network.resize_token_embeddings(largest + 1)

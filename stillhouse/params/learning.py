@@ -44,7 +44,10 @@ class Teacher(Section):
     model: Name = Field(description="sample, a Hugging Face model id, or a local directory")
     revision: Name | None = Field(None, description="hub models: a commit or tag")
     seed: Seed | None = Field(None, description="null: the seed of everything")
-    pooling: Literal["auto", "head", "mean"] = Field("auto", description="auto: mean for sentence encoders")
+    pooling: Literal["auto", "head", "mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"] = Field(
+        "auto", description="auto: that of a sentence encoder, else the checkpoint's own head"
+    )
+    prompt: str | None = Field("auto", description="text put before each text; auto: the checkpoint's")
     max_length: Annotated[int, Field(ge=4, description="word pieces read of each text")]
     finetune: Annotated[Switch, Field(description="auto: where it is better than a linear probe")] = "auto"
     cotraining: Annotated[int, Field(ge=0, description="rounds in which a bag of words improves the probe")] = 3
