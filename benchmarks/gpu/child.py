@@ -38,6 +38,13 @@ def work(job: Job, function: str) -> None:
     sys.stderr.flush()
 
 
+def sees_gpu() -> None:
+    """Leave with status 0 where this process can compute on a GPU."""
+    import torch
+
+    sys.exit(0 if torch.cuda.is_available() and torch.ones(1, device="cuda").item() == 1 else 1)
+
+
 def _end_with_parent() -> None:
     if parent := multiprocessing.parent_process():
 

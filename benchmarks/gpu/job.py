@@ -78,7 +78,7 @@ class Job:
 
     @property
     def context(self) -> Any:
-        """Starts processes of a part that has computed nothing itself; a copy of one with CUDA would not work."""
+        """Starts the processes of a part that does not use the device itself, since no copy of CUDA's state works."""
         return get_context("spawn" if self.spawn == "spawn" else "fork")
 
     def row(self, **values: Any) -> None:

@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.child import work
+from benchmarks.gpu.child import sees_gpu, work
 from benchmarks.gpu.job import Job
 from benchmarks.gpu.page import page, section
 from benchmarks.gpu.parts import PARTS, Part
@@ -28,6 +28,7 @@ MINUTES = 8.0
 GRACE_S = 8.0  # for a part to end by itself
 RESERVE_S = 2.0  # for the page
 LEAST_S = 5.0  # for which a part is not begun
+PROBE_S = 90.0  # for loading the libraries
 PRELOADED = ["benchmarks.gpu.teachers", "benchmarks.gpu.students", "benchmarks.gpu.softlabels"]
 
 
@@ -39,14 +40,8 @@ def main() -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     _surroundings(scratch)
-    start = options.start
-    if start == "forkserver":  # the parts' libraries are loaded once
-        context: Any = get_context(start)
-        context.set_forkserver_preload(PRELOADED)
-        first = context.Process(target=int)  # which takes no part's time for that
-        first.start()
-        first.join()
     record.begin()
+    start = _start(options.start)
     budgets = dict(options.budget)
     for part in PARTS:
         job = Job(part.name, record, scratch, 0.0, options.small, start, options.teacher, options.texts)
@@ -58,6 +53,24 @@ def main() -> None:
         sys.exit(f"failed: {', '.join(failed)}")
 
 
+def _start(wanted: str | None) -> str:
+    """How the parts' processes start: copies of one that has loaded their libraries, which saves minutes.
+
+    Where such a copy cannot use the machine's GPU (a library began to use it while it was loaded), each process loads
+    them itself.
+    """
+    if wanted == "spawn":
+        return wanted
+    context: Any = get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    first = context.Process(target=sees_gpu if _may_have_gpu() and not wanted else int)
+    first.start()
+    first.join(PROBE_S)
+    if first.exitcode is None:
+        first.kill()
+    return "forkserver" if first.exitcode == 0 else "spawn"
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--minutes", type=float, default=MINUTES, help="at most, for everything")
@@ -65,8 +78,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--budget", type=_budget, action="append", default=[], metavar="PART=SECONDS")
     parser.add_argument("--teacher", type=Path, help="folder of a checkpoint instead of the packaged one")
     parser.add_argument("--texts", type=Path, help="JSON lines with text and label instead of the packaged ones")
-    start = "spawn" if _may_have_gpu() else "forkserver"  # no copy can be made of a process with CUDA
-    parser.add_argument("--start", choices=["spawn", "forkserver"], default=start, help="of each part's process")
+    parser.add_argument("--start", choices=["spawn", "forkserver"], help="of each part's process; by default a try")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="for the results; another one is not published")
     return parser.parse_args()
 
@@ -82,8 +94,8 @@ def _run(part: Part, job: Job, end: float, budget_s: float) -> None:
     """The part in a process of its own, which is killed where it does not end in time."""
     start = time.time()
     left = end - start
-    if left < min(LEAST_S, budget_s):
-        job.record.add(part.name, state="not run", why="no time was left")
+    if not budget_s or left < min(LEAST_S, budget_s):
+        job.record.add(part.name, state="not run", why="no time was left" if budget_s else "its budget is 0")
         return
     job = replace(job, deadline=start + min(budget_s, left))
     context: Any = get_context(job.spawn)
@@ -126,6 +138,7 @@ def _surroundings(scratch: Path) -> None:
     """What the parts' processes inherit: one GPU, no network, caches that go with the run."""
     if gpu := one_gpu("auto", os.environ.get(VARIABLE)):
         os.environ[VARIABLE] = gpu
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile the carried libraries anew
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HOME=str((scratch / "huggingface").resolve()))
 
 
