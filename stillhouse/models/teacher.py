@@ -1,8 +1,10 @@
 """The fine-tuned teacher, and what it answers."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from transformers import (
 from transformers.utils import logging
 
 from stillhouse.models.encoder import HEAD, EncoderClassifier
+from stillhouse.provenance import folder_md5
 
 
 @dataclass
@@ -52,6 +55,19 @@ class Teacher:
                     return_tensors="pt",
                 ).to(device)
                 yield rows, batch, self.model(**batch, output_hidden_states=states)
+
+
+def teacher_md5(teacher: Teacher) -> str:
+    """One digest for what a teacher computes: its weights, configuration, tokenizer and length."""
+    settings = f"{teacher.max_length} {teacher.model.config.to_json_string()}"
+    digest = hashlib.md5(settings.encode(), usedforsecurity=False)
+    for name, tensor in sorted(teacher.model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    with TemporaryDirectory() as folder:
+        teacher.tokenizer.save_pretrained(folder)
+        digest.update(folder_md5(Path(folder)).encode())
+    return digest.hexdigest()
 
 
 def load_teacher(folder: Path, max_length: int, device: torch.device) -> Teacher:
