@@ -1,10 +1,12 @@
 """The fine-tuned teacher, and what it answers."""
 
+import hashlib
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from stillhouse.errors import BadInput
 from stillhouse.models.batching import CPU_BATCH, SIZES, Portions, ahead, fastest_size, timed_rate
 from stillhouse.models.encoder import HEAD, EncoderClassifier
 from stillhouse.models.pooling import Reading
+from stillhouse.provenance import folder_md5
 
 AHEAD = 2  # batches for a GPU that are made while it computes
 
@@ -120,6 +123,21 @@ class Teacher:
         self.tokenizer.save_pretrained(folder)
         own_head = Reading(poolings=(), prompt=self.prompt)
         (self.model.pooling.reading if isinstance(self.model, EncoderClassifier) else own_head).save(folder)
+
+
+def teacher_md5(teacher: Teacher) -> str:
+    """One digest for what a teacher computes: its weights, configuration, tokenizer, prompt and length."""
+    settings = f"{teacher.max_length} {teacher.prompt!r} {teacher.model.config.to_json_string()}"
+    if isinstance(teacher.model, EncoderClassifier):
+        settings += f" {teacher.model.pooling.reading}"
+    digest = hashlib.md5(settings.encode(), usedforsecurity=False)
+    for name, tensor in sorted(teacher.model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    with TemporaryDirectory() as folder:
+        teacher.tokenizer.save_pretrained(folder)
+        digest.update(folder_md5(Path(folder)).encode())
+    return digest.hexdigest()
 
 
 def load_teacher(folder: Path, max_length: int, device: torch.device) -> Teacher:
