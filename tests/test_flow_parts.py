@@ -3,18 +3,21 @@
 import logging
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
 import time
 
 import pytest
+from prefect.exceptions import ParameterTypeError
 from prefect.testing.utilities import prefect_test_harness
 from project import ROOT
 
 from flows.distillation import distillation
-from flows.reproduce import differing
+from flows.reproduce import _extract, differing
 from flows.shared.changes import Changes, write_changes
+from flows.shared.summary import server_command
 from stillhouse.chain import Stage
 from stillhouse.errors import BadInput
 from stillhouse.params import load_params
@@ -84,6 +87,36 @@ def test_the_form_carries_types_limits_and_descriptions():
         Changes.model_validate({"student": {"alpha": 2}})
     with pytest.raises(ValueError):
         Changes.model_validate({"student": {"tempreature": 2}})
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [("flow", "notify", "touch /tmp/x"), ("flow", "heartbeat", "touch /tmp/x"), ("study", "address", "tcp://h:1")],
+)
+def test_the_form_refuses_what_could_run_a_command(section, key, value):
+    schema = distillation.parameters.definitions
+    assert key not in schema[section.title()]["properties"] and schema[section.title()]["additionalProperties"] is False
+    for changes in ({section: {key: value}}, {section: {key: None}}):
+        with pytest.raises(ValueError, match=key):
+            Changes.model_validate(changes)
+        with pytest.raises(ParameterTypeError, match=key):
+            distillation.validate_parameters({"changes": changes})
+    assert "when_busy" in schema["Flow"]["properties"]
+
+
+@pytest.mark.parametrize("commit", ["none", "--output=/tmp/x", "-x", "HEAD", "", "a" * 39, "a" * 40 + "\n"])
+def test_a_tag_that_is_no_commit_never_reaches_git(tmp_path, monkeypatch, commit):
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("git was started"))
+    with pytest.raises(BadInput, match="which is no commit"):
+        _extract(commit, tmp_path)
+
+
+def test_the_command_that_serves_mlflow_can_be_pasted(monkeypatch):
+    spaced = "sqlite:////home/me/my project/mlflow.db"
+    words = shlex.split(server_command(spaced))
+    assert words[1:] == ["server", "--backend-store-uri", spaced, "--port", "5000"]
+    secret = server_command("postgresql://u:hush@h/mlflow")
+    assert "hush" not in secret and '"$MLFLOW_TRACKING_URI"' in secret
 
 
 @pytest.fixture

@@ -35,7 +35,8 @@ def check_owner(name: str, aliases: Aliases, classes: Sequence[str], project: st
     if not set(theirs) & set(classes):
         raise BadInput(
             f"register.name: {name!r} is the name of another model in {store_name()}: its version "
-            f"{version.number}{alias} has the classes {_listed(theirs)}; this project has {_listed(classes)}, and none is the same. "
+            f"{version.number}{alias} has the classes {_listed(theirs)}; "
+            f"this project has {_listed(classes)}, and none is the same. "
             "Nothing was registered. Set register.name to another name. If this model replaces the other one, delete "
             "that one in MLflow."
         )
