@@ -85,7 +85,7 @@ def encode_texts(
 
 
 def word_numbers(text: str, starts: Sequence[int]) -> np.ndarray:
-    """For tokens that begin at these characters the number of the word, among :func:`~stillhouse.data.terms.words_of`."""
+    """For tokens that begin at these characters the number of the word, of ``terms.words_of``."""
     if not text:
         return np.full(len(starts), NO_WORD)
     if has_unspaced(text):

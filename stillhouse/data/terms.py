@@ -6,15 +6,16 @@ The one home of this for every bag of words, altered copies of texts and numbers
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 
 import regex
 
 # Scripts without spaces between words (Unicode Standard Annex 14: ideographs and complex context dependent), and
 # syllables of Tibetan and Yi. Emoji are written without spaces, too.
-SCRIPTS = (
-    "Han Hiragana Katakana Bopomofo Yi Tangut Nushu Thai Lao Khmer Myanmar Tibetan Javanese Balinese Tai_Le New_Tai_Lue "
-    "Tai_Tham Tai_Viet"
-).split()
+SCRIPTS = [
+    *("Han", "Hiragana", "Katakana", "Bopomofo", "Yi", "Tangut", "Nushu", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan"),
+    *("Javanese", "Balinese", "Tai_Le", "New_Tai_Lue", "Tai_Tham", "Tai_Viet"),
+]
 _SCRIPT = "".join(rf"\p{{Script_Extensions={name}}}" for name in SCRIPTS)
 _EMOJI = r"[\p{Extended_Pictographic}--[\u00a9\u00ae\u2122]]\p{Emoji_Modifier}\p{Regional_Indicator}\u200d\ufe0f\u20e3"
 UNSPACED = rf"[[\w&&[{_SCRIPT}]]{_EMOJI}]"
@@ -22,6 +23,7 @@ RUNS = regex.compile(rf"(?V1){UNSPACED}+")
 # \w of regex has the vowel signs of Indic scripts, which Python's own has not; for ASCII the two are the same.
 TERMS = regex.compile(rf"(?V1)(?P<run>{UNSPACED}+)|(?P<word>[\w--{UNSPACED}]+)|(?P<sign>[^\w\s])")
 WORDS = regex.compile(r"\w\w+")
+LETTERS = regex.compile(rf"(?V1)[\p{{L}}\p{{M}}--{UNSPACED}]+")
 UNITS = regex.compile(rf"(?V1)(?:(?!{UNSPACED})\S)+|(?!\s)\X")
 
 GRAMS = 4  # characters of the longest term of a run
@@ -58,7 +60,7 @@ def terms(text: str, every: bool = False, longest: int = LONG) -> list[str]:
     """
     words, runs = _split(text.lower(), every, longest)
     made = [gram for run in runs for gram in _grams(run)] + words
-    made += [f"{one} {other}" for one, other in zip(words, words[1:], strict=False)]
+    made += [f"{one} {other}" for one, other in pairwise(words)]
     return made if made or every else terms(text, True, longest)
 
 
