@@ -11,8 +11,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from flows.shared.http import NoAnswer, ask
+from stillhouse.chain import OUTPUTS
 from stillhouse.data.layout import split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
+from stillhouse.data.splits import read_split
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.models.device import choose_device
@@ -21,6 +23,7 @@ from stillhouse.secrets import masked
 from stillhouse.tracking.registry import PIPELINE, champion_since
 from stillhouse.tracking.runs import last_flow
 from stillhouse.tracking.store import connect, tracking_uri
+from tasks.shared.language import doubt, look_at_language
 from tasks.shared.lock import LOCK, holder, is_held
 from tasks.shared.room import needed
 
@@ -39,6 +42,7 @@ def findings() -> Iterator[Finding]:
     yield "ok", "params.yaml is valid"
     for look in (_data, _teacher, _cases, _device):
         yield _tried(look, params)
+    yield from _language(params)
     yield from _folder()
     yield _server("MLflow", tracking_uri(), "/health")
     yield _server("Prefect", os.environ.get("PREFECT_API_URL", ""), "/health")
@@ -85,6 +89,13 @@ def _teacher(params: Params) -> str:
     if Path(name).is_dir():
         return f"teacher: the folder {name}"
     return f"teacher: {name}, fetched from the hub when a run needs it"
+
+
+def _language(params: Params) -> Iterator[Finding]:
+    """Of the last texts that were prepared, where there are any."""
+    prepared = OUTPUTS / "prepare" / "train.arrow"
+    if prepared.is_file() and (found := look_at_language(params.teacher, read_split(prepared))):
+        yield ("note", doubt(params.teacher, found)) if found.is_doubtful else ("ok", f"the teacher's tokens: {found}")
 
 
 def _cases(params: Params) -> str:

@@ -7,10 +7,11 @@ from stillhouse.data.card import data_card
 from stillhouse.data.cleaning import clean, look_alikes
 from stillhouse.data.drift import Memory, portrait, refuse_loss
 from stillhouse.data.sources import load_source
-from stillhouse.data.splits import write_split, write_texts
+from stillhouse.data.splits import read_split, write_split, write_texts
 from stillhouse.data.splitting import complete, few_labels
 from stillhouse.errors import listed
 from tasks.shared.files import write_json
+from tasks.shared.language import warn_of_language
 from tasks.shared.lock import PORTRAITS, STATE
 from tasks.shared.stage import Context, Metrics, command
 
@@ -53,6 +54,8 @@ def prepare(context: Context) -> Metrics:
     if cleaned.unseen:
         logger.warning("labels of test that train lacks, each counted as missed: %s", listed(cleaned.unseen))
     logger.info("dropped: %s", ", ".join(f"{count} {reason}" for reason, count in dropped.items()))
+    # Logged alone: were it part of the card, each change of the teacher would prepare the data anew.
+    warn_of_language(context.params.teacher, read_split(out / "train.arrow"))
     return {"classes": card["classes"], "rows": rows, "unlabelled": texts, "dropped": dropped}
 
 

@@ -13,6 +13,7 @@ from stillhouse.models.device import choose_device
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.models.teacher import Teacher, teacher_md5
 from tasks.shared.files import write_csv
+from tasks.shared.language import warn_of_language
 from tasks.shared.stage import Context, Metrics, command
 
 
@@ -23,6 +24,7 @@ def teacher(context: Context) -> Metrics:
     for file in files[:2]:
         context.run.dataset(file, file.stem)
     train, validation, unlabelled = map(read_split, files)
+    warn_of_language(params.teacher, train)
     hints = OUTPUTS / "control" / "hints"
     device = choose_device(context.device)
     seed = params.seed if params.teacher.seed is None else params.teacher.seed

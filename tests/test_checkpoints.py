@@ -25,7 +25,7 @@ SETTINGS = load_params(ROOT / "params.yaml").teacher.model_copy(update={"max_len
 NAMES = ["cooking", "sport", "weather"]
 TEXTS = [text for text, _ in texts_and_labels(8)]
 T5 = {"d_model": 32, "d_ff": 32, "num_layers": 2, "num_heads": 2, "d_kv": 16, "vocab_size": 260}
-T5 |= {"decoder_start_token_id": 0}
+T5 |= {"decoder_start_token_id": 0, "eos_token_id": 2}
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 
 

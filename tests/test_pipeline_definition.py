@@ -18,6 +18,7 @@ PLUMBING = {
     "tasks/__init__.py",
     "tasks/shared/__init__.py",
     "tasks/shared/files.py",
+    "tasks/shared/language.py",
     "tasks/shared/links.py",
     "tasks/shared/lock.py",
     "tasks/shared/moved.py",
