@@ -10,12 +10,13 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from flows.shared.health import Finding, project_findings
 from flows.shared.http import NoAnswer, ask
 from stillhouse.chain import OUTPUTS
 from stillhouse.data.layout import split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
 from stillhouse.data.splits import read_split
-from stillhouse.errors import BadInput, StillhouseError
+from stillhouse.errors import BadInput, StillhouseError, not_allowed
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.models.device import choose_device
 from stillhouse.params import Params, load_params
@@ -28,7 +29,6 @@ from tasks.shared.lock import LOCK, holder, is_held
 from tasks.shared.room import needed
 
 ANSWER_S = 5.0
-Finding = tuple[str, str]  # "ok", "note" or "fail", and what
 
 
 def findings() -> Iterator[Finding]:
@@ -70,15 +70,21 @@ def _tried(look: Callable[[Params], str], params: Params) -> Finding:
         return "ok", look(params)
     except StillhouseError as error:
         return "fail", str(error)
+    except OSError as error:
+        return "fail", not_allowed(error) or str(error)
 
 
 def _data(params: Params) -> str:
     data = params.data
+    if data.source == "hub" and Path(data.hub_id or "").is_dir():
+        return f"data: the folder {data.hub_id}"
     if data.source == "hub":
         return f"data: {data.hub_id}, fetched from the hub when a run needs it"
     if data.source == "sample":
         return f"data: the packaged sample, {len(sample_texts()[0]):,} texts"
     files = split_files(Path(data.path), data.unlabelled)
+    for file in files.values():
+        _readable("data.path", file)
     return "data: " + ", ".join(f"{file} ({file.stat().st_size / 1e6:.1f} MB)" for file in files.values())
 
 
@@ -87,8 +93,18 @@ def _teacher(params: Params) -> str:
     if name == "sample":
         return f"teacher: the packaged MiniLM in {sample_teacher()}"
     if Path(name).is_dir():
+        _readable("teacher.model", Path(name))
+        if not (Path(name) / "config.json").exists():
+            raise BadInput(f"teacher.model: the directory {name} holds no config.json, so it is not a checkpoint.")
         return f"teacher: the folder {name}"
+    if name.startswith((".", "~", "/")) or name.count("/") > 1:  # no name on a hub
+        raise BadInput(f"teacher.model: the directory {name} does not exist.")
     return f"teacher: {name}, fetched from the hub when a run needs it"
+
+
+def _readable(key: str, path: Path) -> None:
+    if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
+        raise BadInput(f"{key}: {path} is not readable. Let this user read it.")
 
 
 def _language(params: Params) -> Iterator[Finding]:
@@ -113,10 +129,7 @@ def _folder() -> Iterator[Finding]:
     for folder in (Path(), Path("outputs"), Path(".dvc")):
         if folder.exists() and not os.access(folder, os.W_OK):
             yield "fail", f"{folder.resolve()} is not writable"
-    if not Path(".dvc").exists():
-        yield "fail", "no .dvc here: run from the project's folder"
-    if not Path(".git").exists():
-        yield "note", "no .git here: runs and models will not name the commit that made them"
+    yield from project_findings()
     if LOCK.exists() and is_held():
         yield "note", f"a run works on this project: {holder()}"
 

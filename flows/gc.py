@@ -2,7 +2,8 @@
 
 Copies in which experiments and reproductions ran, checkpoints, registered versions without an alias and tracked runs
 without such a version, flow runs in Prefect's own database, and of DVC's cache what neither the workspace nor a
-commit names; a cache outside of the project is left alone, since others may share it. The data, the outputs, the champion and whatever else has an alias stay.
+commit names. The data, the outputs, the champion and whatever else has an alias stay; so does a DVC cache outside of
+the project, since other projects may use it.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from flows.shared.stopping import command
 from stillhouse.params import load_params
 from stillhouse.tracking.old import remove_old_runs
 from stillhouse.tracking.store import connect, tracking_uri
+from tasks.shared.dvc_config import cache_folder
 from tasks.shared.lock import STATE, project_lock
 from tasks.shared.room import size_of
 from tasks.shared.scm import in_git
@@ -70,9 +72,7 @@ def _taken() -> int:
 
 def shared_cache() -> Path | None:
     """DVC's cache where it lies outside of the project, so that other projects may use it, too."""
-    command = [sys.executable, "-m", "dvc", "cache", "dir"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    cache = Path(told).resolve()
+    cache = cache_folder()
     return None if cache.is_relative_to(Path().resolve()) else cache
 
 

@@ -256,6 +256,34 @@ def test_a_place_on_the_gpu_is_free_again_when_its_holder_is_killed(tmp_path, mo
         assert len(said) == 1 and re.match(r"waiting since \d\d:\d\d:\d\d for a GPU slot \(flow.gpu_slots\)", said[0])
 
 
+def test_trials_of_a_study_take_places_on_the_gpu(tmp_path, monkeypatch):
+    from contextlib import contextmanager
+
+    from flows import study
+
+    at_once, most = [], []
+
+    @contextmanager
+    def child(command, *_, **__):
+        at_once.append(command)
+        most.append(len(at_once))
+        time.sleep(0.3)
+        yield type("Child", (), {"stdout": [], "wait": lambda self: 0})(), None
+        at_once.pop()
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(study, "child_process", child)
+    params = load_params(ROOT / "params.yaml")
+    for slots, expected in ((1, 1), (2, 2)):
+        most.clear()
+        settings = params.model_copy(update={"flow": params.flow.model_copy(update={"gpu_slots": slots})})
+        trial = threading.Thread(target=study._trial.fn, args=(1, {}, str(tmp_path), settings, {}))
+        other = threading.Thread(target=study._trial.fn, args=(2, {}, str(tmp_path), settings, {}))
+        [thread.start() for thread in (trial, other)]
+        [thread.join(20) for thread in (trial, other)]
+        assert len(most) == 2 and max(most) == expected
+
+
 def test_a_training_whose_gpu_is_gone_says_so_and_every_one_tells_its_device(monkeypatch, caplog):
     told = {}
     monkeypatch.setattr(stage_module, "last_device", lambda *_: "cuda, NVIDIA H100")

@@ -1,6 +1,6 @@
-"""``python -m flows.shared.databases``, at installation: make Prefect's and MLflow's databases, a quarter of a minute, in advance.
+"""``python -m flows.shared.databases``: make Prefect's and MLflow's databases, a quarter of a minute, in advance.
 
-A run makes what is missing.
+``make install`` runs it. A run makes what is missing.
 """
 
 from flows.shared.environment import own_prefect_home

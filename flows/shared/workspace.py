@@ -6,14 +6,13 @@ is brought back from the cache and not run again.
 
 import configparser
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from flows.shared.changes import Changes, write_changes
 from stillhouse.params import load_params
 from stillhouse.params.located import write_origin
+from tasks.shared.dvc_config import cache_folder, dvc_config
 from tasks.shared.links import link_inputs
 
 CODE = ("tasks", "stillhouse", "flows")
@@ -42,17 +41,16 @@ def workspace(folder: Path, changes: dict[str, Any], project: Path = Path()) -> 
 
 
 def _share_cache(folder: Path, project: Path) -> None:
-    command = [sys.executable, "-m", "dvc", "cache", "dir"]
-    cache = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout.strip()
-    own_cache(folder, (project / cache).resolve())
+    kinds = dvc_config(project).get("cache", {}).get("type")
+    own_cache(folder, {"dir": str(cache_folder(project)), **({"type": ",".join(kinds)} if kinds else {})})
 
 
-def own_cache(folder: Path, cache: Path | None = None) -> None:
-    """Make ``folder`` a DVC project of its own, with a cache in it, or with ``cache``."""
-    config = configparser.ConfigParser()
+def own_cache(folder: Path, cache: dict[str, str] | None = None) -> None:
+    """Make ``folder`` a DVC project of its own, with a cache in it, or with the settings ``cache``."""
+    config = configparser.ConfigParser(interpolation=None)
     config["core"] = {"no_scm": "true", "analytics": "false"}
     if cache:
-        config["cache"] = {"dir": str(cache)}
+        config["cache"] = cache
     (folder / ".dvc").mkdir(exist_ok=True)
     with (folder / ".dvc" / "config").open("w", encoding="utf-8") as file:
         config.write(file)

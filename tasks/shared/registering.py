@@ -1,6 +1,7 @@
 """What the stages ``register`` and ``deploy`` share: a version for the files, the gate, and the aliases."""
 
 import logging
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -72,7 +73,9 @@ def _register_and_judge(context: Context, case: Case) -> tuple[registry.Version,
     if version is None:
         examples = [text[:500] for text in case.texts[:3]]
         evidence = _evidence(context, digest, case.model, case.student) | case.tags
-        version = registry.register_model(context.run, case.model, name, examples, evidence)
+        with tempfile.TemporaryDirectory() as scratch:  # DVC may have linked the files, and MLflow refuses links
+            files = Path(shutil.copytree(case.model, Path(scratch) / case.model.name))
+            version = registry.register_model(context.run, files, name, examples, evidence)
     version = registry.offer(version, case.aliases)
     champion = registry.version_of(name, case.aliases.champion)
     reigns = champion is not None and champion.number == version.number

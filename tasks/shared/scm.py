@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tasks.shared.dvc_config import dvc_config
+
 LOCAL = Path(".dvc/config.local")
 MARK = Path(".stillhouse/no_scm")  # that the setting is ours
 SETTING = "core.no_scm"
@@ -27,7 +29,7 @@ def _is_git(entry: Path) -> bool:
 
 
 def settle_scm(say: Callable[[str], None]) -> None:
-    """Set DVC's ``core.no_scm`` for this copy of the project where there is no Git, and undo it where there is again."""
+    """Set DVC's ``core.no_scm`` in its local configuration where there is no Git; undo it where there is Git again."""
     if not Path(".dvc").is_dir():
         return
     if in_git():
@@ -44,13 +46,8 @@ def settle_scm(say: Callable[[str], None]) -> None:
 
 def without_scm() -> bool:
     """Whether DVC works here without Git."""
-    told = subprocess.run([*_dvc(), SETTING], capture_output=True, text=True, check=False)
-    return told.stdout.strip().lower() == "true"
+    return bool(dvc_config()["core"].get("no_scm"))
 
 
 def _configure(*words: str) -> None:
-    subprocess.run([*_dvc(), "--local", *words], check=True, capture_output=True)
-
-
-def _dvc() -> list[str]:
-    return [sys.executable, "-m", "dvc", "config"]
+    subprocess.run([sys.executable, "-m", "dvc", "config", "--local", *words], check=True, capture_output=True)
