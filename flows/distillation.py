@@ -28,7 +28,7 @@ from flows.shared.running import run_flow, turn
 from flows.shared.stopping import command
 from flows.shared.summary import Summary
 from stillhouse.chain import CHAIN, OUTPUTS
-from stillhouse.data.layout import split_files
+from stillhouse.data.readers.layout import split_files
 from stillhouse.errors import StillhouseError, Unavailable
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.evaluation.classes import read_classes

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from flows.shared.health import Finding, project_findings
 from flows.shared.http import NoAnswer, ask
 from stillhouse.chain import OUTPUTS
-from stillhouse.data.layout import split_files
+from stillhouse.data.readers.layout import split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
 from stillhouse.data.splits import read_split
 from stillhouse.errors import BadInput, StillhouseError, not_allowed
@@ -85,7 +85,12 @@ def _data(params: Params) -> str:
     files = split_files(Path(data.path), data.unlabelled)
     for file in files.values():
         _readable("data.path", file)
-    return "data: " + ", ".join(f"{file} ({file.stat().st_size / 1e6:.1f} MB)" for file in files.values())
+    return "data: " + ", ".join(f"{file} ({_size(file) / 1e6:.1f} MB)" for file in files.values())
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
 
 
 def _teacher(params: Params) -> str:

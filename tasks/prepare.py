@@ -4,7 +4,7 @@ import logging
 import shutil
 
 from stillhouse.data.card import data_card
-from stillhouse.data.cleaning import clean, look_alikes
+from stillhouse.data.cleaning import clean, joined, look_alikes
 from stillhouse.data.drift import Memory, portrait, refuse_loss
 from stillhouse.data.sources import load_source
 from stillhouse.data.splits import read_split, write_split, write_texts
@@ -31,7 +31,7 @@ def prepare(context: Context) -> Metrics:
     looks = portrait(splits.values(), cleaned.label_names + cleaned.unseen, len(cleaned.unlabelled))
     refuse_loss(memory.read().get("now"), looks, data)
     draw = context.params.seed if data.labels_seed is None else data.labels_seed
-    splits, nameless = few_labels(splits, data.labels_per_class, draw)
+    splits, nameless = few_labels(splits, data.labels_kept, draw)
     for name, split in splits.items():
         names = cleaned.label_names + (cleaned.unseen if name == "test" else [])
         write_split(split, names, out / f"{name}.arrow")
@@ -40,7 +40,7 @@ def prepare(context: Context) -> Metrics:
     unlabelled += [(source.unlabelled, cleaned.unlabelled)] if source.unlabelled is not None else []
     write_texts(unlabelled, out / "unlabelled.arrow")
     texts = sum(len(rows) for _, rows in unlabelled)
-    card = data_card(splits, cleaned.label_names, cleaned.unseen, cleaned.dropped, texts)
+    card = data_card(splits, cleaned.label_names, cleaned.unseen, cleaned.dropped, texts, source.formats)
     write_json(out / "card.json", card)
     context.run.artifact(out / "card.json")
     shutil.rmtree(cache, ignore_errors=True)
@@ -49,6 +49,22 @@ def prepare(context: Context) -> Metrics:
     reasons = dict.fromkeys(reason for counts in cleaned.dropped.values() for reason in counts)
     dropped = {reason: sum(counts.get(reason, 0) for counts in cleaned.dropped.values()) for reason in reasons}
     logger.info("texts: %s", ", ".join(f"{count} {name}" for name, count in {**rows, "unlabelled": texts}.items()))
+    labelled = rows["train"] + rows["validation"]
+    most = "all" if data.labels_kept is None else f"at most {data.labels_kept} a class"
+    logger.info(
+        "labels used: %d of %d (data.labels_per_class: %s: %s)",
+        labelled,
+        labelled + sum(len(split.rows) for split in nameless),
+        "null" if data.labels_per_class is None else data.labels_per_class,
+        most,
+    )
+    for name, mark in joined(cleaned.label_names)[:NAMED]:
+        logger.warning(
+            "the class %r is other classes joined by %r. Each combination of labels is a class of its own: texts with "
+            "several labels are not supported",
+            name,
+            mark,
+        )
     for one, other in look_alikes(cleaned.label_names)[:NAMED]:
         logger.warning("the classes %r and %r look the same. Should they be one? They are kept apart", one, other)
     if cleaned.unseen:

@@ -102,7 +102,7 @@ def test_an_unreachable_hub_says_what_works_offline(tmp_path, monkeypatch):
         (b"review,topic\none,a\n,a\n  ,b\nfour,b\nfive,\n", "3 of 5 rows have no text or no label (rows 3, 4, 6)"),
         (b"review,topic\none,a\none,b\none,b\n", "(2 rows were dropped whose text stands there with another label"),
         (b"x," + b",".join(b"c%d" % n for n in range(500)) + b"\n1\n", "'c18', ... (501 in all)"),
-        (b'review,topic\n"one,a\n', "cannot be read as CSV after row"),
+        (b'review,topic\n"one,a\ntwo\n', "cannot be read as CSV after row"),
         (b"review,topic\none,a\nto be, or not,b\n", "row 3 has 3 fields, the header 2: 'to be, or not,b'"),
         (b"review,topic,topic\none,a,b\n", "more than one column 'topic'"),
     ],
@@ -125,7 +125,7 @@ def test_a_path_that_leads_nowhere_is_named(tmp_path, name):
 
 def test_a_line_that_is_not_json_is_named(tmp_path):
     (tmp_path / "texts.jsonl").write_text('{"review": "a", "topic": "b"}\n{"review": \n')
-    with pytest.raises(BadInput, match="cannot be read as JSON"):
+    with pytest.raises(BadInput, match=r"line 2 is not JSON"):
         cleaned(tmp_path / "texts.jsonl", tmp_path)
     (tmp_path / "texts.jsonl").write_text("review,topic\n")
     with pytest.raises(BadInput, match="line 1 is not JSON"):

@@ -30,6 +30,7 @@ PLUMBING = {
     "stillhouse/params/declared.py",
     "stillhouse/params/devices.py",
     "stillhouse/params/files.py",
+    "stillhouse/params/format.py",
     "stillhouse/params/optional.py",
     "stillhouse/params/learning.py",
     "stillhouse/params/loading.py",

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from material import texts_and_labels
 
-from flows.score import check
+from flows.shared.scoring import check
+from stillhouse.data.readers import Wanted
 from stillhouse.errors import BadInput
+from stillhouse.params import Format
 
 ROWS = [text for text, _ in texts_and_labels(90, seed=5)]
 
@@ -47,13 +49,13 @@ def test_a_stopped_run_goes_on_and_finished_chunks_are_not_done_again(project):
     ("source", "target", "column", "message"),
     [
         ("no.csv", "out.csv", "text", "no.csv does not exist"),
-        ("in.csv", "out.csv", "text", "has no column 'text'; it has 'review', 'topic'"),
+        ("in.csv", "out.csv", "text", "has no column 'text' (--text-column). It has: 'review', 'topic'"),
         ("in.csv", "out.json", "review", "out.json is of an unknown kind"),
         ("in.csv", "no/out.csv", "review", "no folder that you may write to"),
         ("taken.csv", "out.csv", "text", "has a column 'label' already"),
-        ("header.csv", "out.csv", "text", "has no rows"),
-        ("latin.csv", "out.csv", "text", "cannot be read as CSV in UTF-8"),
-        ("numbers.parquet", "out.csv", "text", "column 'text' holds int64, not text"),
+        ("header.csv", "out.csv", "text", "has columns but no rows"),
+        ("latin.csv", "out.csv", "text", "line 2: byte 0xe9 is not utf-8. Set --encoding: cp1252"),
+        ("numbers.parquet", "out.csv", "text", "column 'text' (--text-column) holds int64, not text"),
         ("open.csv", "out.csv", "text", "Is a quote left open?"),
         ("ragged.csv", "out.csv", "text", "row 2 has 2 fields, the header 1"),
         ("in.csv", "in.csv", "review", "is the table to label, which would be lost"),
@@ -66,11 +68,11 @@ def test_a_table_that_cannot_be_labelled_is_refused_at_the_start(tmp_path, sourc
     (tmp_path / "header.csv").write_text("text\n")
     (tmp_path / "latin.csv").write_bytes("text\nd\u00e9j\u00e0 vu\n".encode("latin-1"))
     pd.DataFrame({"text": [1]}).to_parquet(tmp_path / "numbers.parquet")
-    (tmp_path / "open.csv").write_text('id,text\n1,"rain\n2,wind\n')
+    (tmp_path / "open.csv").write_text('id,text\n1,"rain\n2,wind,3\n')
     (tmp_path / "ragged.csv").write_text("text\nrain, and wind\n")
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(BadInput, match=re.escape(message)):
-        check(tmp_path / source, tmp_path / target, column, 10)
+        check(tmp_path / source, tmp_path / target, Wanted({"text_column": column}, Format(), "--"), 10)
 
 
 def test_a_mistake_ends_the_flow_with_its_message(finished):

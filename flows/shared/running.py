@@ -39,9 +39,9 @@ def run_flow(flow: Callable[..., Any], alone: bool = True, **parameters: Any) ->
     Raises:
         BadInput: with the flow's own message, where it failed.
     """
-    settings = load_params().flow
     if not alone:
         return _run(flow, parameters)
+    settings = load_params().flow
     with project_lock(settings.when_busy, print):  # waited for here, before anything is started
         return _run(flow, parameters)
 

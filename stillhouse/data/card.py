@@ -16,10 +16,12 @@ def data_card(
     unseen: list[str],
     dropped: dict[str, dict[str, int]],
     unlabelled: int,
+    formats: dict[str, dict[str, str]] | None = None,
 ) -> dict[str, Any]:
     """Counts, lengths in words and label balance of each split, ready for JSON.
 
-    ``unseen`` are labels of the test set that train lacks, whose numbers follow those of ``label_names``.
+    ``unseen`` are labels of the test set that train lacks, whose numbers follow those of ``label_names``; ``formats``
+    are how the files are written.
     """
     return {
         "classes": len(label_names),
@@ -27,7 +29,7 @@ def data_card(
         "labels_not_in_train": unseen,
         "unlabelled": unlabelled,
         "dropped": dropped,
-    }
+    } | ({"files": formats} if formats else {})
 
 
 def _describe(split: Split, label_names: list[str]) -> dict[str, Any]:

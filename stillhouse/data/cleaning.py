@@ -1,5 +1,8 @@
 """From a source's raw rows to the rows that are kept, each with a class number."""
 
+import ast
+import contextlib
+import json
 import re
 import unicodedata
 from collections import Counter
@@ -9,13 +12,15 @@ import numpy as np
 from datasets import Dataset
 
 from stillhouse.data.keys import text_key
+from stillhouse.data.readers.values import NESTED, number_name
 from stillhouse.data.sources import Source
 from stillhouse.data.splits import Split
-from stillhouse.errors import BadInput
+from stillhouse.errors import BadInput, listed
 from stillhouse.params import Data
 
 BATCH = 1000
 NAMED_ROWS = 8
+Kept = dict[str, tuple[list[int], list[str]]]  # of each split the rows and their labels
 
 
 @dataclass
@@ -43,17 +48,21 @@ def clean(source: Source, data: Data) -> Cleaned:
         BadInput: empty texts or labels (unless ``data.empty_texts`` drops them), labels in validation or
             test that train lacks (unless ``data.unseen_labels`` keeps them), or fewer than two classes.
     """
-    kept: dict[str, tuple[list[int], list[str]]] = {}
+    kept: Kept = {}
     dropped: dict[str, dict[str, int]] = {}
     seen: dict[bytes, str] = {}
     for split in sorted(source.splits, key=["test", "validation", "train"].index):
         kept[split], dropped[split] = _clean_split(source, split, data, seen)
+    _refuse_several(source, kept)
     present = set(kept["train"][1])
     unseen: dict[str, list[str]] = {
         split: [label for label in kept[split][1] if label not in present]
         for split in ("validation", "test")
         if split in kept
     }
+    for split in unseen:
+        if not present.intersection(kept[split][1]):
+            _refuse_strangers(source, split, kept, present)
     if data.unseen_labels == "error":
         _refuse_unseen(source, kept, unseen)
     if unknown := unseen.get("validation"):  # nothing can be chosen by them
@@ -61,8 +70,6 @@ def clean(source: Source, data: Data) -> Cleaned:
         rows, labels = kept["validation"]
         pairs = [(row, label) for row, label in zip(rows, labels, strict=True) if label in present]
         kept["validation"] = ([row for row, _ in pairs], [label for _, label in pairs])
-        if not pairs:
-            raise BadInput(f"{source.names['validation']} has no label that train has, too. Is it the right file?")
     names = [name for name in source.label_order or _ordered(present) if name in present]
     _check_classes(source, names, dropped["train"].get("duplicate with another label", 0))
     missed = _ordered(set(unseen.get("test", [])))
@@ -114,7 +121,7 @@ def _clean_split(
             rows.append(index)
             labels.append(label)
     if empty and data.empty_texts == "error":
-        named = ", ".join(str(row + source.first_row) for row in empty[:NAMED_ROWS])
+        named = ", ".join(str(source.number(split, row)) for row in empty[:NAMED_ROWS])
         raise BadInput(
             f"{source.names[split]}: {len(empty)} of {index + 1} rows have no text or no label (rows {named}"
             f"{', ...' if len(empty) > NAMED_ROWS else ''}). Mend them, or set data.empty_texts: drop."
@@ -125,7 +132,35 @@ def _clean_split(
     return (rows, labels), dict(dropped)
 
 
-def _refuse_unseen(source: Source, kept: dict[str, tuple[list[int], list[str]]], unseen: dict[str, list[str]]) -> None:
+def _refuse_several(source: Source, kept: Kept) -> None:
+    """Raise BadInput where a label is a list or an object, as labelling tools export several labels of one text."""
+    for split, (rows, labels) in kept.items():
+        several = {label for label in set(labels) if label[0] in "[{" and _is_collection(label)}
+        for row, label in zip(rows, labels, strict=True) if several else ():
+            if label in several:
+                raise BadInput(f"{source.row(split, row)}: the label {label[:80]!r} is not one label. {NESTED}")
+
+
+def _is_collection(label: str) -> bool:
+    """JSON, or a list, tuple, set or dictionary as Python writes it."""
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            return isinstance(read(label), (list, dict, set, tuple))
+    return False
+
+
+def _refuse_strangers(source: Source, split: str, kept: Kept, present: set[str]) -> None:
+    """Raise BadInput: no label of ``split`` is one of train, so that every text would count as missed."""
+    there = set(kept[split][1])
+    numbers = {number_name(label) for label in there} & {number_name(label) for label in present}
+    why = " The numbers are the same, but written differently: write them alike." if numbers else ""
+    raise BadInput(
+        f"{source.names[split]} has no label that train has, too: {listed(sorted(there), NAMED_ROWS)}, and in train "
+        f"{listed(sorted(present), NAMED_ROWS)}.{why or ' Is it the right file, and data.label_column the right one?'}"
+    )
+
+
+def _refuse_unseen(source: Source, kept: Kept, unseen: dict[str, list[str]]) -> None:
     for split, unknown in unseen.items():
         if unknown:
             where = source.row(split, kept[split][0][kept[split][1].index(unknown[0])])
@@ -155,6 +190,19 @@ def look_alikes(names: list[str]) -> list[tuple[str, str]]:
             pairs.append((seen[key], name))
         seen.setdefault(key, name)
     return pairs
+
+
+def joined(names: list[str]) -> list[tuple[str, str]]:
+    """Classes whose names are those of other classes, joined by ``|``, ``;`` or ``,``: texts with several labels."""
+    known = set(names)
+    found = []
+    for name in names:
+        for mark in "|;,":
+            parts = [part.strip() for part in name.split(mark)]
+            if len(parts) > 1 and known.issuperset(parts):
+                found.append((name, mark))
+                break
+    return found
 
 
 def _ordered(labels: set[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from stillhouse.params.declared import ALWAYS, declared
 from stillhouse.params.devices import Device
+from stillhouse.params.format import Format
 from stillhouse.params.learning import (
     Augment,
     Mutual,
@@ -40,6 +41,7 @@ __all__ = [
     "Device",
     "Evaluate",
     "Flow",
+    "Format",
     "Labels",
     "Mutual",
     "Network",

@@ -1,26 +1,32 @@
 """The sections of ``params.yaml`` about data, results and runs."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
 from stillhouse.chain import STAGES
+from stillhouse.params.format import Format
 from stillhouse.params.section import Count, Fraction, Name, NotNegative, Positive, Ratio, Section, Seed
 
+SAMPLE_LABELS = 16  # labelled texts of each class that data.labels_per_class: auto keeps of the packaged sample
 
-class Data(Section):
+
+class Data(Format):
     """Where the labelled texts come from, and how they are cleaned and split."""
 
     source: Literal["sample", "files", "hub"] = Field(description="sample, files or hub")
-    path: Name = Field(description="files: a CSV, TSV, JSONL or Parquet file, or a folder of splits")
+    path: Name = Field(description="files: a CSV, TSV, JSONL or Parquet file or folder, or a folder of splits")
     hub_id: Name | None = Field(None, description="hub: the Hugging Face dataset id")
     hub_config: Name | None = None
     hub_revision: Name | None = Field(None, description="hub: a commit or tag")
     text_column: Name
     label_column: Name
     unlabelled: Name | None = Field(None, description="a further split without labels, for the teacher to label")
-    labels_per_class: Annotated[int, Field(ge=2)] | None = Field(
-        None, description="labelled texts kept of each class; the others join the unlabelled; null: all"
+    labels_per_class: Annotated[int, Field(ge=2)] | Literal["auto"] | None = Field(
+        "auto",
+        description="labelled texts kept of each class, the others join the unlabelled; null: all; "
+        f"auto: {SAMPLE_LABELS} of the packaged sample, all of own data",
     )
     labels_seed: Seed | None = Field(None, description="of that draw; null: the seed of everything")
     unseen_labels: Annotated[
@@ -32,7 +38,6 @@ class Data(Section):
     lost_classes: Annotated[
         Literal["error", "keep"], Field(description="labels that no text has any more, and some had the last time")
     ] = "error"
-    encoding: Name = "utf-8"
     empty_texts: Literal["error", "drop"] = "error"
     duplicates: Literal["drop", "keep"] = "drop"
     test_fraction: Fraction
@@ -48,7 +53,17 @@ class Data(Section):
             raise ValueError(f"data.unlabelled is {self.unlabelled!r}, which is the split with labels")
         if self.test_fraction + self.validation_fraction >= 0.9:
             raise ValueError("data.test_fraction + data.validation_fraction must leave at least 10 % to train on")
+        if self.path.startswith("~"):  # DVC reads this path, too
+            full = Path(self.path).expanduser()
+            raise ValueError(f"data.path is {self.path!r}, but DVC does not expand ~. Set data.path: {full}")
         return self
+
+    @property
+    def labels_kept(self) -> int | None:
+        """``labels_per_class`` with ``auto`` resolved; None: all."""
+        if self.labels_per_class == "auto":
+            return SAMPLE_LABELS if self.source == "sample" else None
+        return self.labels_per_class
 
 
 class Compress(Section):

@@ -41,11 +41,17 @@ def gpu_slot(count: int, say: Callable[[str], None], device: str = "auto") -> It
         lock.release()
 
 
+def lock_folder() -> Path:
+    """Where locks of this user on this machine are."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stillhouse"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def _free(count: int, device: str) -> FileLock | None:
     """A place that was free, and is held now."""
     gpu = one_gpu(device, os.environ.get(VARIABLE)) or "0"
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stillhouse"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = lock_folder()
     for place in range(count):
         lock = FileLock(folder / f"gpu-{gpu.replace('/', '_')}-{place}.lock", thread_local=False)
         try:

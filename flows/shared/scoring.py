@@ -1,0 +1,91 @@
+"""What ``score`` checks before it labels: settings, files, columns, and that no other run writes the target."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from stillhouse.data.readers import LINE, JsonLines, Table, Wanted, check_types, open_table
+from stillhouse.data.writers import JSON, TARGETS, writable
+from stillhouse.errors import BadInput, listed
+from stillhouse.params import Format
+from tasks.shared.slots import lock_folder
+
+ADDED = pa.schema([("label", pa.string()), ("probability", pa.float32())])
+
+
+def format_of(delimiter: str, quoting: str, escape: str | None, encoding: str) -> Format:
+    """The options as settings of a format. Raises BadInput: one has a value that is not allowed."""
+    escape = None if escape in ("none", "null") else escape
+    try:
+        return Format(delimiter=delimiter, quoting=quoting, escape=escape, encoding=encoding)
+    except ValidationError as error:
+        first = error.errors()[0]
+        told = first["msg"].removeprefix("Value error, ")
+        raise BadInput(f"--{first['loc'][0]}: {told}, but is {first['input']!r}.") from None
+
+
+@contextmanager
+def alone(target: Path) -> Iterator[None]:
+    """Hold the target: two runs would write into the same folder of finished chunks.
+
+    Raises:
+        BadInput: another run writes this file.
+    """
+    name = hashlib.md5(str(target.resolve()).encode(), usedforsecurity=False).hexdigest()
+    lock = FileLock(lock_folder() / f"score-{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BadInput(
+            f"{target} is being written by another score run. Wait until it has ended, or name another file."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def check(source: Path, target: Path, wanted: Wanted, chunk: int) -> tuple[Table, pa.Schema]:
+    """Refuse, before anything is done, what cannot be read, labelled or written. Raises BadInput.
+
+    Returns:
+        The table, and the columns that are written beside the new ones.
+    """
+    _check_files(source, target)
+    if chunk < 1:
+        raise BadInput(f"--chunk is {chunk}; it must be at least 1.")
+    table = open_table(source, wanted)
+    names = table.schema.names
+    if taken := [name for name in ADDED.names if name in names]:
+        raise BadInput(f"{source} has a column {taken[0]!r} already, which would be lost. Rename it first.")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadInput(f"{source} has more than one column {twice[0]!r}. Rename all but one.")
+    check_types(source, table.schema, wanted)
+    if isinstance(table, JsonLines):
+        if target.suffix.lower() in JSON:
+            return table, pa.schema([(LINE, pa.string())])
+        if table.nested:
+            names = listed(list(map(repr, table.nested)))
+            raise BadInput(f"{target} cannot hold the lists and objects in {source}: {names}. Write JSON Lines.")
+    return table, writable(table.schema.remove_metadata(), target)
+
+
+def _check_files(source: Path, target: Path) -> None:
+    if target.suffix.lower() not in TARGETS:
+        raise BadInput(f"{target} is of an unknown kind; the file to write must end in {', '.join(TARGETS)}.")
+    if not source.exists():
+        raise BadInput(f"{source} does not exist.")
+    if target.is_dir():
+        raise BadInput(f"{target} is a folder; name a file to write.")
+    if target.resolve() == source.resolve():
+        raise BadInput(f"{target} is the table to label, which would be lost; name another file to write.")
+    if source.is_dir() and source.resolve() in target.resolve().parents:
+        raise BadInput(f"{target} lies in the folder that is read; name a file elsewhere.")
+    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
+        raise BadInput(f"{target.parent.resolve()} is no folder that you may write to.")

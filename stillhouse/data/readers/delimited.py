@@ -1,0 +1,75 @@
+"""Tables of delimited text: CSV, TSV and their kin, in one file or in the parts of a folder."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+
+from stillhouse.data.readers.dialect import find_delimiter, find_dialect, read_records
+from stillhouse.data.readers.encoding import find_encoding, name_of
+from stillhouse.data.readers.records import Dialect, Row, Text, header, open_text
+from stillhouse.data.readers.table import ROWS, Table, partition
+from stillhouse.data.readers.wanted import Wanted
+from stillhouse.errors import BadInput
+
+
+class Delimited(Table):
+    """Every value is text, as written: ``NA`` is a word and ``007`` a label."""
+
+    def __init__(self, path: Path, parts: list[Path], wanted: Wanted) -> None:
+        texts = [open_text(part, find_encoding(part, wanted)) for part in parts]
+        delimiter = find_delimiter(texts[0], wanted)
+        added = list(partition(path, parts[0]))
+        self._check(path, texts, Dialect(delimiter, "minimal"), added, wanted)
+        reading = find_dialect(texts, wanted, delimiter)
+        self._dialect, self._texts = reading.dialect, texts
+        names = self._check(path, texts, self._dialect, added, wanted)
+        if not reading.rows:
+            raise BadInput(f"{path} has columns but no rows.")
+        settings = {"delimiter": delimiter, "encoding": name_of(texts[0].encoding), "quoting": self._dialect.quoting}
+        if self._dialect.escape:
+            settings["escape"] = self._dialect.escape
+        if reading.blank:
+            settings["blank lines"] = str(reading.blank)
+        schema = pa.schema([(name, pa.string()) for name in names])
+        super().__init__(path, schema, 2 + texts[0].skipped, settings)
+
+    @staticmethod
+    def _check(path: Path, texts: list[Text], dialect: Dialect, added: list[str], wanted: Wanted) -> list[str]:
+        """The names of all columns, the same in each part."""
+        names = [name or "" for name in header(texts[0], dialect)]
+        for text in texts[1:]:
+            if header(text, dialect) != names:
+                raise BadInput(f"{text.file} has another header than {texts[0].file}. Parts of a table have the same.")
+        names += [name for name in added if name not in names]
+        try:
+            wanted.check(path, names)
+        except BadInput as error:
+            shown = "tab" if dialect.delimiter == "\t" else repr(dialect.delimiter)
+            raise BadInput(f"{error} ({wanted.key('delimiter')} is read as {shown}.)") from None
+        return names
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows in order, these columns of them."""
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        for text in self._texts:
+            fixed = partition(self.path, text.file)
+            records = read_records(text, self._dialect)
+            names = next(records, [])
+            while rows := list(islice(records, ROWS)):
+                yield _batch(rows, names, columns, fixed, schema, text)
+
+
+def _batch(
+    rows: list[Row], names: Row, columns: Sequence[str], fixed: dict[str, str | None], schema: pa.Schema, text: Text
+) -> pa.RecordBatch:
+    values = list(zip(*rows, strict=True))
+    try:
+        arrays = [
+            pa.array(values[names.index(name)] if name in names else [fixed.get(name)] * len(rows), pa.string())
+            for name in columns
+        ]
+    except (UnicodeEncodeError, pa.ArrowInvalid) as error:
+        raise BadInput(f"{text.file} holds what is no character in any encoding: {error}") from None
+    return pa.record_batch(arrays, schema=schema)

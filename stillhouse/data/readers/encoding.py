@@ -1,0 +1,167 @@
+"""The encoding of a text file: from its byte order mark, UTF-8 if the whole file decodes, or the one that is set.
+
+A legacy code page is never guessed silently: nearly every byte sequence is valid in one.
+"""
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+
+from charset_normalizer import from_bytes
+
+from stillhouse.data.readers.wanted import Wanted
+from stillhouse.errors import BadInput
+
+AUTO = "auto"
+BLOCK = 1 << 20  # bytes decoded at once
+SAMPLE = 1 << 16  # bytes of lines outside of ASCII that the guess sees
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+BINARY = {
+    b"\x1f\x8b": "a gzip file. Unpack it first",
+    b"PK\x03\x04": "a ZIP file or an Excel workbook. Unpack it, or save it as CSV, first",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook. Save it as CSV first",
+    b"BZh": "a bzip2 file. Unpack it first",
+    b"\xfd7zXZ": "an xz file. Unpack it first",
+    b"\x28\xb5\x2f\xfd": "a Zstandard file. Unpack it first",
+    b"PAR1": "a Parquet file. Rename it to .parquet",
+    b"ARROW1": "an Arrow file. Write it as Parquet first",
+}
+# The code pages that exports are written in.
+LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r"]
+LEGACY += ["cp932", "euc_jp", "gb18030", "big5", "cp949"]
+
+
+def find_encoding(file: Path, wanted: Wanted) -> str:
+    """The name of the codec that reads ``file`` whole.
+
+    Raises:
+        BadInput: no such codec, a compressed or binary file, or bytes that are not of this encoding; it names line
+            and byte, and the most likely encoding.
+    """
+    asked = wanted.format.encoding
+    if asked != AUTO:
+        _check_name(asked, wanted)
+    with file.open("rb") as stream:
+        head = stream.read(BLOCK)
+    for magic, told in BINARY.items():
+        if head.startswith(magic):
+            raise BadInput(f"{file} is {told}.")
+    if asked != AUTO:
+        encoding = "utf-8-sig" if codecs.lookup(asked).name == "utf-8" else asked
+    else:
+        encoding = next((name for mark, name in MARKS if head.startswith(mark)), None) or _unmarked(head)
+    if (fault := _fault(file, encoding)) is not None:
+        raise BadInput(_told(file, encoding, *fault, wanted))
+    return encoding
+
+
+def name_of(encoding: str) -> str:
+    """The encoding for a log line: ``UTF-8``, ``UTF-16``, ``cp1252``."""
+    name = encoding.removesuffix("-sig")
+    return name.upper() if name.lower().startswith("utf") else name
+
+
+def _check_name(encoding: str, wanted: Wanted) -> None:
+    try:
+        "a".encode(encoding)
+        codecs.getincrementaldecoder(encoding)()
+    except (LookupError, ValueError):  # unknown, or none of text
+        raise BadInput(
+            f"{wanted.key('encoding')}: {encoding!r} is not an encoding of text that Python knows."
+        ) from None
+
+
+def _unmarked(head: bytes) -> str:
+    """UTF-16 or UTF-32 where the zero bytes of ASCII characters stand on one side, otherwise UTF-8."""
+    if b"\0" not in head:
+        return "utf-8"
+    for width, codec in ((4, "utf-32"), (2, "utf-16")):
+        if len(head) % width == 0 or len(head) == BLOCK:
+            zeros = [head[place::width].count(0) / max(1, len(head[place::width])) for place in range(width)]
+            if all(share > 0.3 for share in zeros[1:]) and zeros[0] < 0.02:
+                return f"{codec}-le"
+            if all(share > 0.3 for share in zeros[:-1]) and zeros[-1] < 0.02:
+                return f"{codec}-be"
+    return "utf-8"
+
+
+def _blocks(file: Path, encoding: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    with file.open("rb") as stream:
+        while block := stream.read(BLOCK):
+            yield decoder.decode(block)
+        yield decoder.decode(b"", final=True)
+
+
+def _fault(file: Path, encoding: str) -> tuple[int, int, bool] | None:
+    """Line, byte, and whether the file ends there within a character; None where all of it decodes."""
+    line = 1
+    try:
+        for text in _blocks(file, encoding):
+            line += text.count("\n")
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start].decode(encoding, errors="ignore")
+        cut = "end of data" in error.reason or "truncated" in error.reason
+        return line + before.count("\n"), error.object[error.start], cut
+    except UnicodeError:  # UTF-16 and UTF-32 without a mark where one must be
+        return 1, file.open("rb").read(1)[0], False
+    return None
+
+
+def _told(file: Path, encoding: str, line: int, byte: int, cut: bool, wanted: Wanted) -> str:
+    start = f"{file} line {line}: byte 0x{byte:02x} is not {encoding.removesuffix('-sig')}."
+    if cut:
+        return f"{start} The file ends within a character: it is not complete."
+    key = wanted.key("encoding")
+    if encoding.startswith("utf-8"):
+        lines = list(_foreign(file))
+        if sum(map(_is_utf8, lines)) > 0.8 * len(lines):
+            return f"{start} Other lines are UTF-8, so this line is damaged. Correct it."
+    for guess in _guesses(file):
+        if guess != encoding and _fault(file, guess) is None:
+            shown = _line(file, guess, line)
+            return f"{start} Set {key}: {guess} if this is how line {line} should read: {shown!r}"
+    return f"{start} Set {key} to the encoding that the file was written in, or convert the file to UTF-8."
+
+
+def _foreign(file: Path) -> Iterator[bytes]:
+    """Lines with bytes outside of ASCII, as many as the guess sees."""
+    size = 0
+    with file.open("rb") as stream:
+        for line in stream:
+            if not line.isascii():
+                yield line
+                size += len(line)
+                if size > SAMPLE:
+                    return
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _guesses(file: Path) -> list[str]:
+    """Code pages, the most likely first; Western Europe's where no other makes better text of the sample."""
+    sample = b"".join(_foreign(file))[: 2 * SAMPLE]
+    found = list(from_bytes(sample, cp_isolation=LEGACY, threshold=0.5, enable_fallback=False))
+    names = [name for match in found for name in [match.encoding, *match.could_be_from_charset]]
+    western = from_bytes(sample, cp_isolation=LEGACY[:1], threshold=0.5, enable_fallback=False).best()
+    if western and found and western.chaos <= found[0].chaos:
+        names = [LEGACY[0], *names]
+    return list(dict.fromkeys(name for name in names if name in LEGACY))
+
+
+def _line(file: Path, encoding: str, number: int) -> str:
+    with file.open(encoding=encoding, newline="\n") as lines:
+        return next((text.rstrip("\r\n") for index, text in enumerate(lines, start=1) if index == number), "")[:80]

@@ -1,0 +1,46 @@
+"""What every reader gives: a table that is read in batches, with its columns and how it is written."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+import pyarrow as pa
+
+ROWS = 1000  # of a batch
+
+
+@dataclass
+class Table:
+    """A table in one file, or in the parts of a folder.
+
+    ``first_row`` is the number of the first data row as the user counts: a spreadsheet counts the header, too.
+    ``settings`` is how the table is written, for the log and the data card.
+    """
+
+    path: Path
+    schema: pa.Schema
+    first_row: int = 1
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows in order, these columns of them, up to ``ROWS`` at a time."""
+        raise NotImplementedError
+
+    def told(self, rows: int) -> str:
+        """One line for the log: ``reviews.csv: delimiter ';', UTF-16, quoting minimal, 1,234 rows``."""
+        said = []
+        for key, value in self.settings.items():
+            shown = {"\t": "tab"}.get(value, repr(value)) if key in ("delimiter", "escape") else value
+            said.append(shown if key in ("encoding", "format") else f"{key} {shown}")
+        return f"{self.path}: {', '.join([*said, f'{rows:,} rows'])}"
+
+
+def partition(root: Path, part: Path) -> dict[str, str | None]:
+    """The columns that Hive puts into names of folders: ``day=2024-01-01/part-0.parquet``."""
+    found: dict[str, str | None] = {}
+    for name in part.relative_to(root).parts[:-1] if root.is_dir() else ():
+        if "=" in name:
+            key, _, value = name.partition("=")
+            found[unquote(key)] = None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
+    return found
