@@ -10,6 +10,7 @@ from stillhouse.data.sources import load_source
 from stillhouse.data.splits import read_split, write_split, write_texts
 from stillhouse.data.splitting import complete, few_labels
 from stillhouse.errors import listed
+from stillhouse.params import load_params
 from tasks.shared.files import write_json
 from tasks.shared.language import warn_of_language
 from tasks.shared.lock import PORTRAITS, STATE
@@ -70,8 +71,8 @@ def prepare(context: Context) -> Metrics:
     if cleaned.unseen:
         logger.warning("labels of test that train lacks, each counted as missed: %s", listed(cleaned.unseen))
     logger.info("dropped: %s", ", ".join(f"{count} {reason}" for reason, count in dropped.items()))
-    # Logged alone: were it part of the card, each change of the teacher would prepare the data anew.
-    warn_of_language(context.params.teacher, read_split(out / "train.arrow"))
+    # Only logged, so `teacher` is no parameter of this stage: another teacher would prepare the data anew.
+    warn_of_language(load_params().teacher, read_split(out / "train.arrow"))
     return {"classes": card["classes"], "rows": rows, "unlabelled": texts, "dropped": dropped}
 
 
