@@ -1,6 +1,7 @@
 """``python -m flows.doctor``: what a run needs on this machine, and whether it is there; nothing is changed."""
 
 import importlib.metadata
+import json
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from stillhouse.chain import OUTPUTS
 from stillhouse.data.readers.layout import split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
 from stillhouse.data.splits import read_split
-from stillhouse.errors import BadInput, StillhouseError, not_allowed
+from stillhouse.errors import BadInput, StillhouseError, listed, not_allowed
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.models.device import choose_device
 from stillhouse.params import Params, load_params
@@ -29,6 +30,8 @@ from tasks.shared.lock import LOCK, holder, is_held
 from tasks.shared.room import needed
 
 ANSWER_S = 5.0
+FEW = 5  # training texts of a class
+LOPSIDED = 0.8  # share of the test texts that are of one class
 
 
 def findings() -> Iterator[Finding]:
@@ -43,6 +46,7 @@ def findings() -> Iterator[Finding]:
     for look in (_data, _teacher, _cases, _device):
         yield _tried(look, params)
     yield from _language(params)
+    yield from _classes()
     yield from _folder()
     yield _server("MLflow", tracking_uri(), "/health")
     yield _server("Prefect", os.environ.get("PREFECT_API_URL", ""), "/health")
@@ -121,6 +125,26 @@ def _language(params: Params) -> Iterator[Finding]:
 
 def _cases(params: Params) -> str:
     return f"behaviours: {len(read_cases(Path(params.evaluate.cases)))} in {params.evaluate.cases}"
+
+
+def _classes() -> Iterator[Finding]:
+    """Of the data that the last run prepared: classes with few or no texts, and one that has nearly all."""
+    try:
+        splits = json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8"))["splits"]
+        training, test = splits["train"]["labels"], splits["test"]["labels"]
+    except (OSError, ValueError, KeyError):  # nothing was prepared yet; a run names a damaged file
+        return
+    if few := [f"{name!r} ({count})" for name, count in training.items() if count < FEW]:
+        yield "note", f"classes with fewer than {FEW} training texts, which are seldom learnt: {listed(few)}"
+    if untested := [repr(name) for name, count in test.items() if not count]:
+        yield "note", f"classes without test texts, of which nothing will be known: {listed(untested)}"
+    name = max(test, key=test.__getitem__)
+    if (share := test[name] / max(sum(test.values()), 1)) > LOPSIDED:
+        yield (
+            "note",
+            f"{share:.1%} of the test texts are {name!r}, so accuracy says little of the other classes; macro-F1 and "
+            "register.min_class_recall do",
+        )
 
 
 def _device(params: Params) -> str:

@@ -1,6 +1,7 @@
 """Lopsided classes: the constant answer, classes that are never recognised, recall in the gate, a readable picture."""
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from project import ROOT
 from test_evaluation import BALANCED, GATE, STUDENT, TEACHER
 
+from flows import doctor
 from stillhouse.errors import BadInput
 from stillhouse.evaluation.classes import class_numbers, class_rows, class_warnings, count_classes, read_classes
 from stillhouse.evaluation.confusion import confusion, most_confused
@@ -119,6 +121,21 @@ def test_counts_come_back_from_their_table(tmp_path):
         writer.writeheader()
         writer.writerows(rows)
     assert read_classes(tmp_path) == classes and classes[2] == replace(classes[2], training=0, texts=1, right=1)
+
+
+def test_the_doctor_names_rare_and_lopsided_classes_of_the_prepared_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert list(doctor._classes()) == []
+    card = {"splits": {"train": {"labels": {"ok": 400, "fraud": 1}}, "test": {"labels": {"ok": 100, "fraud": 0}}}}
+    (tmp_path / "outputs" / "prepare").mkdir(parents=True)
+    file = tmp_path / "outputs" / "prepare" / "card.json"
+    file.write_text(json.dumps(card))
+    kinds, told = zip(*doctor._classes(), strict=True)
+    assert set(kinds) == {"note"} and len(told) == 3
+    assert told[0].endswith("seldom learnt: 'fraud' (1)") and told[1].endswith("nothing will be known: 'fraud'")
+    assert told[2].startswith("100.0% of the test texts are 'ok'")
+    file.write_text("{")
+    assert list(doctor._classes()) == []
 
 
 LONG = "a label that goes on and on about one thing and another, number "

@@ -37,6 +37,12 @@ def test_the_flow_ends_with_what_a_user_wants_to_know(finished):
     assert metrics["models"]["teacher"]["accuracy"] > 0.8
     assert metrics["models"]["compressed student"]["accuracy"] > 0.8
     assert metrics["cases"] == {"asked": 2, "kept": 1.0}
+    assert re.search(r"^most frequent class +\d+\.\d % +\d+\.\d % +– +–$", log, re.MULTILINE)
+    assert metrics["classes"]["never_recognised"] == 0 and "never recognised" not in log
+    assert "ok: is better than always answering" in log
+    assert (
+        (finished.folder / "outputs/evaluate/classes.csv").read_text().startswith("name,training,texts,answered,right")
+    )
 
 
 def test_the_runs_are_tracked_with_their_lineage(finished):
