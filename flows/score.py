@@ -32,7 +32,7 @@ from stillhouse.data.layout import delimiter_of
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import load_params
 from stillhouse.provenance import file_md5
-from stillhouse.tracking.registry import fetch_model, version_of
+from stillhouse.tracking.registry import DIGEST_TAG, fetch_model, tag_of, version_of
 from stillhouse.tracking.store import connect
 
 KINDS = (".csv", ".tsv", ".parquet")
@@ -74,7 +74,9 @@ def _score(source: Path, target: Path, column: str, name: str, alias: str, chunk
         )
     start = time.perf_counter()
     parts = target.with_name(f".{target.name}.parts")
-    work = {"source_md5": file_md5(source), "model": name, "version": version.number, "column": column, "chunk": chunk}
+    digest = tag_of(version, DIGEST_TAG)  # another store has other versions of the same number
+    work = {"source_md5": file_md5(source), "model": name, "version": version.number, "digest": digest}
+    work |= {"column": column, "chunk": chunk}
     _open_parts(parts, work)
     try:
         classifier = Classifier.load(fetch_model(version, parts / "model"))
