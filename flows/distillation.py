@@ -7,7 +7,6 @@
 import json
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +22,23 @@ from prefect.states import Failed, State
 from flows.shared.changes import Changes, write_changes
 from flows.shared.fleet import Fleet, run_fleet
 from flows.shared.notify import notify, tell_failure
+from flows.shared.owner import check_name
 from flows.shared.push import push
 from flows.shared.running import run_flow, turn
 from flows.shared.stopping import command
 from flows.shared.summary import Summary
 from stillhouse.chain import CHAIN, OUTPUTS
 from stillhouse.data.readers.layout import split_files
-from stillhouse.errors import StillhouseError, Unavailable
+from stillhouse.errors import StillhouseError
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.evaluation.classes import read_classes
 from stillhouse.evaluation.constant import CONSTANT
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.results import read_models, read_qualities
 from stillhouse.params import Params, load_params
-from stillhouse.params.naming import source_of
-from stillhouse.tracking.ownership import check_owner
 from stillhouse.tracking.receipts import is_lost
 from stillhouse.tracking.registry import PIPELINE, get_version
 from stillhouse.tracking.runs import flow_run
-from stillhouse.tracking.store import answering
 from tasks.shared.inputs import locked_stages
 from tasks.shared.links import link_inputs
 from tasks.shared.room import check_room
@@ -132,17 +129,6 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         _tell(params, outcomes["register"] == "ran", summary)
         parent.tags({"stages.run": ", ".join(name for name, outcome in outcomes.items() if outcome == "ran") or "none"})
     return summary
-
-
-def check_name(params: Params) -> None:
-    """Refuse another project's registered name before anything is trained. Raises BadInput.
-
-    A registry that does not answer now is asked again by the stage ``register``.
-    """
-    card = json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8"))
-    classes = [name for name in card["splits"]["train"]["labels"] if name not in card["labels_not_in_train"]]
-    with suppress(Unavailable), answering():
-        check_owner(params.model_name, PIPELINE, classes, source_of(params.data))
 
 
 def _tell(params: Params, registered: bool, summary: Summary) -> None:

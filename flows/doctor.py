@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 
 from flows.shared.health import Finding, project_findings
 from flows.shared.http import NoAnswer, ask
+from flows.shared.owner import check_name
 from stillhouse.chain import OUTPUTS
 from stillhouse.data.readers.layout import split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
@@ -217,13 +218,16 @@ def _champion(params: Params) -> str:
     found = None
     if _tracks():
         connect(params.tracking.experiment)
+        check_name(params)
         found = champion_since(params.model_name, PIPELINE)
-    return "champion: version {}, made {}".format(*found) if found else "champion: none yet"
+    told = "version {}, made {}".format(*found) if found else "none yet"
+    return f"champion of {params.model_name}: {told}"
 
 
 def _tracks() -> bool:
     """Whether there is a store to ask; asking would make the project's own."""
-    return not tracking_uri().startswith("sqlite:") or Path("mlflow.db").exists()
+    uri = tracking_uri()
+    return not uri.startswith("sqlite:") or Path(uri.removeprefix("sqlite:///").partition("?")[0]).exists()
 
 
 def main() -> None:

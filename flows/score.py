@@ -33,7 +33,7 @@ from stillhouse.data.readers import Table, Wanted
 from stillhouse.data.writers import open_writer
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import load_params
-from stillhouse.tracking.registry import fetch_model, version_of
+from stillhouse.tracking.registry import DIGEST_TAG, fetch_model, tag_of, version_of
 from stillhouse.tracking.store import connect, tracking_uri
 from tasks.shared.inputs import digest_of
 
@@ -103,7 +103,9 @@ def _score(source: Path, target: Path, wanted: Wanted, name: str, alias: str, ch
     start = time.perf_counter()
     parts = target.with_name(f".{target.name}.parts")
     column = wanted.columns["text_column"]
-    work = {"source_md5": digest_of(source), "model": name, "version": version.number, "column": column, "chunk": chunk}
+    digest = tag_of(version, DIGEST_TAG)  # another store has other versions of the same number
+    work = {"source_md5": digest_of(source), "model": name, "version": version.number, "digest": digest}
+    work |= {"column": column, "chunk": chunk}
     _open_parts(parts, work | {"columns": schema.names, "settings": table.settings})
     try:
         classifier = Classifier.load(fetch_model(version, parts / "model"))
