@@ -3,7 +3,7 @@
 import pytest
 from datasets import Dataset
 from project import ROOT
-from test_scripts import corpus
+from scripts import corpus
 
 from stillhouse.data.familiar import familiarity
 from stillhouse.data.sample import sample_texts
