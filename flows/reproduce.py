@@ -57,6 +57,8 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
     version = registry.get_version(model, number)
     if version is None:
         raise BadInput(f"The registry has no version {number} of {model!r}.")
+    if shutil.which("git") is None:
+        raise BadInput("git is not installed, and the code of a version is in Git. Install it.")
     folder = STATE / "reproduce" / f"{model}-{number}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

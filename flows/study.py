@@ -93,7 +93,8 @@ def _trial(
     """
     leave_with_parent()
     folder = Path(project)
-    threads = str(max(1, (os.cpu_count() or 1) // params.study.workers))  # trials that share a machine share its cores
+    at_once = min(params.study.workers, params.flow.gpu_slots)
+    threads = str(max(1, (os.cpu_count() or 1) // at_once))  # trials that share a machine share its cores
     result = FOLDER / f"trial-{number}.json"
     command = [sys.executable, "-m", "tasks.shared.trial", str(number), json.dumps(changes), str(result)]
     (folder / result).unlink(missing_ok=True)

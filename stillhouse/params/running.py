@@ -152,7 +152,7 @@ class Study(Section):
     """The search of ``python -m flows.study``."""
 
     trials: Count
-    workers: Annotated[Count, Field(description="trials at once")]
+    workers: Annotated[Count, Field(description="trials at once, as far as flow.gpu_slots has places")]
     runner: Literal["threads", "processes", "dask", "ray"]
     address: Name | None = Field(None, description="of a Dask or Ray cluster")
     search: Annotated[dict[str, Any], Field(min_length=1, description="parameters and what to try")]
