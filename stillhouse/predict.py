@@ -60,12 +60,12 @@ class _NoInput(Exception):
 def _lines(file: str) -> "IO[str] | nullcontext[IO[str]]":
     if file != "-":
         try:
-            return Path(file).open(encoding="utf-8", newline="\n")
+            return Path(file).open(encoding="utf-8-sig", newline="\n")
         except OSError as error:
             raise _NoInput(f"{file} cannot be read: {error.strerror}.") from None
     if sys.stdin is None:
         raise _NoInput("Standard input is closed. Name a file, or pipe text in.")
-    return nullcontext(open(sys.stdin.fileno(), encoding="utf-8", newline="\n", closefd=False))
+    return nullcontext(open(sys.stdin.fileno(), encoding="utf-8-sig", newline="\n", closefd=False))
 
 
 if __name__ == "__main__":

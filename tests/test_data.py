@@ -3,22 +3,25 @@
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from material import texts_and_labels, write_csv
 from project import ROOT
 
 from stillhouse.data.card import data_card
-from stillhouse.data.cleaning import clean, look_alikes
+from stillhouse.data.cleaning import clean, joined, look_alikes
 from stillhouse.data.sources import load_source
 from stillhouse.data.splits import Split, label_names, labels_of, read_split, write_split
 from stillhouse.data.splitting import complete, few_labels
 from stillhouse.errors import BadInput, Unavailable
-from stillhouse.params import load_params
+from stillhouse.params import Data, load_params
 
 DATA = load_params(ROOT / "params.yaml").data.model_copy(
     update={"source": "files", "labels_per_class": None, "text_column": "review", "label_column": "topic"}
@@ -325,3 +328,138 @@ def test_the_same_texts_give_the_same_vocabulary_in_every_process():
         for _ in range(3)
     ]
     assert len({run.stdout for run in runs}) == 1 and runs[0].stdout.startswith("{")
+
+
+def test_all_labels_of_own_data_are_used_and_few_of_the_sample(tmp_path):
+    assert settings(tmp_path, labels_per_class="auto").labels_kept is None
+    assert settings(tmp_path, labels_per_class="auto", source="sample").labels_kept == 16
+    assert settings(tmp_path, labels_per_class=5).labels_kept == 5
+    assert load_params(ROOT / "params.yaml").data.labels_kept == 16
+
+
+def test_a_path_that_dvc_would_not_expand_is_refused():
+    with pytest.raises(ValueError, match="DVC does not expand ~. Set data.path: /"):
+        Data.model_validate(DATA.model_dump() | {"path": "~/texts.csv"})
+
+
+@pytest.mark.parametrize("values", [{"delimiter": ";;"}, {"quoting": "all"}, {"escape": "no"}, {"delimiter": '"'}])
+def test_a_format_that_no_table_has_is_refused(values):
+    with pytest.raises(ValueError, match=next(iter(values))):
+        Data.model_validate(DATA.model_dump() | values)
+
+
+def test_a_test_split_of_which_no_label_is_known_is_refused(tmp_path):
+    write_csv(tmp_path / "train.csv", [(text, f"{n % 2}.0") for n, (text, _) in enumerate(texts_and_labels(30))])
+    write_csv(tmp_path / "test.csv", [("one", "0"), ("two", "1")])
+    with pytest.raises(
+        BadInput, match=r"test.csv has no label that train has, too: 0, 1, and in train 0.0, 1.0. The num"
+    ):
+        cleaned(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("label", ['{"choices": ["a", "b"]}', '["a", "b"]', "['a', 'b']"])
+def test_several_labels_of_one_text_are_refused_with_their_row(tmp_path, label):
+    rows = pd.DataFrame(texts_and_labels(12), columns=["review", "topic"])
+    rows.loc[4, "topic"] = label
+    rows.to_csv(tmp_path / "texts.csv", index=False)
+    with pytest.raises(BadInput, match=r"texts.csv row 6: the label .* is not one label. .*multi-label"):
+        cleaned(tmp_path / "texts.csv", tmp_path)
+
+
+def test_classes_that_are_others_joined_are_named():
+    assert joined(["a|b", "a", "b", "c, d", "c", "x;a"]) == [("a|b", "|")]
+
+
+FRAME = pd.DataFrame([(text, label) for text, label in texts_and_labels(30)], columns=["review", "topic"])
+
+
+def spark_folder(folder: Path) -> Path:
+    """As Spark writes: parts, a mark and checksums."""
+    made = folder / "texts.parquet"
+    made.mkdir()
+    for part, rows in enumerate((FRAME[:20], FRAME[20:])):
+        rows.to_parquet(made / f"part-0000{part}-x.snappy.parquet")
+    (made / "_SUCCESS").touch()
+    (made / ".part-00000-x.snappy.parquet.crc").write_bytes(b"crc")
+    return made
+
+
+def hive_folder(folder: Path) -> Path:
+    """Partitions by a column, here the label, that is in no file."""
+    made = folder / "hive"
+    for label, rows in FRAME.groupby("topic"):
+        (made / f"topic={label}").mkdir(parents=True)
+        rows[["review"]].to_parquet(made / f"topic={label}" / "part-0.parquet")
+    return made
+
+
+def spark_csv_folder(folder: Path) -> Path:
+    made = folder / "texts.csv"
+    made.mkdir()
+    for part, rows in enumerate((FRAME[:20], FRAME[20:])):
+        rows.to_csv(made / f"part-0000{part}-x.csv", index=False)
+    (made / "_SUCCESS").touch()
+    return made
+
+
+def saved_folder(folder: Path) -> Path:
+    Dataset.from_pandas(FRAME, preserve_index=False).save_to_disk(folder / "saved")
+    return folder / "saved"
+
+
+def saved_splits(folder: Path) -> Path:
+    whole = Dataset.from_pandas(FRAME, preserve_index=False)
+    DatasetDict({"train": whole, "test": whole.select(range(6))}).save_to_disk(folder / "saved")
+    return folder / "saved"
+
+
+@pytest.mark.parametrize("write", [spark_folder, hive_folder, spark_csv_folder, saved_folder, saved_splits])
+def test_folders_of_parts_are_tables(tmp_path, write):
+    source = load_source(settings(write(tmp_path)), tmp_path / "cache")
+    rows = source.splits["train"].to_pandas()
+    expected = FRAME.sort_values("topic", kind="stable") if write is hive_folder else FRAME
+    assert rows.to_numpy().tolist() == expected.to_numpy().tolist()
+    assert ("test" in source.splits) == (write is saved_splits)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (pa.array(["a", "b"]).dictionary_encode(), ["a", "b"]),
+        (pa.array(["a", "b"], pa.string_view()), ["a", "b"]),
+        (pa.array(["a", "b"], pa.large_string()), ["a", "b"]),
+        (pa.array([1.0, 0.5]), ["1", "0.5"]),
+        (pa.array([Decimal("1.00"), Decimal("2.50")]), ["1", "2.50"]),
+        (pa.array([True, None]), ["True", None]),
+    ],
+)
+def test_labels_of_any_plain_type_are_names(tmp_path, labels, expected):
+    pq.write_table(pa.table({"review": ["x", "y"], "topic": labels}), tmp_path / "texts.parquet")
+    rows = load_source(settings(tmp_path / "texts.parquet"), tmp_path / "cache").splits["train"]
+    assert rows[:]["label"] == expected
+
+
+def test_lists_of_labels_are_refused(tmp_path):
+    pq.write_table(pa.table({"review": ["x"], "topic": [["a", "b"]]}), tmp_path / "texts.parquet")
+    with pytest.raises(BadInput, match=r"holds list<.*>, not one label. .*multi-label"):
+        load_source(settings(tmp_path / "texts.parquet"), tmp_path / "cache")
+
+
+def test_class_names_with_spaces_and_labels_after_empty_ones_of_a_hub_dataset_count(tmp_path):
+    features = Features({"review": Value("string"), "topic": ClassLabel(names=[" zebra", "ant "])})
+    for split in ("train", "test"):
+        labels = [-1] * 150 + [0, 1] * 10
+        made = Dataset.from_dict({"review": [f"{split} {n}" for n in range(170)], "topic": labels}, features)
+        made.to_parquet(tmp_path / "hub" / f"{split}-00000-of-00001.parquet")
+    data = DATA.model_copy(update={"source": "hub", "hub_id": str(tmp_path / "hub"), "empty_texts": "drop"})
+    result = clean(load_source(data, tmp_path / "cache"), data)
+    assert result.label_names == ["zebra", "ant"] and len(result.splits["test"].rows) == 20
+
+
+def test_how_a_file_was_read_is_in_the_log_and_in_the_card(tmp_path, caplog):
+    caplog.set_level("INFO")
+    file = tmp_path / "texts.csv"
+    FRAME.to_csv(file, index=False, sep=";", encoding="utf-16")
+    source = load_source(settings(file), tmp_path / "cache")
+    assert f"{file}: delimiter ';', UTF-16, quoting minimal, 30 rows" in caplog.text
+    assert source.formats == {"train": {"delimiter": ";", "encoding": "UTF-16", "quoting": "minimal"}}

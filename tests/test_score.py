@@ -1,17 +1,26 @@
 """Labelling what a user has: a table by flows/score.py, lines by stillhouse.predict."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+from contextlib import closing
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from material import texts_and_labels
+from project import ROOT
 
-from flows.shared.scoring import check
-from stillhouse.data.readers import Wanted
+from flows.shared.scoring import alone, check
+from stillhouse.data.readers import Wanted, open_table
+from stillhouse.data.writers import open_writer
 from stillhouse.errors import BadInput
 from stillhouse.params import Format
 
+WANTED = Wanted({"text_column": "text"}, Format(), "--")
 ROWS = [text for text, _ in texts_and_labels(90, seed=5)]
 
 
@@ -73,6 +82,73 @@ def test_a_table_that_cannot_be_labelled_is_refused_at_the_start(tmp_path, sourc
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(BadInput, match=re.escape(message)):
         check(tmp_path / source, tmp_path / target, Wanted({"text_column": column}, Format(), "--"), 10)
+
+
+def columns(**values):
+    return pa.table({"text": ["goal"], **values})
+
+
+@pytest.mark.parametrize(
+    ("values", "target", "told"),
+    [
+        ({"tags": [["a"]]}, "out.csv", "cannot hold the column 'tags' (list<"),
+        ({"who": [{"name": "a"}]}, "out.tsv", "cannot hold the column 'who' (struct<"),
+        ({"raw": [b"a"]}, "out.csv", "cannot hold the column 'raw' (binary). Write JSON Lines or Parquet"),
+        ({"raw": [[b"a"]]}, "out.jsonl", "cannot hold the column 'raw' (list<"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_anything_is_labelled(tmp_path, values, target, told):
+    pq.write_table(columns(**values), tmp_path / "in.parquet")
+    with pytest.raises(BadInput, match=re.escape(told)):
+        check(tmp_path / "in.parquet", tmp_path / target, WANTED, 10)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
+def test_what_is_written_reads_back_as_it_was(tmp_path, suffix):
+    rows = ['a "b"', "c\nd\r\ne\r", "f\t,;\u2028", "", "\\N \\", '"', "g"]
+    file = tmp_path / f"out{suffix}"
+    table = pa.table({"text": rows, "n": range(7)})
+    with closing(open_writer(file, file, table.schema)) as writer:
+        writer.write_table(table)
+    read = [row for batch in open_table(file, WANTED).batches(["text"]) for row in batch.column(0).to_pylist()]
+    assert read == rows
+
+
+def test_json_lines_keep_their_objects(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"text": "goal", "tags": ["a"], "n": 1.10}\n\n{"text": null}\n')
+    with pytest.raises(BadInput, match=re.escape("lists and objects in")):
+        check(tmp_path / "in.jsonl", tmp_path / "out.csv", WANTED, 10)
+    table, schema = check(tmp_path / "in.jsonl", tmp_path / "out.jsonl", WANTED, 10)
+    added = pa.Table.from_batches(table.batches(schema.names)).append_column("label", pa.array(["x", "y"]))
+    with closing(open_writer(tmp_path / "out.jsonl", tmp_path / "out.jsonl", added.schema)) as writer:
+        writer.write_table(added)
+    assert (tmp_path / "out.jsonl").read_text() == (
+        '{"text": "goal", "tags": ["a"], "n": 1.10, "label": "x"}\n{"text": null, "label": "y"}\n'
+    )
+
+
+def test_two_runs_do_not_write_one_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with alone(tmp_path / "out.csv"):
+        with (
+            pytest.raises(BadInput, match="out.csv is being written by another score run"),
+            alone(tmp_path / "out.csv"),
+        ):
+            pass
+        with alone(tmp_path / "other.csv"):
+            pass
+    with alone(tmp_path / "out.csv"):
+        pass
+
+
+def test_outside_of_a_project_score_says_what_it_needs_and_leaves_nothing(tmp_path):
+    (tmp_path / "in.csv").write_text("text\ngoal\n")
+    keys = ("PREFECT_API_URL", "PREFECT_HOME", "MLFLOW_TRACKING_URI")
+    environment = {key: value for key, value in os.environ.items() if key not in keys} | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "flows.score", "in.csv", "out.csv"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and "There is no params.yaml in" in done.stderr and "--model" in done.stderr, done
+    assert "Traceback" not in done.stderr and [file.name for file in tmp_path.iterdir()] == ["in.csv"]
 
 
 def test_a_mistake_ends_the_flow_with_its_message(finished):

@@ -53,7 +53,7 @@ def read_cases(file: Path, names: Sequence[str] | None = None) -> list[Case]:
         BadInput: no such file or column, or a row that has not exactly one of ``label`` and ``same_as``.
     """
     try:
-        with file.open(newline="", encoding="utf-8") as table:
+        with file.open(newline="", encoding="utf-8-sig") as table:
             reader = csv.DictReader(table)
             if missing := [name for name in COLUMNS if name not in (reader.fieldnames or [])]:
                 raise BadInput(
