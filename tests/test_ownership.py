@@ -43,7 +43,7 @@ def test_another_projects_champion_is_refused_with_what_to_do(here):
     version(["business", "sports"])
     with pytest.raises(BadInput) as refused:
         check_owner("topics", PIPELINE, ["cooking", "weather"], "files: data/a.csv (text, label)")
-    for part in ("register.name: 'topics'", "mlflow.db", "version 1, @champion", "'business', 'sports'",
+    for part in ("register.name: 'topics'", "mlflow.db", "version 1 (@champion)", "'business', 'sports'",
                  "'cooking', 'weather'", "Set register.name to another name"):  # fmt: skip
         assert part in str(refused.value)
 

@@ -31,7 +31,7 @@ def check_owner(name: str, aliases: Aliases, classes: Sequence[str], project: st
     theirs = classes_of(version) if version else None
     if version is None or theirs is None:
         return
-    alias = f", @{aliases.champion}" if aliases.champion in version.aliases else ""
+    alias = f" (@{aliases.champion})" if aliases.champion in version.aliases else ""
     if not set(theirs) & set(classes):
         raise BadInput(
             f"register.name: {name!r} is the name of another model in {store_name()}: its version "
