@@ -299,6 +299,7 @@ def test_prefect_keeps_its_database_in_the_project_unless_told_otherwise(tmp_pat
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.delenv("PREFECT_HOME", raising=False)
+    (tmp_path / "params.yaml").touch()
     own_prefect_home()
     assert os.environ["PREFECT_HOME"] == str(tmp_path / ".stillhouse" / "prefect")
     monkeypatch.setenv("PREFECT_HOME", "/elsewhere")

@@ -146,7 +146,7 @@ def test_a_champion_is_compared_on_texts_whose_class_it_knows(monkeypatch, tmp_p
     monkeypatch.setattr(registering.Classifier, "load", lambda folder: loaded[folder])
     monkeypatch.setattr(registry, "fetch_model", lambda *_: "theirs")
     labels = np.array([0, 1, 1, 2, 1])
-    case = registering.Case("mine", None, "", PIPELINE, None, None, {}, 0, 0, list("12345"), labels, names, {})
+    case = registering.Case("mine", None, "", PIPELINE, None, None, {}, 0, [], 0, list("12345"), labels, names, {})
     found, notes = registering._against(registry.Version("topics", 7, ()), case, names)
     assert (found and found.accuracy) == (gap and pytest.approx(gap))
     assert len(notes) == len(note) and all(part in text for part, text in zip(note, notes, strict=True))
