@@ -5,13 +5,16 @@
 # make bench  install, measure the default parameters on four corpora (hours), write benchmarks/RESULTS.md
 # make speed  install, measure speed, memory and cold start of what `make run` made, write benchmarks/SPEED.md; of
 #             other runs with OUTPUTS="outputs .stillhouse/bench/r8/outputs"
+# make gpu    install, measure every part of the pipeline on a GPU in eight minutes (on a CPU in a small form), write
+#             benchmarks/GPU.md. With PYTHON=python3 it installs nothing: that Python's libraries and what
+#             `make gpu-wheels` put into .gpu/ on another machine are enough
 VENV   ?= .venv
 # The oldest that is tried and that is here.
 PYTHON ?= $(firstword $(foreach v,3.11 3.12 3.13,$(shell command -v python$(v))) python3)
 BIN    := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: install run test test-ops check bench speed lock gc doctor clean
+.PHONY: install run test test-ops check bench speed gpu gpu-wheels lock gc doctor clean
 
 # pip compiles what it installs: where PYTHONDONTWRITEBYTECODE is set (as in many containers), nothing else ever would,
 # and each of a run's twenty processes would compile its libraries anew, which takes twice as long as loading them.
@@ -20,7 +23,8 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev]'
-	$(BIN)/python -m flows.shared.databases > /dev/null 2>&1 # databases; a run makes what is missing
+	@echo "$(BIN)/python -m flows.shared.databases" # a run makes what is missing; its many lines are shown if it fails
+	@$(BIN)/python -m flows.shared.databases > $(VENV)/databases.log 2>&1 || { cat $(VENV)/databases.log; exit 1; }
 	@touch $@
 
 run: install
@@ -47,6 +51,17 @@ bench: $(VENV)/.bench
 
 speed: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.speed $(OUTPUTS)
+
+ifeq ($(filter command environment,$(origin PYTHON)),)
+gpu: install
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
+else
+gpu:
+	$(PYTHON) -m benchmarks.gpu $(ARGS)
+endif
+
+gpu-wheels: install
+	$(BIN)/python -m benchmarks.gpu.carry
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev,bench]'

@@ -96,7 +96,7 @@ def collect(folder: Path, seed: int) -> dict[str, Any]:
     numbers = numbered([row["label"] for row in rows])
     models = {
         name: metrics[name] | speed[name] | {"answers": pack([numbers.get(row[name], -1) for row in rows])}
-        for name in metrics
+        for name in speed
     }
     return {"seed": seed, "labels": pack([numbers[row["label"]] for row in rows]), "models": models}
 

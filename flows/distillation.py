@@ -6,6 +6,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from prefect.states import Failed, State
 from flows.shared.changes import Changes, write_changes
 from flows.shared.fleet import Fleet, run_fleet
 from flows.shared.notify import notify, tell_failure
+from flows.shared.owner import check_name
 from flows.shared.push import push
 from flows.shared.running import run_flow, turn
 from flows.shared.stopping import command
@@ -29,11 +31,16 @@ from stillhouse.chain import CHAIN, OUTPUTS
 from stillhouse.data.readers.layout import split_files
 from stillhouse.errors import StillhouseError
 from stillhouse.evaluation.cases import read_cases
-from stillhouse.evaluation.results import Model, read_models
+from stillhouse.evaluation.classes import read_classes
+from stillhouse.evaluation.constant import CONSTANT
+from stillhouse.evaluation.quality import Quality
+from stillhouse.evaluation.results import read_models, read_qualities
 from stillhouse.params import Params, load_params
-from stillhouse.tracking.registry import EVIDENCE, PIPELINE, get_version, is_lost
+from stillhouse.tracking.receipts import is_lost
+from stillhouse.tracking.registry import PIPELINE, get_version
 from stillhouse.tracking.runs import flow_run
 from tasks.shared.inputs import locked_stages
+from tasks.shared.links import link_inputs
 from tasks.shared.room import check_room
 from tasks.shared.runner import Outcome, prefect_task, settled_stages
 from tasks.shared.timed import EVALUATED, evaluation_is_timed
@@ -41,7 +48,7 @@ from tasks.shared.timed import EVALUATED, evaluation_is_timed
 
 def _run_name() -> str:
     try:
-        name = load_params().register_.name
+        name = load_params().model_name
     except StillhouseError:  # the flow itself will say it
         name = "distillation"
     return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -82,6 +89,7 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
     if params.data.source == "files":  # DVC would refuse a missing one in words of its own
         split_files(Path(params.data.path), params.data.unlabelled)
     read_cases(Path(params.evaluate.cases))
+    link_inputs(params)
     check_room()
     locked_stages()  # so that a damaged dvc.lock is told here, in words that help
     # Opening the parent run also finds out now, not after the training, that tracking does not answer.
@@ -92,26 +100,27 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         settled = settled_stages([stage.name for stage in CHAIN])
         for stage in CHAIN:
             start = time.perf_counter()
-            lost = stage.name == "register" and is_lost(stage.folder / "receipt.json")
+            lost = stage.name == "register" and is_lost(stage.folder / "receipt.json", params.model_name)
             force = (stage.name == "prepare" and refresh) or lost
             outcome = prefect_task(stage, params)(force, settled=stage.name in settled)
+            if stage.name == "prepare":
+                check_name(params)
             if stage.name == "evaluate" and not evaluation_is_timed(stage.folder):
                 outcome = prefect_task(stage, params)(True)
             settled = settled if outcome == "unchanged" else set()
             outcomes[stage.name] = outcome
             seconds[stage.name] = time.perf_counter() - start
-        models = read_models(OUTPUTS / "evaluate")
+        models, qualities = read_models(OUTPUTS / "evaluate"), read_qualities(OUTPUTS / "evaluate")
         fleet = run_fleet(params, models, outcomes, seconds) if params.devices else None
-        summary = _summary(outcomes, seconds, models, fleet)
+        summary = _summary(outcomes, seconds, qualities | models, fleet)
         parent.metrics({"seconds": seconds})
         tracked = ("accuracy", "macro_f1", "megabytes", "docs_per_s")
-        parent.metrics(
-            {"test": {name: {key: getattr(model, key) for key in tracked} for name, model in models.items()}}
-        )
+        test = {name: {key: getattr(model, key) for key in tracked} for name, model in models.items()}
+        test[CONSTANT] = {key: getattr(qualities[CONSTANT], key) for key in tracked[:2]}
+        parent.metrics({"test": test})
         for name in EVALUATED:
             parent.artifact(OUTPUTS / "evaluate" / name)
-        for name in ("dvc.lock", "params.yaml"):
-            parent.artifact(Path(name), EVIDENCE)
+        parent.evidence()
         parent.dataset(OUTPUTS / "prepare" / "train.arrow", "train")
         parent.dataset(OUTPUTS / "prepare" / "test.arrow", "test")
         for file in fleet.files if fleet else []:
@@ -134,7 +143,7 @@ def _tell(params: Params, registered: bool, summary: Summary) -> None:
 
 
 def _summary(
-    outcomes: dict[str, Outcome], seconds: dict[str, float], models: dict[str, Model], fleet: Fleet | None
+    outcomes: dict[str, Outcome], seconds: dict[str, float], models: Mapping[str, Quality], fleet: Fleet | None
 ) -> Summary:
     receipt = json.loads((OUTPUTS / "register" / "receipt.json").read_text(encoding="utf-8"))
     version = get_version(receipt["name"], receipt["version"])
@@ -144,6 +153,7 @@ def _summary(
         version=receipt["version"],
         aliases=list(version.aliases) if version else [],
         models=models,
+        classes=read_classes(OUTPUTS / "evaluate"),
         outcomes=outcomes,
         seconds=seconds,
         fleet=fleet,

@@ -1,19 +1,24 @@
 """``python -m flows.doctor``: what a run needs on this machine, and whether it is there; nothing is changed."""
 
 import importlib.metadata
+import json
 import os
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from flows.shared.health import Finding, project_findings
+from flows.shared.http import NoAnswer, ask
+from flows.shared.owner import check_name
+from stillhouse.chain import OUTPUTS
 from stillhouse.data.readers.layout import split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
-from stillhouse.errors import BadInput, StillhouseError
+from stillhouse.data.splits import read_split
+from stillhouse.errors import BadInput, StillhouseError, listed, not_allowed
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.models.device import choose_device
 from stillhouse.params import Params, load_params
@@ -21,11 +26,13 @@ from stillhouse.secrets import masked
 from stillhouse.tracking.registry import PIPELINE, champion_since
 from stillhouse.tracking.runs import last_flow
 from stillhouse.tracking.store import connect, tracking_uri
+from tasks.shared.language import doubt, look_at_language
 from tasks.shared.lock import LOCK, holder, is_held
 from tasks.shared.room import needed
 
 ANSWER_S = 5.0
-Finding = tuple[str, str]  # "ok", "note" or "fail", and what
+FEW = 5  # training texts of a class
+LOPSIDED = 0.8  # share of the test texts that are of one class
 
 
 def findings() -> Iterator[Finding]:
@@ -39,6 +46,8 @@ def findings() -> Iterator[Finding]:
     yield "ok", "params.yaml is valid"
     for look in (_data, _teacher, _cases, _device):
         yield _tried(look, params)
+    yield from _language(params)
+    yield from _classes()
     yield from _folder()
     yield _server("MLflow", tracking_uri(), "/health")
     yield _server("Prefect", os.environ.get("PREFECT_API_URL", ""), "/health")
@@ -66,15 +75,21 @@ def _tried(look: Callable[[Params], str], params: Params) -> Finding:
         return "ok", look(params)
     except StillhouseError as error:
         return "fail", str(error)
+    except OSError as error:
+        return "fail", not_allowed(error) or str(error)
 
 
 def _data(params: Params) -> str:
     data = params.data
+    if data.source == "hub" and Path(data.hub_id or "").is_dir():
+        return f"data: the folder {data.hub_id}"
     if data.source == "hub":
         return f"data: {data.hub_id}, fetched from the hub when a run needs it"
     if data.source == "sample":
         return f"data: the packaged sample, {len(sample_texts()[0]):,} texts"
     files = split_files(Path(data.path), data.unlabelled)
+    for file in files.values():
+        _readable("data.path", file)
     return "data: " + ", ".join(f"{file} ({_size(file) / 1e6:.1f} MB)" for file in files.values())
 
 
@@ -88,12 +103,49 @@ def _teacher(params: Params) -> str:
     if name == "sample":
         return f"teacher: the packaged MiniLM in {sample_teacher()}"
     if Path(name).is_dir():
+        _readable("teacher.model", Path(name))
+        if not (Path(name) / "config.json").exists():
+            raise BadInput(f"teacher.model: the directory {name} holds no config.json, so it is not a checkpoint.")
         return f"teacher: the folder {name}"
+    if name.startswith((".", "~", "/")) or name.count("/") > 1:  # no name on a hub
+        raise BadInput(f"teacher.model: the directory {name} does not exist.")
     return f"teacher: {name}, fetched from the hub when a run needs it"
+
+
+def _readable(key: str, path: Path) -> None:
+    if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
+        raise BadInput(f"{key}: {path} is not readable. Let this user read it.")
+
+
+def _language(params: Params) -> Iterator[Finding]:
+    """Of the last texts that were prepared, where there are any."""
+    prepared = OUTPUTS / "prepare" / "train.arrow"
+    if prepared.is_file() and (found := look_at_language(params.teacher, read_split(prepared))):
+        yield ("note", doubt(params.teacher, found)) if found.is_doubtful else ("ok", f"the teacher's tokens: {found}")
 
 
 def _cases(params: Params) -> str:
     return f"behaviours: {len(read_cases(Path(params.evaluate.cases)))} in {params.evaluate.cases}"
+
+
+def _classes() -> Iterator[Finding]:
+    """Of the data that the last run prepared: classes with few or no texts, and one that has nearly all."""
+    try:
+        splits = json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8"))["splits"]
+        training, test = splits["train"]["labels"], splits["test"]["labels"]
+    except (OSError, ValueError, KeyError):  # nothing was prepared yet; a run names a damaged file
+        return
+    if few := [f"{name!r} ({count})" for name, count in training.items() if count < FEW]:
+        yield "note", f"classes with fewer than {FEW} training texts, which are seldom learnt: {listed(few)}"
+    if untested := [repr(name) for name, count in test.items() if not count]:
+        yield "note", f"classes without test texts, of which nothing will be known: {listed(untested)}"
+    name = max(test, key=test.__getitem__)
+    if (share := test[name] / max(sum(test.values()), 1)) > LOPSIDED:
+        yield (
+            "note",
+            f"{share:.1%} of the test texts are {name!r}, so accuracy says little of the other classes; macro-F1 and "
+            "register.min_class_recall do",
+        )
 
 
 def _device(params: Params) -> str:
@@ -107,10 +159,7 @@ def _folder() -> Iterator[Finding]:
     for folder in (Path(), Path("outputs"), Path(".dvc")):
         if folder.exists() and not os.access(folder, os.W_OK):
             yield "fail", f"{folder.resolve()} is not writable"
-    if not Path(".dvc").exists():
-        yield "fail", "no .dvc here: run from the project's folder"
-    if not Path(".git").exists():
-        yield "note", "no .git here: runs and models will not name the commit that made them"
+    yield from project_findings()
     if LOCK.exists() and is_held():
         yield "note", f"a run works on this project: {holder()}"
 
@@ -121,10 +170,10 @@ def _server(name: str, address: str, path: str) -> Finding:
     if not address.startswith("http"):
         return "ok", f"{name}: {masked(address)}"
     try:
-        with urllib.request.urlopen(address.rstrip("/") + path, timeout=ANSWER_S):
-            return "ok", f"{name}: {masked(address)} answers"
-    except OSError as error:
-        return "fail", f"{name}: {masked(address)} does not answer ({error})"
+        ask(address.rstrip("/") + path, ANSWER_S)
+    except NoAnswer as error:
+        return "fail", f"{name}: {masked(address)} does not answer ({masked(str(error))})"
+    return "ok", f"{name}: {masked(address)} answers"
 
 
 def _remote(params: Params) -> str:
@@ -143,7 +192,7 @@ def _schedule(params: Params) -> str:
     from prefect.client.orchestration import get_client  # takes a second, which is wasted elsewhere
     from prefect.exceptions import ObjectNotFound
 
-    name = f"distillation/{params.register_.name}"
+    name = f"distillation/{params.model_name}"
     try:
         with get_client(sync_client=True) as client:
             deployment = client.read_deployment_by_name(name)
@@ -169,13 +218,16 @@ def _champion(params: Params) -> str:
     found = None
     if _tracks():
         connect(params.tracking.experiment)
-        found = champion_since(params.register_.name, PIPELINE)
-    return "champion: version {}, made {}".format(*found) if found else "champion: none yet"
+        check_name(params)
+        found = champion_since(params.model_name, PIPELINE)
+    told = "version {}, made {}".format(*found) if found else "none yet"
+    return f"champion of {params.model_name}: {told}"
 
 
 def _tracks() -> bool:
     """Whether there is a store to ask; asking would make the project's own."""
-    return not tracking_uri().startswith("sqlite:") or Path("mlflow.db").exists()
+    uri = tracking_uri()
+    return not uri.startswith("sqlite:") or Path(uri.removeprefix("sqlite:///").partition("?")[0]).exists()
 
 
 def main() -> None:

@@ -2,11 +2,13 @@
 
 Copies in which experiments and reproductions ran, checkpoints, registered versions without an alias and tracked runs
 without such a version, flow runs in Prefect's own database, and of DVC's cache what neither the workspace nor a
-commit names. The data, the outputs, the champion and whatever else has an alias stay.
+commit names. The data, the outputs, the champion and whatever else has an alias stay; so does a DVC cache outside of
+the project, since other projects may use it.
 """
 
 import argparse
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -27,8 +29,10 @@ from flows.shared.stopping import command
 from stillhouse.params import load_params
 from stillhouse.tracking.old import remove_old_runs
 from stillhouse.tracking.store import connect, tracking_uri
+from tasks.shared.dvc_config import cache_folder
 from tasks.shared.lock import STATE, project_lock
 from tasks.shared.room import size_of
+from tasks.shared.scm import in_git
 
 COPIES = ("comparison", "labels", "study", "bench", "reproduce", "scratch")  # below .stillhouse
 
@@ -66,8 +70,21 @@ def _taken() -> int:
     return sum(map(size_of, (STATE, Path(".dvc/cache"), Path("mlartifacts"))))
 
 
+def shared_cache() -> Path | None:
+    """DVC's cache where it lies outside of the project, so that other projects may use it, too."""
+    cache = cache_folder()
+    return None if cache.is_relative_to(Path().resolve()) else cache
+
+
 def _dvc_gc() -> None:
-    scope = ["--workspace", *(["--all-commits"] if Path(".git").exists() else [])]
+    scope = ["--workspace", *(["--all-commits"] if in_git() else [])]  # of all branches and tags
+    if cache := shared_cache():
+        words = shlex.join(["dvc", "gc", *scope, "--projects"])
+        print(
+            f"DVC's cache {cache} was left as it is: other projects may use it, too. To clean it, name them all: "
+            f"{words} OTHER_PROJECT ..."
+        )
+        return
     subprocess.run([sys.executable, "-m", "dvc", "gc", "--force", "--quiet", *scope], check=True)
 
 
@@ -84,7 +101,7 @@ def main() -> None:
         experiment = connect(params.tracking.experiment)
         copies = old_copies(options.days)
         print(f"copies and checkpoints: {len(copies)}, {sum(map(size_of, copies)) / 1e6:,.1f} MB")
-        runs, versions = remove_old_runs(experiment, params.register_.name, options.days, options.dry_run)
+        runs, versions = remove_old_runs(experiment, params.model_name, options.days, options.dry_run)
         print(f"tracked runs: {runs}; registered versions without an alias: {versions}")
         if options.dry_run:
             print("Nothing was removed: --dry-run.")

@@ -6,6 +6,7 @@ is computed anew in ``.stillhouse/reproduce/``: nothing is taken from DVC's cach
 
 import argparse
 import io
+import re
 import shutil
 import subprocess
 import tarfile
@@ -23,17 +24,19 @@ from prefect.states import Failed, State
 from flows.shared.arms import run_stage_of
 from flows.shared.running import run_flow
 from flows.shared.stopping import command
-from flows.shared.workspace import link_data, own_cache
+from flows.shared.workspace import own_cache
 from stillhouse.chain import OUTPUTS, before
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.evaluation.report import as_text
 from stillhouse.params import load_params
 from stillhouse.params.files import read_yaml
+from stillhouse.params.located import write_origin
 from stillhouse.provenance import folder_md5
 from stillhouse.tracking import registry
 from stillhouse.tracking.runs import flow_run
 from stillhouse.tracking.store import connect, environment, tracking_uri
 from tasks.shared.inputs import digest_of
+from tasks.shared.links import INPUTS, link_inputs
 from tasks.shared.lock import STATE
 
 MADE = "evaluate"  # up to, and without, this stage
@@ -54,6 +57,8 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
     version = registry.get_version(model, number)
     if version is None:
         raise BadInput(f"The registry has no version {number} of {model!r}.")
+    if shutil.which("git") is None:
+        raise BadInput("git is not installed, and the code of a version is in Git. Install it.")
     folder = STATE / "reproduce" / f"{model}-{number}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -61,9 +66,10 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
     _extract(commit, folder)
     evidence = registry.fetch_evidence(version, folder / "evidence")
     shutil.copy(evidence / "params.yaml", folder / "params.yaml")
-    link_data(folder, Path())
     own_cache(folder)
+    write_origin(folder, Path())
     params = load_params(folder / "params.yaml")
+    link_inputs(params, folder)
     made_of = read_yaml(evidence / "dvc.lock")
     _check_data(params.data.path, made_of, folder, version.uri)
     store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
@@ -83,11 +89,9 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
 
 def _check_data(path: str, then: dict[str, Any], folder: Path, version: str) -> None:
     """Raises BadInput where the texts are others: said before hours are spent on what cannot come out the same."""
+    file = folder / INPUTS / "data"
     for entry in then["stages"]["prepare"]["deps"]:
-        file = folder / entry["path"]
-        if entry["path"] != path or not file.exists():
-            continue
-        if (digest := digest_of(file)) != entry["md5"]:
+        if folder / entry["path"] == file and (digest := digest_of(file)) != entry["md5"]:
             raise BadInput(
                 f"data.path: {path} is not what {version} was made from (its MD5 is {digest}, was {entry['md5']}). "
                 "Bring that one back; nothing was computed."
@@ -109,7 +113,16 @@ def differing(then: dict[str, Any], now: dict[str, Any]) -> list[list[str]]:
 
 
 def _extract(commit: str, folder: Path) -> None:
-    """The project's files as they were committed."""
+    """The project's files as they were committed.
+
+    ``commit`` comes from the registry, which others may write to: what is no full digest is not passed to Git, where it
+    could be an option (``--output=...``).
+    """
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit):
+        raise BadInput(
+            f"The version's tag git.commit is {commit[:80]!r}, which is no commit: it was registered outside of Git, "
+            "or the tag was changed. Without its code the version cannot be made again."
+        )
     done = subprocess.run(["git", "archive", commit], capture_output=True, check=False)
     if done.returncode:
         raise BadInput(
@@ -117,7 +130,12 @@ def _extract(commit: str, folder: Path) -> None:
             "it is the code that the version was made with."
         )
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder, filter=_but_inputs)
+
+
+def _but_inputs(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """As the filter ``data``, which refuses links that leave the folder; those in ``inputs/`` are made anew."""
+    return None if Path(member.name).parts[:1] == INPUTS.parts else tarfile.data_filter(member, folder)
 
 
 @command
@@ -127,7 +145,7 @@ def main() -> None:
     parser.add_argument("version", type=int)
     parser.add_argument("--model", default="", help="registered name; that of params.yaml when left out")
     options = parser.parse_args()
-    model = options.model or load_params().register_.name
+    model = options.model or load_params().model_name
     rows = run_flow(reproduce, alone=False, version=options.version, model=model)
     print("\n" + as_text([["file", "digest", ""], *rows]))
     if rows[-1][1] != "the same":

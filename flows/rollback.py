@@ -22,7 +22,7 @@ def main() -> None:
     params = load_params()
     connect(params.tracking.experiment)
     aliases = aliases_of(options.device) if options.device else PIPELINE
-    now, gone = roll_back(options.model or params.register_.name, aliases)
+    now, gone = roll_back(options.model or params.model_name, aliases)
     print(f"{now.name}: version {now.number} is @{aliases.champion} again, version {gone.number} @{aliases.previous}.")
 
 

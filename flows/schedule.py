@@ -35,9 +35,9 @@ def main() -> None:
         sys.exit(f"\n{error}")
     except ValueError as error:
         sys.exit(f"\nschedule.cron or schedule.timezone cannot be used: {error}")
-    crash_stale_runs("distillation", params.register_.name)
+    crash_stale_runs("distillation", params.model_name)
     distillation.serve(
-        name=params.register_.name,  # many projects may be served by one Prefect server
+        name=params.model_name,  # many projects may be served by one Prefect server
         schedules=[schedule],
         parameters={"refresh": params.schedule.refresh},
         description="Distils again when data, code or parameters changed; otherwise ends within seconds.",

@@ -33,7 +33,7 @@ from stillhouse.data.readers import Table, Wanted
 from stillhouse.data.writers import open_writer
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import load_params
-from stillhouse.tracking.registry import fetch_model, version_of
+from stillhouse.tracking.registry import DIGEST_TAG, fetch_model, tag_of, version_of
 from stillhouse.tracking.store import connect, tracking_uri
 from tasks.shared.inputs import digest_of
 
@@ -81,7 +81,7 @@ def _registry(name: str) -> str:
     if PARAMS.is_file():
         params = load_params()
         connect(params.tracking.experiment)
-        return name or params.register_.name
+        return name or params.model_name
     if not name or not os.environ.get("MLFLOW_TRACKING_URI"):
         raise BadInput(
             f"There is no {PARAMS} in {Path.cwd()}. Run this in a project's folder, or name a model with --model and "
@@ -103,7 +103,9 @@ def _score(source: Path, target: Path, wanted: Wanted, name: str, alias: str, ch
     start = time.perf_counter()
     parts = target.with_name(f".{target.name}.parts")
     column = wanted.columns["text_column"]
-    work = {"source_md5": digest_of(source), "model": name, "version": version.number, "column": column, "chunk": chunk}
+    digest = tag_of(version, DIGEST_TAG)  # another store has other versions of the same number
+    work = {"source_md5": digest_of(source), "model": name, "version": version.number, "digest": digest}
+    work |= {"column": column, "chunk": chunk}
     _open_parts(parts, work | {"columns": schema.names, "settings": table.settings})
     try:
         classifier = Classifier.load(fetch_model(version, parts / "model"))

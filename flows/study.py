@@ -41,8 +41,9 @@ from stillhouse.study import best_changes, nested, open_study, score, suggest
 from stillhouse.tracking.runs import FLOW_RUN, PARENT_RUN, flow_run
 from stillhouse.tracking.store import tracking_uri
 from tasks.shared.children import child_process, leave_with_parent, lines_of
+from tasks.shared.links import link_inputs
 from tasks.shared.lock import STATE
-from tasks.shared.runner import logger, prefect_task
+from tasks.shared.runner import logger, prefect_task, training_slot
 
 FOLDER = STATE / "study"
 DAY_S = 86_400.0
@@ -60,11 +61,12 @@ def trials(params: Params, answers_md5: str, parent: dict[str, str]) -> None:
     take_signals()
     found = _open(params, answers_md5)
     say = get_run_logger().info
+    plain = params.model_copy(update={"devices": {}})  # their classes are made at run time, and cannot be sent
     while (left := params.study.trials - len(found.get_trials(states=(TrialState.COMPLETE,)))) > 0:
         asked = [found.ask() for _ in range(min(left, params.study.workers))]
         chosen = [suggest(trial, params.study.search) for trial in asked]
         futures = [
-            _trial.submit(trial.number, changes, str(Path.cwd()), params.study.workers, parent)
+            _trial.submit(trial.number, changes, str(Path.cwd()), plain, parent)
             for trial, changes in zip(asked, chosen, strict=True)
         ]
         failures = []
@@ -82,16 +84,25 @@ def trials(params: Params, answers_md5: str, parent: dict[str, str]) -> None:
 
 
 @task(task_run_name="trial-{number}", cache_policy=NO_CACHE)
-def _trial(number: int, changes: dict[str, Any], project: str, workers: int, parent: dict[str, str]) -> dict[str, Any]:
-    """Run one trial in a child process, wherever this task runs; the project's folder must be there too."""
+def _trial(
+    number: int, changes: dict[str, Any], project: str, params: Params, parent: dict[str, str]
+) -> dict[str, Any]:
+    """Run one trial in a child process, wherever this task runs; the project's folder must be there too.
+
+    It takes one of that machine's `flow.gpu_slots`.
+    """
     leave_with_parent()
     folder = Path(project)
-    threads = str(max(1, (os.cpu_count() or 1) // workers))  # trials that share a machine share its cores
+    at_once = min(params.study.workers, params.flow.gpu_slots)
+    threads = str(max(1, (os.cpu_count() or 1) // at_once))  # trials that share a machine share its cores
     result = FOLDER / f"trial-{number}.json"
     command = [sys.executable, "-m", "tasks.shared.trial", str(number), json.dumps(changes), str(result)]
     (folder / result).unlink(missing_ok=True)
     say = logger()
-    with child_process(command, DAY_S, folder, OMP_NUM_THREADS=threads, **parent) as (child, _):
+    with (
+        training_slot(True, params),
+        child_process(command, DAY_S, folder, OMP_NUM_THREADS=threads, **parent) as (child, _),
+    ):
         for level, line in lines_of(child):
             say(line, level)
         status = child.wait()
@@ -130,6 +141,7 @@ def task_runner(settings: Settings) -> TaskRunner[Any]:
 
 def _search(params: Params) -> dict[str, Any]:
     runner = task_runner(params.study)
+    link_inputs(params)
     with flow_run(params.tracking.experiment, runtime.name or "study", runtime.id or "") as run:
         run.params({"study": params.study.model_dump()})
         for stage in before("student"):
@@ -155,7 +167,7 @@ def _open(params: Params, answers_md5: str) -> Any:
         for part in parents:
             section = section[part]
         section.pop(last, None)
-    return open_study(params.study, params.register_.name, answers_md5, fixed, FOLDER)
+    return open_study(params.study, params.model_name, answers_md5, fixed, FOLDER)
 
 
 def _table(found: Any) -> list[list[str]]:

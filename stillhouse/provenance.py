@@ -19,6 +19,13 @@ def folder_md5(folder: Path) -> str:
     return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
 
 
+def code_md5() -> str:
+    """One digest for this package's source files."""
+    package = Path(__file__).parent
+    lines = [f"{path.relative_to(package).as_posix()} {file_md5(path)}" for path in sorted(package.rglob("*.py"))]
+    return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
+
+
 def git_commit() -> str:
     """The checked-out commit, with ``-dirty`` where tracked files were changed; ``none`` outside Git."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]

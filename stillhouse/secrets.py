@@ -2,19 +2,76 @@
 
 import os
 import re
+import shlex
+from io import StringIO
+from urllib.parse import urlsplit
 
-_IN_ADDRESS = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
+from stillhouse.params.files import round_trip
+
+_PASSWORD = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
+_QUERY = re.compile(
+    r"([?&;][\w.%-]*(?:token|secret|passw(?:or)?d|pwd|key|sig|signature|auth|credential|code)=)[^&#\s'\"]+",
+    re.IGNORECASE,
+)
+# Services whose addresses are secrets by their paths: Slack, Discord, Teams, Power Automate, Telegram, and their like.
+_HOOK = re.compile(
+    r"(https?://(?:[^/\s'\"]*@)?(?:hooks?\.[^/\s'\"]+|hc-ping\.com|[^/\s'\"]*\.webhook\.office\.com|"
+    r"[^/\s'\"]*\.logic\.azure\.com(?::\d+)?|api\.telegram\.org|[^\s'\"]*/(?:web)?hooks?))/[^\s'\"]+",
+    re.IGNORECASE,
+)
 _NAMES_SECRET = re.compile(r"(SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS?|_KEY)$|SECRET")
+MESSENGERS = ("notify", "heartbeat")  # keys of the section flow that hold an address or a command
 LEAST = 6  # characters: shorter values would be found in any text
 
 
 def masked(text: str) -> str:
-    """``text`` with ``***`` for each password of an address, and for each secret of the environment.
+    """``text`` with ``***`` for passwords and tokens in addresses, and for each secret of the environment.
 
     A variable holds a secret where its name says so (``HF_TOKEN``, ``AWS_SECRET_ACCESS_KEY``).
     """
-    text = _IN_ADDRESS.sub(r"\1:***@", text)
+    text = _in_addresses(text)
     for name, value in os.environ.items():
         if len(value) >= LEAST and value in text and _NAMES_SECRET.search(name):
             text = text.replace(value, "***")
     return text
+
+
+def _in_addresses(text: str) -> str:
+    for pattern, shown in ((_PASSWORD, r"\1:***@"), (_HOOK, r"\1/***"), (_QUERY, r"\1***")):
+        text = pattern.sub(shown, text)
+    return text
+
+
+def masked_target(target: str) -> str:
+    """What may be shown of ``flow.notify`` or ``flow.heartbeat``: an address's host, or the name of a program.
+
+    A reference to an environment variable (``$NOTIFY``) holds no secret and stays as it is.
+    """
+    if re.fullmatch(r"\$(\w+|\{\w+\})", target):
+        return target
+    try:
+        if "://" in target.split(maxsplit=1)[0]:
+            parts = urlsplit(target)
+            return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/***"
+        program, *rest = shlex.split(target)
+    except (ValueError, IndexError):  # no address, an open quotation, or nothing at all
+        return "***"
+    return program + (" ***" if rest else "")
+
+
+def shareable(params: str) -> str:
+    """The text of ``params.yaml`` without secrets, for a tracking server; comments and order stay.
+
+    Only what decides no result is changed: ``flow.notify``, ``flow.heartbeat``, and passwords or tokens in
+    addresses. So the text still makes the same model. Secrets of the environment are not searched for: a value such as
+    ``sample`` could be one.
+    """
+    yaml = round_trip()
+    content = yaml.load(params)
+    flow = content.get("flow") or {}
+    for key in MESSENGERS:
+        if isinstance(flow.get(key), str):
+            flow[key] = masked_target(flow[key])
+    text = StringIO()
+    yaml.dump(content, text)
+    return _in_addresses(text.getvalue())

@@ -12,10 +12,12 @@ from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.evaluation.candidate import Candidate, weight_of
 from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
-from stillhouse.evaluation.quality import quality
+from stillhouse.evaluation.classes import count_classes, read_classes
+from stillhouse.evaluation.quality import answers_of, quality
 from stillhouse.evaluation.results import plain, read_qualities
 from stillhouse.evaluation.speed import measure_speed
-from stillhouse.provenance import folder_md5
+from stillhouse.tracking.identity import model_digest
+from stillhouse.tracking.receipts import receipt_of
 from stillhouse.tracking.registry import aliases_of
 from tasks.shared.files import write_json
 from tasks.shared.registering import Case, register_and_judge
@@ -28,7 +30,8 @@ def deploy(context: Context) -> Metrics:
     The version carries the tag ``device``; the alias named after the device is moved to it if it passes the gate.
     """
     name = context.stage.instance
-    device, params = context.params.devices[name], context.params.for_device(name)
+    params = context.params
+    device = params.devices[name]
     os.environ["RAYON_NUM_THREADS"] = str(device.threads)  # tokenizers reads it when it first has many texts
 
     model = OUTPUTS / "device" / name / "model"
@@ -42,6 +45,7 @@ def deploy(context: Context) -> Metrics:
         scores["teacher"] = np.array([names.index(row["teacher"]) for row in csv.DictReader(file)])
     sizes = {name: candidate.bytes, "teacher": 0}
     result = quality(labels, scores, sizes, params.evaluate.bootstrap, params.seed)[name]
+    training = [one.training for one in read_classes(OUTPUTS / "evaluate")]
     case = Case(
         model,
         params.register_,
@@ -51,6 +55,7 @@ def deploy(context: Context) -> Metrics:
         read_qualities(OUTPUTS / "evaluate")["teacher"],
         {},  # what is free does not fit a device's budget
         speed[name].latency_ms,
+        count_classes(labels, answers_of(scores[name]), names, training),
         kept_share(behaviours(read_cases(Path(params.evaluate.cases), names), classifier.predict)),
         texts,
         labels,
@@ -58,10 +63,10 @@ def deploy(context: Context) -> Metrics:
         {"device": name},
     )
     version, verdict = register_and_judge(context, case)
-    receipt = {"name": params.register_.name, "version": version.number, "model_md5": folder_md5(model)}
+    receipt = receipt_of(version, model_digest(model), model)
     write_json(context.out / "receipt.json", receipt)
     told = plain(speed[name]) | {"threads": device.threads, "reasons": verdict.reasons}
-    write_json(context.out / "speed.json", {"model_md5": receipt["model_md5"], **told})
+    write_json(context.out / "speed.json", {"digest": receipt["digest"], **told})
     context.run.metrics({"speed": plain(speed[name])})
     return {**plain(result), "version": version.number, "passed": int(verdict.passed)}
 

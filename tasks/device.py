@@ -10,7 +10,7 @@ from tasks.student import distil
 
 def device(context: Context) -> Metrics:
     """Write ``model/`` (what is served), ``training.csv``, and ``speed.json``, which DVC does not keep."""
-    params = context.params.for_device(context.stage.instance)
+    params = context.params
     student, numbers = distil(context, params)
     numbers |= squeeze(context, student, params.compress)
     mark_finished(context.stage.address)  # only now: what compress refuses need not be trained again

@@ -1,13 +1,19 @@
 """Stage ``evaluate``: teacher, control, student, compressed student and TF-IDF + SVM on one untouched test set."""
 
 import json
+import logging
 from pathlib import Path
+
+import numpy as np
 
 from stillhouse.chain import OUTPUTS
 from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.evaluation import candidates, plots
 from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
+from stillhouse.evaluation.classes import CLASSES, Class, class_numbers, class_rows, class_warnings, count_classes
+from stillhouse.evaluation.confusion import confusion
+from stillhouse.evaluation.constant import CONSTANT, HELP, Against, against_constant, most_frequent
 from stillhouse.evaluation.examples import telling_examples
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.quality import answers_of, differences, quality
@@ -20,11 +26,16 @@ from tasks.shared.files import write_csv, write_json
 from tasks.shared.moved import what_moved
 from tasks.shared.stage import Context, Metrics, command
 
+logger = logging.getLogger(__name__)
+
+COMPRESSED, TEACHER = "compressed student", "teacher"
 PAIRS = [
-    *(("compressed student", name) for name in FREE),
-    ("compressed student", "teacher"),
-    ("compressed student", "student"),
+    *((COMPRESSED, name) for name in FREE),
+    (COMPRESSED, TEACHER),
+    (COMPRESSED, "student"),
     ("student", "control"),
+    (COMPRESSED, CONSTANT),
+    (TEACHER, CONSTANT),
 ]
 
 
@@ -48,14 +59,22 @@ def evaluate(context: Context) -> Metrics:
     served = Classifier.load(OUTPUTS / "compress" / "model")
     shown = behaviours(read_cases(Path(settings.cases), names), served.predict)
     scores, speed = measure_speed(compared, texts)
-    results = quality(labels, scores, {c.name: c.bytes for c in compared}, settings.bootstrap, params.seed)
-    gaps = differences(labels, scores, PAIRS, settings.bootstrap, params.seed)
-    full = {name: Model.of(results[name], speed[name]) for name in results}
-    answers = answers_of(scores["compressed student"])
-    plots.confusion(labels, answers, names, out / "confusion.png")
+    known = len(label_names(train))
+    sizes = {c.name: c.bytes for c in compared} | {CONSTANT: 0}
+    constant = {CONSTANT: np.full(len(labels), most_frequent(labels, known))}
+    results = quality(labels, scores | constant, sizes, settings.bootstrap, params.seed)
+    gaps = differences(labels, scores | constant, PAIRS, settings.bootstrap, params.seed)
+    full = {name: Model.of(results[name], measured) for name, measured in speed.items()}
+    answers = {name: answers_of(score) for name, score in scores.items()}
+    training = np.bincount(labels_of(train), minlength=known)
+    classes = {name: count_classes(labels, answers[name], names, training) for name in (COMPRESSED, TEACHER)}
+    against = {name: against_constant(counts) for name, counts in classes.items()}
+    _warn(classes[COMPRESSED], against)
+    write_csv(out / CLASSES, class_rows(classes[COMPRESSED]))
+    numbered = confusion(labels, answers[COMPRESSED], names, out / "confusion.png")
     plots.frontier(full, out / "frontier.png")
     # One column a model; the compressed student's is called as the plot in dvc.yaml calls it.
-    columns = {"label": labels, "answer": answers} | {name: answers_of(score) for name, score in scores.items()}
+    columns = {"label": labels, "answer": answers[COMPRESSED]} | answers
     write_csv(
         out / "answers.csv",
         [{name: names[column[row]] for name, column in columns.items()} for row in range(len(labels))],
@@ -63,6 +82,7 @@ def evaluate(context: Context) -> Metrics:
     metrics = {
         "models": {name: plain(quality) for name, quality in results.items()},
         "differences": {name: plain(gap) for name, gap in gaps.items()},
+        "classes": class_numbers(classes[COMPRESSED]),
         "cases": {"asked": len(shown), "kept": kept_share(shown)},
     }
     write_json(out / METRICS, metrics)
@@ -71,23 +91,35 @@ def evaluate(context: Context) -> Metrics:
     write_json(out / SPEED, {"metrics_md5": file_md5(out / METRICS), "models": speeds})
     write_report(
         out / "report.html",
-        name=params.register_.name,
-        models=full,
+        name=params.model_name,
+        models=full | {CONSTANT: results[CONSTANT]},
+        against=against,
+        classes=classes[COMPRESSED],
         differences=gaps,
         free=max(FREE, key=lambda name: results[name].accuracy),
         source=json.loads((OUTPUTS / "compress" / "metrics.json").read_text(encoding="utf-8"))["source"],
         steps=step_rows(OUTPUTS / "compress"),
         card=json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8")),
         behaviours=shown,
-        drift=what_moved(context.params, texts, [names[label] for label in labels], scores["teacher"]),
+        drift=what_moved(texts, [names[label] for label in labels], scores["teacher"]),
         examples=telling_examples(texts, labels, scores, names, settings.examples),
         frontier=out / "frontier.png",
         confusion=out / "confusion.png",
+        numbered=numbered,
     )
     for file in ("report.html", "frontier.png", "confusion.png", "speed.json"):
         context.run.artifact(out / file)
     context.run.metrics({"speed": speeds})
     return metrics
+
+
+def _warn(classes: list[Class], against: dict[str, Against]) -> None:
+    for name, found in against.items():
+        if not found.is_better:
+            told = "the %s is not better than always answering %r, the most frequent class (%.1f %% right). %s"
+            logger.warning(told, name, found.name, 100 * found.accuracy, HELP)
+    for sentence in class_warnings(classes):
+        logger.warning("classes %s", sentence)
 
 
 if __name__ == "__main__":

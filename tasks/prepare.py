@@ -7,10 +7,12 @@ from stillhouse.data.card import data_card
 from stillhouse.data.cleaning import clean, joined, look_alikes
 from stillhouse.data.drift import Memory, portrait, refuse_loss
 from stillhouse.data.sources import load_source
-from stillhouse.data.splits import write_split, write_texts
+from stillhouse.data.splits import read_split, write_split, write_texts
 from stillhouse.data.splitting import complete, few_labels
 from stillhouse.errors import listed
+from stillhouse.params import load_params
 from tasks.shared.files import write_json
+from tasks.shared.language import warn_of_language
 from tasks.shared.lock import PORTRAITS, STATE
 from tasks.shared.stage import Context, Metrics, command
 
@@ -69,6 +71,8 @@ def prepare(context: Context) -> Metrics:
     if cleaned.unseen:
         logger.warning("labels of test that train lacks, each counted as missed: %s", listed(cleaned.unseen))
     logger.info("dropped: %s", ", ".join(f"{count} {reason}" for reason, count in dropped.items()))
+    # Only logged, so `teacher` is no parameter of this stage: another teacher would prepare the data anew.
+    warn_of_language(load_params().teacher, read_split(out / "train.arrow"))
     return {"classes": card["classes"], "rows": rows, "unlabelled": texts, "dropped": dropped}
 
 

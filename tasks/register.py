@@ -5,10 +5,13 @@ import json
 from stillhouse.chain import OUTPUTS
 from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of, read_split
+from stillhouse.evaluation.classes import read_classes
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.latency import latency_ms
 from stillhouse.evaluation.results import METRICS, read_gaps, read_qualities
 from stillhouse.provenance import folder_md5
+from stillhouse.tracking.identity import model_digest
+from stillhouse.tracking.receipts import receipt_of
 from stillhouse.tracking.registry import PIPELINE
 from stillhouse.tracking.runs import find_run
 from tasks.shared.files import write_json
@@ -17,9 +20,9 @@ from tasks.shared.stage import Context, Metrics, command
 
 
 def register(context: Context) -> Metrics:
-    """Write ``receipt.json``: the registered name, version, and digest of the model's files.
+    """Write ``receipt.json``: name, version, digest, classes and store of what was registered.
 
-    Identical files are never registered twice: the version that holds them is found by their digest.
+    Identical files under the same serving code are never registered twice: their version is found by its digest.
     """
     settings, model = context.params.register_, OUTPUTS / "compress" / "model"
     test = read_split(OUTPUTS / "prepare" / "test.arrow")
@@ -37,6 +40,7 @@ def register(context: Context) -> Metrics:
         models["teacher"],
         {name: gaps[f"compressed student - {name}"] for name in FREE},
         latency,
+        read_classes(place),
         json.loads((place / METRICS).read_text(encoding="utf-8"))["cases"]["kept"],
         texts,
         labels_of(test),
@@ -44,7 +48,7 @@ def register(context: Context) -> Metrics:
         {"run.student": student or ""},
     )
     version, verdict = register_and_judge(context, case)
-    receipt = {"name": settings.name, "version": version.number, "model_md5": folder_md5(model)}
+    receipt = receipt_of(version, model_digest(model), model)
     write_json(context.out / "receipt.json", receipt)
     return {"version": version.number, "passed": int(verdict.passed)}
 

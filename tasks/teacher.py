@@ -1,17 +1,19 @@
 """Stage ``teacher``: the complex model, fine-tuned (perhaps regularised by a simple one) or as a linear probe."""
 
+from pathlib import Path
+
 import torch
 
 from stillhouse.chain import OUTPUTS
 from stillhouse.data.splits import label_names, read_split
 from stillhouse.distillation.hints import read_hints
-from stillhouse.distillation.scratch import mark_finished, scratch_folder
+from stillhouse.distillation.scratch import identity, mark_finished, scratch_folder
 from stillhouse.distillation.teaching import train_teacher
 from stillhouse.models.device import choose_device
 from stillhouse.models.pretrained import load_pretrained
-from stillhouse.models.teacher import Teacher
-from stillhouse.provenance import file_md5, folder_md5
+from stillhouse.models.teacher import Teacher, teacher_md5
 from tasks.shared.files import write_csv
+from tasks.shared.language import warn_of_language
 from tasks.shared.stage import Context, Metrics, command
 
 
@@ -22,14 +24,19 @@ def teacher(context: Context) -> Metrics:
     for file in files[:2]:
         context.run.dataset(file, file.stem)
     train, validation, unlabelled = map(read_split, files)
+    warn_of_language(params.teacher, train)
     hints = OUTPUTS / "control" / "hints"
-    digests = [*map(file_md5, files), folder_md5(hints)]
+    device = choose_device(context.device)
     seed = params.seed if params.teacher.seed is None else params.teacher.seed
-    scratch = scratch_folder("teacher", params.teacher.model_dump(), seed, digests)
+    inputs = {file.stem: file for file in files} | {"hints": hints}
 
     def load() -> Teacher:
         torch.manual_seed(seed)  # of the new head
         return load_pretrained(params.teacher, label_names(train))
+
+    def scratch(pretrained: Teacher) -> Path:
+        whole = inputs | {"pretrained": teacher_md5(pretrained)}
+        return scratch_folder("teacher", identity(params.teacher.model_dump(), seed, device.type, whole))
 
     model, history = train_teacher(
         load,
@@ -38,13 +45,12 @@ def teacher(context: Context) -> Metrics:
         unlabelled,
         params.teacher,
         read_hints(hints),
-        device=choose_device(context.device),
+        device=device,
         seed=seed,
         scratch=scratch,
         log=context.run,
     )
-    model.model.save_pretrained(context.out / "model")
-    model.tokenizer.save_pretrained(context.out / "model")
+    model.save(context.out / "model")
     write_csv(context.out / "training.csv", history)
     mark_finished("teacher")
     best = max(history, key=lambda row: row["validation_accuracy"])

@@ -99,7 +99,7 @@ def new_project(folder: Path) -> Project:
     for name in listed:
         if not name.startswith(("tests/", "benchmarks/")) and name != "dvc.lock" and (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
     project = Project(folder)
     write_csv(folder / "data" / "reviews.csv", texts_and_labels(360))
     tiny_teacher(folder / "data" / "teacher")

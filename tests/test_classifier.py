@@ -1,6 +1,8 @@
-"""The compressed student: the same answers as the trained one, in scikit-learn's manners."""
+"""The compressed student: the same answers as the trained one, with scikit-learn's interface."""
 
+import copy
 import json
+import pickle
 import shutil
 import sys
 
@@ -65,6 +67,48 @@ def test_it_starts_within_a_second_and_loads_nothing_heavy(finished):
     told = [json.loads(finished.run(sys.executable, "-c", code).stdout.splitlines()[-1]) for _ in range(3)]
     assert told[0][0] == "sport" and told[0][2] == []
     assert min(seconds for _, seconds, _ in told) < 1
+
+
+FORKED = """
+import multiprocessing, os, signal, threading
+from stillhouse.classifier import Classifier
+classifier = Classifier.load('outputs/compress/model', threads=2)
+texts = [f'goal match team {n} word{n}' for n in range(1500)]
+right, busy = classifier.predict_proba(texts), True
+
+def work():
+    for n in range(10**6):
+        if not busy: return
+        classifier.predict_proba([f'new{n} {m}' for m in range(600)])
+
+threads = [threading.Thread(target=work) for _ in range(2)]
+[thread.start() for thread in threads]
+statuses = []
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os._exit(0 if (classifier.predict_proba(texts) == right).all() else 3)
+    statuses.append(os.waitpid(child, 0)[1])
+busy = False
+[thread.join() for thread in threads]
+with multiprocessing.get_context('fork').Pool(2) as pool:
+    answers = pool.map_async(classifier.predict_proba, [texts[:300]] * 3).get(20)
+print(statuses, all((answer == right[:300]).all() for answer in answers), (classifier.predict_proba(texts) == right).all())
+"""
+
+
+@pytest.mark.parametrize("parallel", ["", "true"])
+def test_it_works_in_a_process_that_was_forked_while_it_was_in_use(finished, parallel):
+    variables = {"TOKENIZERS_PARALLELISM": parallel} if parallel else {}
+    done = finished.run(sys.executable, "-c", FORKED, timeout=120, **variables)
+    assert done.returncode == 0 and "[0, 0, 0] True True" in done.stdout, done.stdout
+
+
+def test_it_can_be_pickled_and_copied(classifier):
+    texts = ["goal match team", "flour butter oven"] * 300
+    for other in (pickle.loads(pickle.dumps(classifier)), copy.copy(classifier), copy.deepcopy(classifier)):
+        np.testing.assert_array_equal(other.predict_proba(texts), classifier.predict_proba(texts))
 
 
 def test_what_is_not_a_list_of_strings_is_refused(classifier):

@@ -37,6 +37,12 @@ def test_the_flow_ends_with_what_a_user_wants_to_know(finished):
     assert metrics["models"]["teacher"]["accuracy"] > 0.8
     assert metrics["models"]["compressed student"]["accuracy"] > 0.8
     assert metrics["cases"] == {"asked": 2, "kept": 1.0}
+    assert re.search(r"^most frequent class +\d+\.\d % +\d+\.\d % +– +–$", log, re.MULTILINE)
+    assert metrics["classes"]["never_recognised"] == 0 and "never recognised" not in log
+    assert "ok: is better than always answering" in log
+    assert (
+        (finished.folder / "outputs/evaluate/classes.csv").read_text().startswith("name,training,texts,answered,right")
+    )
 
 
 def test_the_runs_are_tracked_with_their_lineage(finished):
@@ -160,7 +166,7 @@ print(json.dumps({
 }))"""
     told = json.loads(finished.mlflow(code))
     assert told["label"] == ["sport", "cooking"] and all(0.3 < p <= 1 for p in told["probability"])
-    assert told["heavy"] == [] and told["example"] and told["signature"]["inputs"]
+    assert told["heavy"] == [] and told["example"] and told["signature"]["outputs"]
     for file in map(Path, told["files"]):
         assert file.suffix not in (".pkl", ".pickle", ".pt", ".bin", ".joblib"), file
         with pytest.raises(ValueError):
@@ -217,6 +223,7 @@ def test_the_served_model_answers_real_text(finished):
                 time.sleep(0.5)
         odd = ask({"inputs": ["", "\x00\x07", "\ud83d", "goal " * 200_000]})
         many = ask({"inputs": ["butter and flour"] * 100_000})
+        table = ask({"dataframe_split": {"columns": ["review"], "data": [["rain and wind and storm"]]}})
         wrong = [
             ask(body) for body in ({"inputs": [1]}, {"inputs": [None]}, {"inputs": {"a": 1}}, {"text": "goal"}, {})
         ]
@@ -225,6 +232,7 @@ def test_the_served_model_answers_real_text(finished):
     assert status == 200 and [row["label"] for row in answer["predictions"]] == ["weather", "sport"]
     assert all(0 < row["probability"] <= 1 for row in answer["predictions"])
     assert odd[0] == 200 and len(odd[1]["predictions"]) == 4 and odd[1]["predictions"][3]["label"] == "sport"
+    assert table[0] == 200 and table[1]["predictions"][0]["label"] == "weather"
     assert many[0] == 200 and len(many[1]["predictions"]) == 100_000
     for status, answer in wrong:
         assert 400 <= status < 500 and "Traceback" not in json.dumps(answer), (status, answer)

@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -8,12 +9,14 @@ from sklearn.metrics import f1_score
 
 from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.evaluation.choice import worth_keeping
+from stillhouse.evaluation.classes import Class
+from stillhouse.evaluation.constant import CONSTANT
 from stillhouse.evaluation.gate import judge
 from stillhouse.evaluation.metrics import accuracy, agreement, calibration_error, macro_f1, softmax
 from stillhouse.evaluation.quality import Quality, differences, quality
 from stillhouse.evaluation.report import as_markdown, as_text, number, table
 from stillhouse.evaluation.results import Model, plain, read_gaps, read_models
-from stillhouse.evaluation.significance import Gap, bootstrap_interval
+from stillhouse.evaluation.significance import Gap, bootstrap_interval, mcnemar, paired
 from stillhouse.evaluation.speed import Speed
 from stillhouse.params import load_params
 
@@ -44,10 +47,34 @@ def test_the_bootstrap_interval_covers_the_mean_with_the_width_of_theory():
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.9 * 0.1 / 1000), rel=0.15)
 
 
+def test_shown_is_an_exact_test_and_not_an_interval_that_few_texts_make_narrow():
+    wrong, right = np.zeros(39), np.zeros(39)
+    for count, shown in ((2, False), (4, False), (5, True)):
+        right[:count] = 1
+        found = paired(right, wrong)
+        assert found.low >= 0 and found.is_gain == shown and not found.is_loss, found
+        assert paired(wrong, right).is_loss == shown
+    assert paired(right, wrong).p == paired(wrong, right).p
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "p"),
+    [(0, 0, 1.0), (7, 7, 1.0), (4, 0, 0.0625), (5, 0, 0.03125), (3, 15, None), (900, 1000, None)],
+)
+def test_the_mid_p_value_is_the_sum_of_the_binomial_tails(gained, lost, p):
+    found = mcnemar(gained, lost)
+    assert found == mcnemar(lost, gained) and 0 < found <= 1
+    if gained != lost:
+        fewer, differing = min(gained, lost), gained + lost
+        below = sum(math.comb(differing, k) for k in range(fewer)) / 2**differing
+        assert found == pytest.approx(2 * below + math.comb(differing, fewer) / 2**differing)
+    assert p is None or found == pytest.approx(p, abs=1e-6)
+
+
 def test_equal_models_differ_by_nothing_and_a_better_one_by_something():
     scores = {"teacher": np.eye(4)[LABELS], "a": LABELS.copy(), "b": ANSWERS}
     gaps = differences(LABELS, scores, [("a", "teacher"), ("a", "b")], 200, 0)
-    assert gaps["a - teacher"] == Gap(0, 0, 0)
+    assert gaps["a - teacher"] == Gap(0, 0, 0, 1)
     assert gaps["a - b"].is_gain and not gaps["a - b"].is_loss
     results = quality(LABELS, scores, dict.fromkeys(scores, 10**6), 200, 0)
     assert results["a"].accuracy == 1 and results["a"].megabytes == 1
@@ -74,10 +101,11 @@ STUDENT = Quality(
     accuracy=0.97, accuracy_low=0.95, accuracy_high=0.99, macro_f1=0.96, teacher_agreement=0.95, megabytes=2.0
 )
 TEACHER = replace(STUDENT, accuracy=0.98)
+BALANCED = [Class("sport", 40, 50, 50, 48), Class("tech", 40, 50, 50, 48)]
 
 
 def gap(accuracy: float, width: float = 0.01) -> Gap:
-    return Gap(accuracy, accuracy - width, accuracy + width)
+    return Gap(accuracy, accuracy - width, accuracy + width, p=0.01 if abs(accuracy) > width else 0.5)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +123,8 @@ def gap(accuracy: float, width: float = 0.01) -> Gap:
     ],
 )
 def test_the_gate_says_which_condition_is_broken(student, latency, free, champion, broken):
-    verdict = judge(GATE, student, TEACHER, latency, {"control": gap(0.0), "TF-IDF + SVM": gap(free)}, champion)
+    others = {"control": gap(0.0), "TF-IDF + SVM": gap(free)}
+    verdict = judge(GATE, student, TEACHER, latency, others, champion, BALANCED)
     failed = [reason for reason in verdict.reasons if reason.startswith("FAILED")]
     assert verdict.passed == (broken is None)
     assert len(failed) == (broken is not None) and all(broken in reason for reason in failed)
@@ -105,7 +134,7 @@ def test_the_gate_says_which_condition_is_broken(student, latency, free, champio
 @pytest.mark.parametrize(("asked", "kept", "passed"), [(None, 0.0, True), (0.9, 0.5, False), (0.9, 0.95, True)])
 def test_the_gate_may_ask_for_behaviours(asked, kept, passed):
     settings = GATE.model_copy(update={"min_cases": asked})
-    verdict = judge(settings, STUDENT, TEACHER, 2.0, {}, None, kept_cases=kept)
+    verdict = judge(settings, STUDENT, TEACHER, 2.0, {}, None, BALANCED, kept_cases=kept)
     assert verdict.passed == passed
     assert any("register.min_cases: 90%" in reason for reason in verdict.reasons) == (asked is not None)
 
@@ -126,4 +155,5 @@ def test_tables_are_aligned_and_complete():
     assert rows[1] == ["teacher", "98.8 %", "98.0 %", "90.9", "51.2"]
     assert as_markdown(rows).splitlines()[2] == "| teacher | 98.8 % | 98.0 % | 90.9 | 51.2 |"
     assert len({len(line) for line in as_text(rows).splitlines()}) == 1
+    assert table({CONSTANT: quality})[1] == [CONSTANT, "98.8 %", "98.0 %", "–", "–"]  # neither a size nor a speed
     assert number(12345.6) == "12,346" and number(0.01234) == "0.0123"

@@ -82,7 +82,7 @@ def test_a_student_goes_through_all_stages(project, architecture, monkeypatch, c
         scores = OUTPUTS / "student" / "metrics.json"
         assert '"validation_accuracy": ' in scores.read_text()
         run(register)
-        name = load_params().register_.name
+        name = load_params().model_name
         versions = mlflow.MlflowClient().search_model_versions(f"name = '{name}'")
         newest = max(int(version.version) for version in versions)
         assert newest == 2

@@ -40,7 +40,7 @@ def test_a_device_changes_only_what_it_names():
     assert (edge.student.temperature, edge.student.vocabulary.size) == (4.0, 120)
     assert edge.student.network.depth == params.student.network.depth and edge.student.losses == params.student.losses
     assert edge.compress.quantisation == "int8" and edge.compress.parity == params.compress.parity
-    assert edge.register_.max_size_mb == 0.0001 and edge.register_.name == params.register_.name
+    assert edge.register_.max_size_mb == 0.0001 and edge.model_name == params.model_name
     server = params.for_device("server")
     assert (server.student, server.compress) == (params.student, params.compress)
     other = params_with(edge={**DEVICES["edge"], "student": {"losses": {"mse": 1.0}}}).for_device("edge")

@@ -3,18 +3,21 @@
 import logging
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
 import time
 
 import pytest
+from prefect.exceptions import ParameterTypeError
 from prefect.testing.utilities import prefect_test_harness
 from project import ROOT
 
 from flows.distillation import distillation
-from flows.reproduce import differing
+from flows.reproduce import _extract, differing
 from flows.shared.changes import Changes, write_changes
+from flows.shared.summary import server_command
 from stillhouse.chain import Stage
 from stillhouse.errors import BadInput
 from stillhouse.params import load_params
@@ -84,6 +87,36 @@ def test_the_form_carries_types_limits_and_descriptions():
         Changes.model_validate({"student": {"alpha": 2}})
     with pytest.raises(ValueError):
         Changes.model_validate({"student": {"tempreature": 2}})
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [("flow", "notify", "touch /tmp/x"), ("flow", "heartbeat", "touch /tmp/x"), ("study", "address", "tcp://h:1")],
+)
+def test_the_form_refuses_what_could_run_a_command(section, key, value):
+    schema = distillation.parameters.definitions
+    assert key not in schema[section.title()]["properties"] and schema[section.title()]["additionalProperties"] is False
+    for changes in ({section: {key: value}}, {section: {key: None}}):
+        with pytest.raises(ValueError, match=key):
+            Changes.model_validate(changes)
+        with pytest.raises(ParameterTypeError, match=key):
+            distillation.validate_parameters({"changes": changes})
+    assert "when_busy" in schema["Flow"]["properties"]
+
+
+@pytest.mark.parametrize("commit", ["none", "--output=/tmp/x", "-x", "HEAD", "", "a" * 39, "a" * 40 + "\n"])
+def test_a_tag_that_is_no_commit_never_reaches_git(tmp_path, monkeypatch, commit):
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("git was started"))
+    with pytest.raises(BadInput, match="which is no commit"):
+        _extract(commit, tmp_path)
+
+
+def test_the_command_that_serves_mlflow_can_be_pasted(monkeypatch):
+    spaced = "sqlite:////home/me/my project/mlflow.db"
+    words = shlex.split(server_command(spaced))
+    assert words[1:] == ["server", "--backend-store-uri", spaced, "--port", "5000"]
+    secret = server_command("postgresql://u:hush@h/mlflow")
+    assert "hush" not in secret and '"$MLFLOW_TRACKING_URI"' in secret
 
 
 @pytest.fixture
@@ -223,6 +256,34 @@ def test_a_place_on_the_gpu_is_free_again_when_its_holder_is_killed(tmp_path, mo
         assert len(said) == 1 and re.match(r"waiting since \d\d:\d\d:\d\d for a GPU slot \(flow.gpu_slots\)", said[0])
 
 
+def test_trials_of_a_study_take_places_on_the_gpu(tmp_path, monkeypatch):
+    from contextlib import contextmanager
+
+    from flows import study
+
+    at_once, most = [], []
+
+    @contextmanager
+    def child(command, *_, **__):
+        at_once.append(command)
+        most.append(len(at_once))
+        time.sleep(0.3)
+        yield type("Child", (), {"stdout": [], "wait": lambda self: 0})(), None
+        at_once.pop()
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(study, "child_process", child)
+    params = load_params(ROOT / "params.yaml")
+    for slots, expected in ((1, 1), (2, 2)):
+        most.clear()
+        settings = params.model_copy(update={"flow": params.flow.model_copy(update={"gpu_slots": slots})})
+        trial = threading.Thread(target=study._trial.fn, args=(1, {}, str(tmp_path), settings, {}))
+        other = threading.Thread(target=study._trial.fn, args=(2, {}, str(tmp_path), settings, {}))
+        [thread.start() for thread in (trial, other)]
+        [thread.join(20) for thread in (trial, other)]
+        assert len(most) == 2 and max(most) == expected
+
+
 def test_a_training_whose_gpu_is_gone_says_so_and_every_one_tells_its_device(monkeypatch, caplog):
     told = {}
     monkeypatch.setattr(stage_module, "last_device", lambda *_: "cuda, NVIDIA H100")
@@ -238,6 +299,7 @@ def test_prefect_keeps_its_database_in_the_project_unless_told_otherwise(tmp_pat
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.delenv("PREFECT_HOME", raising=False)
+    (tmp_path / "params.yaml").touch()
     own_prefect_home()
     assert os.environ["PREFECT_HOME"] == str(tmp_path / ".stillhouse" / "prefect")
     monkeypatch.setenv("PREFECT_HOME", "/elsewhere")

@@ -1,12 +1,17 @@
 """Somebody is told of what fails, once, and a messenger that fails does no harm."""
 
+import contextlib
 import http.server
 import json
 import logging
+import socket
 import threading
+import time
 
 import pytest
 
+from flows import doctor
+from flows.shared import notify as messenger
 from flows.shared.notify import notify
 
 
@@ -33,11 +38,66 @@ def test_a_url_gets_it_as_json():
     assert got == [{"text": "failed"}]
 
 
+def answering(content: bytes, wait_s: float = 0.0) -> tuple[socket.socket, str]:
+    """A server that answers every request with ``content``; its address."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(65536)
+                    time.sleep(wait_s)
+                    connection.sendall(content)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return server, f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+NO_WEB_SERVER = {
+    "garbage": b"220 mail.example.org ESMTP\r\n",
+    "nothing": b"",
+    "half a header": b"HTTP/1.1 200 OK\r\nContent-",
+    "a bad header": b"HTTP/1.1 200 OK\r\n\x00\xff\r\n\r\n",
+    "an error": b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+    "a redirect": b"HTTP/1.1 302 Found\r\nLocation: http://other.example.org/hush\r\nContent-Length: 0\r\n\r\n",
+    "a bad redirect": b"HTTP/1.1 302 Found\r\nLocation: http://[\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("content", NO_WEB_SERVER.values(), ids=NO_WEB_SERVER)
+def test_what_is_no_web_server_fails_nothing_and_doctor_says_so(content, caplog):
+    server, address = answering(content)
+    with server:
+        notify(f"{address}/hush", "failed")
+        assert f"the message to {address}/*** was not sent" in caplog.text and "hush" not in caplog.text
+        kind, found = doctor._server("MLflow", address, "/health")
+        assert kind == "fail" and f"MLflow: {address} does not answer" in found and "hush" not in found
+
+
+def test_a_server_that_does_not_answer_in_time_is_given_up(monkeypatch, caplog):
+    monkeypatch.setattr(messenger, "PATIENCE_S", 0.2)
+    server, address = answering(b"", wait_s=5)
+    with server:
+        notify(f"{address}/x", "failed")
+    assert "ReadTimeout" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[", "http://", "http://127.0.0.1:99999", "http://ex ample/", "http://\x7f/"]
+)
+def test_an_invalid_address_is_no_traceback(address, caplog):
+    notify(address, "failed")
+    assert "was not sent" in caplog.text
+    assert doctor._server("MLflow", address, "/health")[0] == "fail"
+
+
 @pytest.mark.parametrize("target", ["http://u:hush@127.0.0.1:9/x", "/no/such/program", "false", "'open"])
 def test_a_messenger_that_fails_is_logged_without_its_password(target, caplog):
     with caplog.at_level(logging.WARNING):
         notify(target, "failed")
-    assert "could not be told" in caplog.text and "hush" not in caplog.text
+    assert "was not sent" in caplog.text and "hush" not in caplog.text
     notify(None, "nobody asked")
 
 

@@ -18,6 +18,8 @@ PLUMBING = {
     "tasks/__init__.py",
     "tasks/shared/__init__.py",
     "tasks/shared/files.py",
+    "tasks/shared/language.py",
+    "tasks/shared/links.py",
     "tasks/shared/lock.py",
     "tasks/shared/moved.py",
     "tasks/shared/stage.py",
@@ -25,12 +27,14 @@ PLUMBING = {
     "stillhouse/__init__.py",
     "stillhouse/errors.py",
     "stillhouse/params/__init__.py",
+    "stillhouse/params/declared.py",
     "stillhouse/params/devices.py",
     "stillhouse/params/files.py",
     "stillhouse/params/format.py",
     "stillhouse/params/optional.py",
     "stillhouse/params/learning.py",
     "stillhouse/params/loading.py",
+    "stillhouse/params/located.py",
     "stillhouse/params/running.py",
     "stillhouse/params/section.py",
     "stillhouse/provenance.py",
@@ -48,6 +52,9 @@ PLUMBING = {
     "stillhouse/evaluation/__init__.py",
     "stillhouse/compression/__init__.py",
 }
+
+# Code that is not imported but copied into the registered model.
+COPIED = {"stillhouse/tracking/identity.py": {"stillhouse/tracking/served.py"}}
 
 # A result may depend on code through a file that changes with it: outputs/control/hints carries a digest of the
 # students' code where the teacher learns along with one, and nothing of it otherwise.
@@ -79,7 +86,7 @@ def closure(file: str) -> set[str]:
         if current not in seen:
             seen.add(current)
             # What plumbing imports is for its own work.
-            todo += [] if current in PLUMBING else list(imported(current))
+            todo += [] if current in PLUMBING else [*imported(current), *COPIED.get(current, ())]
     return seen
 
 

@@ -85,7 +85,7 @@ def test_few_validation_texts_leave_the_probe_and_a_simple_models_hints_ask_for_
             Hints("none"),
             device=torch.device("cpu"),
             seed=0,
-            scratch=tmp_path,
+            scratch=lambda _: tmp_path,
             log=Log(),
         )[1]
 

@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.error
 
+import pytest
 from servers import Prefect
 
 
@@ -29,6 +30,9 @@ def test_a_run_triggered_through_the_api_of_a_real_server_completes(project, tmp
                 time.sleep(0.2)
         assert deployment["schedules"][0]["schedule"]["cron"] == "0 3 * * 1", deployment
         assert deployment["parameters"] == {"refresh": True}, deployment
+        with pytest.raises(urllib.error.HTTPError) as refused:  # it would run on this machine
+            prefect.trigger("topics", changes={"flow": {"notify": "touch /tmp/x"}})
+        assert 400 <= refused.value.code < 500
         run = prefect.trigger("topics", changes={"compress": {"parity": 0.9}})
         found = prefect.ended(run, deadline - time.time())
         assert found["state_type"] == "COMPLETED", (tmp_path / "serve.log").read_text()

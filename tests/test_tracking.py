@@ -98,14 +98,14 @@ def test_a_run_that_is_at_work_is_left_alone(here):
 
 
 def test_a_crash_while_a_run_is_created_makes_no_second_one(here, monkeypatch):
-    create = journal._Sender.create
+    create = journal.Sender.create
 
     def crash(self, asked_before, said):
         create(self, asked_before, said)
         raise ConnectionError("cut off before the answer came")
 
     with monkeypatch.context() as during:
-        during.setattr(journal._Sender, "create", crash)
+        during.setattr(journal.Sender, "create", crash)
         with runs.stage_run("stillhouse", "control") as run:
             run.metrics({"loss": 1.0}, step=1)
     assert journal.send_left() == 0
@@ -119,6 +119,177 @@ def test_what_mlflow_refuses_is_said_and_holds_up_nothing(here, caplog):
         run.metrics({"loss": 1.0}, step=1)
     assert "MLflow did not take params" in caplog.text
     assert only_run().data.params == {"seed": "1"} and only_run().info.status == "FINISHED"
+
+
+def dead(name: str, **metrics: float) -> Path:
+    """The journal of a process that died after it logged ``metrics``, of which the store has nothing."""
+    made = journal.Journal.begin("stillhouse", name, {"stillhouse.kind": "stage"})
+    made._not_before = float("inf")
+    for key, value in metrics.items():
+        made.say("metrics", points=[(key, value, 0)])
+    made._lock.release()
+    return made._folder
+
+
+def names_and_losses() -> dict[str, float]:
+    found = MlflowClient(store.tracking_uri()).search_runs([store.connect("stillhouse")])
+    return {run.info.run_name: run.data.metrics.get("loss") for run in found}
+
+
+@pytest.fixture
+def away(monkeypatch):
+    """Nothing is sent until the fixture's function is called."""
+    send = journal.Journal.send
+    monkeypatch.setattr(journal.Journal, "send", lambda self: False)
+    return lambda: monkeypatch.setattr(journal.Journal, "send", send)
+
+
+def test_a_missing_artifact_is_logged_and_skipped_and_holds_up_nothing(here, away, caplog):
+    (here / "card.json").write_text("{}")
+    folder = dead("first", loss=1.0)
+    made = journal.Journal(folder, journal.FileLock(f"{folder}.lock", thread_local=False))
+    made.say("artifact", path=str(here / "card.json"), folder=None)
+    made.say("metrics", points=[("after", 2.0, 0)])
+    dead("second", loss=3.0)
+    next(folder.glob("files/*/card.json")).unlink()
+    away()
+    assert journal.send_left() == 0 and names_and_losses() == {"first": 1.0, "second": 3.0}
+    assert "card.json is not sent to MLflow: the file is gone" in caplog.text
+    assert not list(journal.home().iterdir())
+
+
+def test_artifacts_that_cannot_be_copied_do_not_end_the_work(here, caplog):
+    with runs.stage_run("stillhouse", "control") as run:
+        run.artifact(here / "gone.json")
+        run.metrics({"loss": 1.0})
+    assert only_run().info.status == "FINISHED" and only_run().data.metrics == {"loss": 1.0}
+    assert "gone.json is not sent to MLflow" in caplog.text
+
+
+def test_a_journal_that_disappears_before_it_is_locked_is_no_error(here, away, monkeypatch):
+    gone, other = dead("gone"), dead("other", loss=1.0)
+    away()
+    acquire = journal.FileLock.acquire
+
+    def late(self, *args, **kwargs):
+        taken = acquire(self, *args, **kwargs)
+        if Path(self.lock_file).stem == gone.name:
+            journal.shutil.rmtree(gone)
+        return taken
+
+    monkeypatch.setattr(journal.FileLock, "acquire", late)
+    assert journal.send_left() == 0 and names_and_losses() == {"other": 1.0}
+    assert not other.exists() and not list(journal.home().iterdir())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "taken.json").write_text('{"run": nul'),
+        lambda folder: (folder / "taken.json").write_text("[]"),
+        lambda folder: (folder / "taken.json").unlink(),
+        lambda folder: (folder / "said.jsonl").open("ab").write(b'{"what": "metr'),
+        lambda folder: (folder / "said.jsonl").open("ab").write(b"\x00" * 500),
+        lambda folder: (folder / "said.jsonl").open("ab").write(b'[1]\n{"what": "metrics"}\n{"what": "nonsense"}\n'),
+    ],
+)
+def test_a_damaged_journal_loses_what_was_damaged_and_nothing_else(here, damage):
+    with runs.stage_run("stillhouse", "first") as run:
+        run._journal._not_before = float("inf")
+        run.metrics({"loss": 1.0})
+        folder, lock = run._journal._folder, run._journal._lock
+        lock.release()
+        damage(folder)
+        dead("second", loss=2.0)
+        assert journal.send_left() == 0 and names_and_losses() == {"first": 1.0, "second": 2.0}
+
+
+def test_a_journal_without_its_first_line_is_set_aside_and_the_others_are_sent(here, away, caplog):
+    folder = dead("first", loss=1.0)
+    lines = (folder / "said.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "said.jsonl").write_bytes(b"\xff" + b"".join(lines))
+    dead("second", loss=2.0)
+    away()
+    assert journal.send_left() == 0 and names_and_losses() == {"second": 2.0}
+    assert (here / f"{folder}.unreadable" / "said.jsonl").exists() and "unreadable" in caplog.text
+    assert journal.send_left() == 0
+
+
+def test_a_journal_that_cannot_be_sent_is_left_and_the_others_are_sent(here, away, monkeypatch):
+    folders = sorted([dead("one", loss=1.0), dead("two", loss=2.0)])
+    away()
+    metrics = journal.Sender.metrics
+
+    def fail(self, said):
+        if self._folder == folders[0]:
+            raise ConnectionError("an artifact store of this run alone is away")
+        metrics(self, said)
+
+    monkeypatch.setattr(journal.Sender, "metrics", fail)
+    assert journal.send_left() == 1 and folders[0].exists() and not folders[1].exists()
+    monkeypatch.setattr(journal.Sender, "metrics", metrics)
+    assert journal.send_left() == 0 and names_and_losses() == {"one": 1.0, "two": 2.0}
+
+
+def test_a_journal_that_may_not_be_locked_is_left_and_the_others_are_sent(here, away):
+    folders = sorted([dead("one", loss=1.0), dead("two", loss=1.0)])
+    away()
+    lock = Path(f"{folders[0]}.lock")
+    lock.unlink(missing_ok=True)
+    lock.mkdir()  # as of another user; root may open any file
+    assert journal.send_left() == 1 and folders[0].exists() and not folders[1].exists()
+
+
+def test_on_a_full_disk_entries_wait_in_memory_and_the_work_goes_on(here, monkeypatch, caplog):
+    from stillhouse.tracking import lines
+
+    full = True
+    open_ = Path.open
+
+    class Full:
+        """A file that takes half of what is written."""
+
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def tell(self):
+            return self.file.tell()
+
+        def write(self, data):
+            self.file.write(data[: len(data) // 2])
+            self.file.flush()
+            raise OSError(28, "No space left on device")
+
+    def limited(self, mode="r", *args, **kwargs):
+        file = open_(self, mode, *args, **kwargs)
+        return Full(file) if full and mode == "ab" else file
+
+    monkeypatch.setattr(lines.Path, "open", limited)
+    with runs.stage_run("stillhouse", "control") as run:
+        run._journal._not_before = float("inf")
+        run.metrics({"loss": 1.0}, step=1)
+        folder = run._journal._folder
+        assert (folder / "said.jsonl").read_bytes() == b"" and "held in memory" in caplog.text
+        full = False
+        run.metrics({"loss": 2.0}, step=2)
+        assert len((folder / "said.jsonl").read_bytes().splitlines()) == 2
+        full = True
+        run._journal._not_before = 0.0
+        run.metrics({"loss": 3.0}, step=3)
+    assert metric(only_run(), "loss") == [(1, 1.0), (2, 2.0), (3, 3.0)] and only_run().info.status == "FINISHED"
+
+
+def test_half_of_a_surrogate_pair_in_a_label_is_logged_as_a_question_mark(here):
+    with runs.stage_run("stillhouse", "control") as run:
+        run.params({"label": "a\ud83d"})
+        run.metrics({"loss": 1.0})
+    assert only_run().data.params == {"label": "a?"} and only_run().data.metrics == {"loss": 1.0}
 
 
 def test_a_failing_run_ends_as_failed_with_its_own_error(here):

@@ -14,7 +14,6 @@ from stillhouse.distillation import trainer
 from stillhouse.distillation.checkpoints import last_trainer_checkpoint, load_checkpoint, save_checkpoint
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.objective import HardLabels, distillation
-from stillhouse.distillation.scratch import scratch_folder
 from stillhouse.distillation.trainer import kept_epoch, train_student
 from stillhouse.errors import TrainingDiverged
 from stillhouse.models.students.student import build_student, load_student, predict_logits, save_student
@@ -216,14 +215,6 @@ def test_batches_hold_every_row_once_and_texts_of_like_length():
         padding = 1 - lengths.sum() / sum(len(rows) * lengths[rows].max() for rows in made)
         assert padding < 0.1
     assert all((a == b).all() for a, b in zip(batches(lengths, 16, 3), batches(lengths, 16, 3), strict=True))
-
-
-def test_checkpoints_of_another_run_are_not_gone_on_from(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    first = scratch_folder("student", {"lr": 1}, "digest")
-    assert scratch_folder("student", {"lr": 1}, "digest") == first
-    assert scratch_folder("student", {"lr": 2}, "digest") != first
-    assert not first.exists()
 
 
 def test_a_half_written_checkpoint_is_passed_over(tmp_path):

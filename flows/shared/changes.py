@@ -1,15 +1,22 @@
-"""Parameters of a flow run: any of ``params.yaml``, each optional, shown as a form in Prefect's UI."""
+"""Parameters of a flow run: those of ``params.yaml``, each optional, shown as a form in Prefect's UI.
+
+Keys that could run a command (:data:`FILE_ONLY`) are set in the file alone; a request that names one is refused.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from ruamel.yaml import YAML
 
 from stillhouse.params import Params, Section, check_params, optional
+from stillhouse.params.files import round_trip
 
-Changes: Any = optional(Params)
+# Whoever reaches Prefect's API may start a run with these changes, and must not get a shell on this machine by it.
+# notify and heartbeat are commands; a Dask scheduler at study.address sends pickled objects, which run code when read.
+# Paths and names of models stay: they are only read, and models are loaded without code of their own.
+FILE_ONLY = ("flow.notify", "flow.heartbeat", "study.address")
+Changes: Any = optional(Params, without=FILE_ONLY)
 
 
 def write_changes(changes: BaseModel, path: Path = Path("params.yaml"), nulls: bool = False) -> dict[str, Any]:
@@ -24,11 +31,7 @@ def write_changes(changes: BaseModel, path: Path = Path("params.yaml"), nulls: b
     Raises:
         BadInput: the changed parameters are not valid together; the file is then left as it was.
     """
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    # Its own way to write a null is to write nothing.
-    yaml.representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
+    yaml = round_trip()
     content = yaml.load(path.read_text(encoding="utf-8"))
     written = dict(_apply(content, changes, "", nulls))
     if written:

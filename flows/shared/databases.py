@@ -1,6 +1,6 @@
 """``python -m flows.shared.databases``: make Prefect's and MLflow's databases, a quarter of a minute, in advance.
 
-A run makes what is missing.
+``make install`` runs it. A run makes what is missing.
 """
 
 from flows.shared.environment import own_prefect_home
@@ -10,11 +10,13 @@ own_prefect_home()  # before Prefect is imported: it reads its settings then
 from flows.shared.server import prefect_server
 from stillhouse.params import load_params
 from stillhouse.tracking.store import connect
+from tasks.shared.scm import settle_scm
 
 
 def main() -> None:
     """Make them."""
     params = load_params()
+    settle_scm(print)  # so that a bare `dvc repro` works, too
     with prefect_server():
         connect(params.tracking.experiment)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from stillhouse.chain import DEVICE_CHAIN, OUTPUTS
 from stillhouse.evaluation.results import Model
 from stillhouse.params import Params
-from stillhouse.tracking.registry import is_lost
+from stillhouse.tracking.receipts import is_lost
 from tasks.shared.runner import Outcome, prefect_task
 from tasks.shared.timed import deployment_is_timed
 
@@ -39,12 +39,12 @@ def run_fleet(
     seconds["device"] = time.perf_counter() - start
     start, run = time.perf_counter(), prefect_task(DEPLOY, params)
     for name in names:
-        outcome = run(force=is_lost(DEPLOY.of(name).folder / "receipt.json"), instance=name)
+        outcome = run(force=is_lost(DEPLOY.of(name).folder / "receipt.json", params.model_name), instance=name)
         if not deployment_is_timed(DEPLOY.of(name).folder):
             outcome = run(force=True, instance=name)
         outcomes[DEPLOY.of(name).address] = outcome
     seconds["deploy"] = time.perf_counter() - start
     fleet = read_fleet(OUTPUTS, params.devices)
     others = {name: models[name] for name in ("teacher", "compressed student", "TF-IDF + SVM")}
-    files = write_fleet(OUTPUTS / "fleet", params.register_.name, fleet, others)
+    files = write_fleet(OUTPUTS / "fleet", params.model_name, fleet, others)
     return Fleet(fleet_table(fleet), files, str(files[0].resolve()))

@@ -1,17 +1,16 @@
 """Telling somebody what nobody watches: a run that failed or died, and a student that the gate refused."""
 
-import json
 import logging
 import os
 import shlex
 import subprocess
-import urllib.request
 from typing import Any
 
+from flows.shared.http import NoAnswer, ask
 from stillhouse.errors import StillhouseError
 from stillhouse.params import load_params
-from stillhouse.secrets import masked
-from tasks.shared.children import ending
+from stillhouse.secrets import masked, masked_target
+from tasks.shared.ending import ending
 
 PATIENCE_S = 20.0
 logger = logging.getLogger(__name__)
@@ -24,17 +23,21 @@ def notify(target: str | None, message: str) -> None:
     """
     if target is None:
         return
-    told, target, message = target, os.path.expandvars(target), masked(message)
+    shown, target, message = masked_target(target), os.path.expandvars(target), masked(message)
     try:
-        if target.startswith(("http://", "https://")):
-            body = json.dumps({"text": message}).encode()
-            request = urllib.request.Request(target, body, {"Content-Type": "application/json"})
-            with urllib.request.urlopen(request, timeout=PATIENCE_S):
-                return
+        if target.lower().startswith(("http://", "https://")):
+            ask(target, PATIENCE_S, {"text": message})
+            return
         command = [*shlex.split(target), message]
         subprocess.run(command, check=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL, capture_output=True)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        logger.warning("%s could not be told: %s", masked(told), masked(str(error))[:200])
+    except NoAnswer as error:
+        logger.warning("the message to %s was not sent: %s", shown, masked(str(error))[:200])
+    except subprocess.CalledProcessError as error:  # its own text repeats the command
+        logger.warning("the message to %s was not sent: the command ended with status %d", shown, error.returncode)
+    except subprocess.TimeoutExpired:
+        logger.warning("the message to %s was not sent: the command took over %d s", shown, PATIENCE_S)
+    except (OSError, ValueError) as error:
+        logger.warning("the message to %s was not sent: %s", shown, type(error).__name__)
 
 
 def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:

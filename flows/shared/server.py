@@ -4,7 +4,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings, temporary_settings
 
+from flows.shared.http import NoAnswer, ask
 from stillhouse.errors import Unavailable
 from tasks.shared.children import end, guarded
 
@@ -69,9 +69,9 @@ def _answers(url: str, server: "subprocess.Popen[str]") -> bool:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            with urllib.request.urlopen(f"{url}/health", timeout=5):
-                return True
-        except OSError:
+            ask(f"{url}/health", 5.0)
+            return True
+        except NoAnswer:
             time.sleep(0.1)
     return False
 

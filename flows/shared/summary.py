@@ -1,13 +1,17 @@
 """What a run of the chain came to, for the console and for Prefect's page."""
 
 import os
+import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.shared.fleet import Fleet
+from stillhouse.evaluation.classes import Class, class_warnings
+from stillhouse.evaluation.constant import against_constant
+from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.report import as_markdown, as_text, table
-from stillhouse.evaluation.results import Model
 from stillhouse.secrets import masked
 from stillhouse.tracking.store import tracking_uri
 from tasks.shared.runner import Outcome
@@ -15,13 +19,14 @@ from tasks.shared.runner import Outcome
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The models, what each stage did and in how many seconds, and the registered version with its aliases."""
+    """The models, the student's counts of each class, what each stage did and in how many seconds, and the version."""
 
     report: str
     name: str
     version: int
     aliases: list[str]
-    models: dict[str, Model]
+    models: Mapping[str, Quality]
+    classes: list[Class]
     outcomes: dict[str, Outcome]
     seconds: dict[str, float]
     fleet: Fleet | None
@@ -35,6 +40,7 @@ class Summary:
         parts = [
             f"## {self.name} version {self.version} ({alias})",
             as_markdown(table(self.models)),
+            *(f"**{note}.**" for note in self.notes()),
             "### Stages",
             as_markdown(stages),
             f"Report: `{self.report}`",
@@ -46,18 +52,24 @@ class Summary:
     def text(self, seconds: float) -> str:
         """For the console, after ``seconds`` in all."""
         alias = ", ".join(f"@{name}" for name in self.aliases) or "no alias"
-        lines = ["", as_text(table(self.models)), "", self._took(seconds), f"Report   {self.report}"]
+        notes = [f"Note     {note}" for note in self.notes()]
+        lines = ["", as_text(table(self.models)), "", *notes, self._took(seconds), f"Report   {self.report}"]
         if self.fleet:
             lines += ["", as_text(self.fleet.table), "", f"Fleet    {self.fleet.report}"]
         lines.append(f"Model    {self.name} version {self.version} ({alias})")
-        uri = masked(tracking_uri())
-        if uri.startswith("http"):
-            lines.append(f"MLflow   {uri}")
+        if tracking_uri().startswith("http"):
+            lines.append(f"MLflow   {masked(tracking_uri())}")
         else:
-            program = os.path.relpath(Path(sys.executable).parent / "mlflow")
-            lines.append(f"MLflow   {program} server --backend-store-uri {uri} --port 5000")
+            lines.append(f"MLflow   {server_command(tracking_uri())}")
             lines.append("         then open http://localhost:5000")
         return "\n".join(lines)
+
+    def notes(self) -> list[str]:
+        """What a user must not overlook: a student no better than a constant answer, classes never recognised."""
+        found = against_constant(self.classes)
+        told = f"the compressed student is not better than always answering {found.name!r} ({found.accuracy:.1%} right)"
+        classes = [f"classes {sentence}" for sentence in class_warnings(self.classes)]
+        return classes if found.is_better else [told, *classes]
 
     def _took(self, seconds: float) -> str:
         changed = {name.partition("@")[0] for name, outcome in self.outcomes.items() if outcome != "unchanged"}
@@ -66,3 +78,13 @@ class Summary:
             return f"Took     {seconds:.0f} s: nothing had changed, so no stage ran"
         shares = ", ".join(f"{name} {self.seconds[name]:.0f} s" for name in ran)
         return f"Took     {seconds:.0f} s ({shares}; the rest {seconds - sum(self.seconds.values()):.0f} s)"
+
+
+def server_command(uri: str) -> str:
+    """The command that serves the tracking store ``uri``, to be pasted into a shell.
+
+    An address with a password is not printed: the shell takes it from the variable that holds it.
+    """
+    program = shlex.quote(os.path.relpath(Path(sys.executable).parent / "mlflow"))
+    store = shlex.quote(uri) if masked(uri) == uri else '"$MLFLOW_TRACKING_URI"'
+    return f"{program} server --backend-store-uri {store} --port 5000"

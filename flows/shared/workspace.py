@@ -6,23 +6,23 @@ is brought back from the cache and not run again.
 
 import configparser
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from flows.shared.changes import Changes, write_changes
+from stillhouse.params import load_params
+from stillhouse.params.located import write_origin
+from tasks.shared.dvc_config import cache_folder, dvc_config
+from tasks.shared.links import link_inputs
 
 CODE = ("tasks", "stillhouse", "flows")
 FILES = ("dvc.yaml", "params.yaml", ".dvcignore")
-# Each copy has its own of these; above all a lock that was shared would be written by both.
-ITS_OWN = {"outputs", "dvc.lock", "mlflow.db", "mlartifacts"}
 
 
 def workspace(folder: Path, changes: dict[str, Any], project: Path = Path()) -> Path:
     """Make ``folder`` a copy of ``project``'s code and settings, with ``changes`` (nested) to its parameters.
 
-    Outputs that an earlier copy at the same place left stay. Data that lies in the project is linked.
+    Outputs that an earlier copy at the same place left stay. Relative paths in its parameters start from ``project``.
 
     Raises:
         BadInput: the changed parameters are not valid.
@@ -34,35 +34,23 @@ def workspace(folder: Path, changes: dict[str, Any], project: Path = Path()) -> 
     for name in FILES:
         shutil.copy(project / name, folder / name)
     write_changes(Changes.model_validate(changes), folder / "params.yaml", nulls=True)
-    link_data(folder, project)
+    write_origin(folder, project)
+    link_inputs(load_params(folder / "params.yaml"), folder)
     _share_cache(folder, project)
     return folder
 
 
-def link_data(folder: Path, project: Path) -> None:
-    """Let relative paths in the params.yaml of ``folder`` mean what they mean in ``project``; what is there stays."""
-    for entry in project.iterdir():
-        here = folder / entry.name
-        if entry.name in ITS_OWN or entry.name.startswith("."):
-            continue
-        if not here.exists():
-            here.symlink_to(entry.resolve())
-        elif entry.is_dir() and here.is_dir() and not here.is_symlink() and entry.name not in CODE:
-            link_data(here, entry)
-
-
 def _share_cache(folder: Path, project: Path) -> None:
-    command = [sys.executable, "-m", "dvc", "cache", "dir"]
-    cache = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout.strip()
-    own_cache(folder, (project / cache).resolve())
+    kinds = dvc_config(project).get("cache", {}).get("type")
+    own_cache(folder, {"dir": str(cache_folder(project)), **({"type": ",".join(kinds)} if kinds else {})})
 
 
-def own_cache(folder: Path, cache: Path | None = None) -> None:
-    """Make ``folder`` a DVC project of its own, with a cache in it, or with ``cache``."""
-    config = configparser.ConfigParser()
+def own_cache(folder: Path, cache: dict[str, str] | None = None) -> None:
+    """Make ``folder`` a DVC project of its own, with a cache in it, or with the settings ``cache``."""
+    config = configparser.ConfigParser(interpolation=None)
     config["core"] = {"no_scm": "true", "analytics": "false"}
     if cache:
-        config["cache"] = {"dir": str(cache)}
+        config["cache"] = cache
     (folder / ".dvc").mkdir(exist_ok=True)
     with (folder / ".dvc" / "config").open("w", encoding="utf-8") as file:
         config.write(file)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from stillhouse.data.splits import Split
+from stillhouse.data.terms import words_of
 
 QUANTILES = {"shortest": 0.0, "median": 0.5, "95 %": 0.95, "longest": 1.0}
 
@@ -35,7 +36,7 @@ def _describe(split: Split, label_names: list[str]) -> dict[str, Any]:
     words: list[int] = []
     for start in range(0, len(split.rows), 1000):
         texts = split.dataset[split.rows[start : start + 1000].tolist()]["text"]
-        words.extend(len(text.split()) for text in texts)
+        words.extend(len(words_of(text)) for text in texts)
     counts = np.bincount(split.labels, minlength=len(label_names))
     return {
         "rows": len(split.rows),

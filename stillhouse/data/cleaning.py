@@ -208,5 +208,5 @@ def joined(names: list[str]) -> list[tuple[str, str]]:
 def _ordered(labels: set[str]) -> list[str]:
     """Numbers by value, everything else by name."""
     if all(re.fullmatch("-?[0-9]{1,18}", label) for label in labels):
-        return sorted(labels, key=int)
+        return sorted(labels, key=lambda label: (int(label), label))  # 1 and 01 are two labels
     return sorted(labels)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from stillhouse.data.splits import Split
+from stillhouse.data.terms import words_of
 from stillhouse.errors import BadInput, listed
 from stillhouse.params import Data
 
@@ -35,7 +36,7 @@ def portrait(splits: Iterable[Split], names: list[str], unlabelled: int) -> Port
         chosen = split.rows[:: max(1, rows // LOOKED_AT)]
         for start in range(0, len(chosen), 1000):
             for text in split.dataset[chosen[start : start + 1000].tolist()]["text"]:
-                found = text.lower().split()
+                found = words_of(text.lower())
                 lengths.append(len(found))
                 words.update(found)
     common = dict(sorted(words.most_common(WORDS)))

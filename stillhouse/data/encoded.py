@@ -13,6 +13,7 @@ import numpy as np
 from datasets import Dataset
 from tokenizers import Tokenizer
 
+from stillhouse.data.terms import has_unspaced, word_starts
 from stillhouse.data.vocabulary import PAD_ID
 
 BATCH = 1000
@@ -84,11 +85,15 @@ def encode_texts(
 
 
 def word_numbers(text: str, starts: Sequence[int]) -> np.ndarray:
-    """For tokens that begin at these characters the number of the word, words being what white space parts."""
+    """For tokens that begin at these characters the number of the word, of ``terms.words_of``."""
     if not text:
         return np.full(len(starts), NO_WORD)
-    space = np.array([True, *(character.isspace() for character in text)])
-    word = np.cumsum(space[:-1] & ~space[1:]) - 1
+    if has_unspaced(text):
+        begins = np.array(word_starts(text))
+    else:
+        space = np.array([True, *(character.isspace() for character in text)])
+        begins = space[:-1] & ~space[1:]
+    word = np.cumsum(begins) - 1
     return word[np.minimum(starts, len(text) - 1)] if len(starts) else np.zeros(0, int)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 from datasets import Dataset
 
+from stillhouse.data.terms import spaced_words
 from stillhouse.data.vocabulary import MASK
 from stillhouse.params import Augment
 
@@ -46,12 +47,16 @@ def _batches(train: Dataset, unlabelled: Dataset, settings: Augment, seed: int) 
 
 
 def altered(texts: Iterable[str], settings: Augment, chance: random.Random) -> Iterator[str]:
-    """One altered copy of each text: perhaps only a run of its words, some of them masked, some left out."""
+    """One altered copy of each text: perhaps only a run of its words, some of them masked, some left out.
+
+    In a script without spaces each character counts as a word.
+    """
     for text in texts:
-        words = text.split()
+        words = spaced_words(text)
         if chance.random() < settings.ngram:
             length = chance.randint(max(1, settings.ngram_words // 4), settings.ngram_words)
             start = chance.randint(0, max(0, len(words) - length))
             words = words[start : start + length]
         kept = [word for word in words if chance.random() >= settings.drop] or words[:1]
-        yield " ".join(MASK if chance.random() < settings.mask else word for word in kept)
+        parts = [(space, MASK if chance.random() < settings.mask else word) for space, word in kept]
+        yield "".join(part for pair in parts for part in pair)[len(parts[0][0]) if parts else 0 :]

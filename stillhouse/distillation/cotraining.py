@@ -11,9 +11,10 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from stillhouse.data.terms import analyser
 from stillhouse.distillation.logistic import fit_soft, probabilities
 
-WORDS = 50_000  # and pairs of words, the most frequent: more cost time and gave nothing
+WORDS = 50_000  # terms (words, pairs of words), the most frequent: more cost time and gave nothing
 SURE = 0.8  # share of the simple model's answers that are listened to, the surest
 
 
@@ -35,7 +36,13 @@ def cotrain(
     """
     classes, count = int(labels.max()) + 1, len(labels)
     known = np.eye(classes)[labels]
-    words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2, max_features=WORDS).fit_transform(texts)
+    if not rounds:
+        return probe
+    bag = TfidfVectorizer(token_pattern=None, sublinear_tf=True, analyzer=analyser(texts), min_df=2, max_features=WORDS)
+    try:
+        words = bag.fit_transform(texts)
+    except ValueError:  # no term is in two texts, so that none says anything about another text
+        return probe
     for _ in range(rounds):
         taught = probabilities(probe, features, classes)
         taught[:count] = known

@@ -30,8 +30,13 @@ class Examples:
         for name in needs:
             answers = getattr(self, name)
             assert answers is not None and self.stored is not None, f"the objective needs {name}"
-            signals[name] = torch.from_numpy(answers[self.stored[rows]].astype(np.float32)).to(device)
+            signals[name] = moved(answers[self.stored[rows]].astype(np.float32), device)
         if "relations" in needs:
-            signals["words"] = torch.from_numpy(self.encoded.padded_words(rows)).to(device)
-        ids = torch.from_numpy(self.encoded.padded(rows)).to(device)
-        return Batch(ids, torch.from_numpy(self.labels[rows]).to(device), **signals)
+            signals["words"] = moved(self.encoded.padded_words(rows), device)
+        return Batch(moved(self.encoded.padded(rows), device), moved(self.labels[rows], device), **signals)
+
+
+def moved(array: np.ndarray, device: torch.device) -> Tensor:
+    """``array`` on ``device``; a GPU copies it while the CPU goes on."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

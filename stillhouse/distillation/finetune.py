@@ -20,6 +20,7 @@ from stillhouse.distillation.log import Log
 from stillhouse.distillation.regularised import MutualTeacher, ReversedTeacher, parameter_groups
 from stillhouse.distillation.watch import Watch
 from stillhouse.evaluation.metrics import accuracy, macro_f1
+from stillhouse.models.batching import memory_explained
 from stillhouse.models.device import use_bf16, use_compile
 from stillhouse.models.students.student import build_student
 from stillhouse.models.teacher import Teacher
@@ -64,6 +65,7 @@ def finetune(
 
     Raises:
         TrainingDiverged: the loss or the gradient became NaN or infinite.
+        BadInput: the GPU's memory does not suffice.
     """
     learner = _learner(teacher, train, settings, hints, seed, scratch)
     columns: dict[str, Any] = {}
@@ -79,6 +81,8 @@ def finetune(
         data_collator=DataCollatorWithPadding(teacher.tokenizer),
         processing_class=teacher.tokenizer,
         compute_metrics=_metrics,
+        # Encoder-decoders give their states beside the logits.
+        preprocess_logits_for_metrics=lambda logits, _: logits[0] if isinstance(logits, tuple) else logits,
         callbacks=[_Watcher(log)],
         optimizer_cls_and_kwargs=(
             torch.optim.AdamW,
@@ -97,7 +101,9 @@ def finetune(
     last = last_trainer_checkpoint(scratch)
     if last:
         logger.info("going on from %s", last)
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    less = f"Lower teacher.batch_size ({settings.batch_size}) and raise teacher.gradient_accumulation by as much"
+    with memory_explained(f"{less}, or lower teacher.max_length."):
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
     teacher.model.eval()
     return [_row(entry) for entry in trainer.state.log_history if "eval_accuracy" in entry]
 
@@ -146,6 +152,7 @@ def _arguments(settings: Settings, texts: int, device: torch.device, seed: int, 
         torch_compile=use_compile(settings.compile, device),
         use_cpu=device.type == "cpu",
         dataloader_pin_memory=device.type == "cuda",
+        accelerator_config={"non_blocking": device.type == "cuda"},  # batches are copied while the GPU computes
         seed=seed,
         report_to="none",
         # A pipe shows each refresh as a line of its own: leave those to the log lines.
@@ -158,7 +165,7 @@ def _tokenize(dataset: Dataset, teacher: Teacher, cache: Path, columns: dict[str
         _encode,
         batched=True,
         remove_columns=dataset.column_names,
-        fn_kwargs={"tokenizer": teacher.tokenizer, "max_length": teacher.max_length},
+        fn_kwargs={"tokenizer": teacher.tokenizer, "max_length": teacher.max_length, "prompt": teacher.prompt},
         cache_file_name=str(cache),
         load_from_cache_file=False,
     )
@@ -167,8 +174,8 @@ def _tokenize(dataset: Dataset, teacher: Teacher, cache: Path, columns: dict[str
     return tokens
 
 
-def _encode(batch: dict[str, list[Any]], tokenizer: Any, max_length: int) -> dict[str, list[Any]]:
-    tokens = dict(tokenizer(batch["text"], truncation=True, max_length=max_length))
+def _encode(batch: dict[str, list[Any]], tokenizer: Any, max_length: int, prompt: str) -> dict[str, list[Any]]:
+    tokens = dict(tokenizer([prompt + text for text in batch["text"]], truncation=True, max_length=max_length))
     return {**tokens, "labels": batch["label"], "length": [len(ids) for ids in tokens["input_ids"]]}
 
 

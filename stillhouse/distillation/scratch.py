@@ -3,18 +3,55 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from stillhouse.provenance import code_md5, file_md5, folder_md5
+
+LIBRARIES = ("numpy", "scikit-learn", "tokenizers", "torch", "transformers")  # that compute in a training
 SCRATCH = Path(".stillhouse/scratch")
 FINISHED = "finished"
 
 
-def scratch_folder(stage: str, *identity: Any) -> Path:
+def identity(
+    settings: Mapping[str, Any], seed: int, device: str, inputs: Mapping[str, Path | str | None]
+) -> dict[str, Any]:
+    """Everything that decides a training, by content: a checkpoint is used again only where all of it is the same.
+
+    Besides the arguments these are the code of this package and the versions of the libraries that compute.
+
+    Args:
+        settings: the parameters that the training reads.
+        seed: of everything random in it.
+        device: its type (``cpu``, ``cuda``, ``mps``): each gives other bytes.
+        inputs: by name, files and folders, whose content counts and not their path; text or digests of what is no
+            file; None for what this training does not have.
+    """
+    digests = {name: _digest(what) for name, what in inputs.items() if what is not None}
+    libraries = {name: version(name) for name in LIBRARIES}
+    return {
+        "settings": settings,
+        "seed": seed,
+        "device": device,
+        "inputs": digests,
+        "code": code_md5(),
+        "libraries": libraries,
+    }
+
+
+def _digest(what: Path | str) -> str:
+    if isinstance(what, Path):
+        return folder_md5(what) if what.is_dir() else file_md5(what)
+    return hashlib.sha256(what.encode()).hexdigest()
+
+
+def scratch_folder(stage: str, identity: Mapping[str, Any]) -> Path:
     """A folder outside DVC's outputs for one training's checkpoints.
 
-    It is named after everything that training depends on (``identity``: parameters, file digests), so that
-    a run never goes on from another run's checkpoint; folders of other identities are removed.
+    It is named after the training's :func:`identity`, so that a run never goes on from another training's checkpoint;
+    folders of other identities are removed.
     """
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:16]
     folder = SCRATCH / f"{stage}-{digest}"

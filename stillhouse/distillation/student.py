@@ -1,10 +1,8 @@
 """One student's training from files: what the control, the student and a study's trials have in common."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,15 +16,13 @@ from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.generations import Unheard, taught_back
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.objective import Distillation, HardLabels, distillation
-from stillhouse.distillation.scratch import scratch_folder
+from stillhouse.distillation.scratch import identity, scratch_folder
 from stillhouse.distillation.trainer import kept_epoch, train_student
 from stillhouse.distillation.trust import DOUBTED, OVERRULED, TRUSTED, chosen_alpha
 from stillhouse.models.device import choose_device
-from stillhouse.models.students.network import TextNetwork
-from stillhouse.models.students.student import Student, build_student, load_student, predict_logits
+from stillhouse.models.students.student import Start, Student, build_student, load_student, predict_logits
 from stillhouse.params import Params, Varying
 from stillhouse.params import Student as Settings
-from stillhouse.provenance import file_md5, folder_md5
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +39,7 @@ def fit_student(
     log: Log,
     answers: Path | None = None,
     control: Path | None = None,
-    start: Callable[[TextNetwork], None] | None = None,
+    start: Start | None = None,
 ) -> tuple[Student, list[dict[str, float]], dict[str, float]]:
     """Build the student that ``params.student`` describes and train it on the splits in ``data``.
 
@@ -56,7 +52,7 @@ def fit_student(
         log: told the numbers of every epoch and step.
         answers: the folder that soften wrote; None trains on the hard labels alone, as the control does.
         control: the folder of the model so trained, which ``alpha: auto`` compares the teacher with.
-        start: changes the freshly initialised network, for example to what the teacher knows.
+        start: changes the freshly initialised network, for example to what the teacher knows; None leaves it random.
 
     Returns:
         The student with the weights of the kept epoch, one row of numbers an epoch, and the kept epoch's row.
@@ -66,14 +62,24 @@ def fit_student(
     """
     settings = params.student
     seed = params.seed if settings.training.seed is None else settings.training.seed
-    digests: list[Any] = [file_md5(data / f"{name}.arrow") for name in ("train", "validation")]
-    digests += [folder_md5(answers)] if answers else []
-    scratch = scratch_folder(stage, settings.model_dump(), seed, digests)
+    target = choose_device(device)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    inputs: dict[str, Path | str | None] = {
+        "train": data / "train.arrow",
+        "validation": data / "validation.arrow",
+        "tokenizer": tokenizer.to_str(),
+        "answers": answers,
+        "control": control,
+        "start": start.digest if start else None,
+    }
+    used = settings.model_dump(include=None if answers else {"network", "training"})
+    scratch = scratch_folder(stage, identity(used, seed, target.type, inputs))
     splits = {name: read_split(data / f"{name}.arrow") for name in ("train", "validation")}
     given = read_answers(answers) if answers else None
     alpha = _alpha(settings, splits["validation"], answers, control) if answers else 0.0
-    length, target = settings.network.reads, choose_device(device)
-    train = _examples(splits["train"], tokenizer, length, scratch / "train", given, settings.folds)
+    length = settings.network.reads
+    train = _examples(splits["train"], tokenizer, length, scratch / "train", given, settings.folds if given else None)
     validation = _examples(splits["validation"], tokenizer, length, scratch / "validation")
     generations = settings.generations if answers else 1
     for generation in range(1, generations + 1):
@@ -82,7 +88,7 @@ def fit_student(
         torch.manual_seed(seed)
         student = build_student(tokenizer, label_names(splits["train"]), settings.network)
         if start:
-            start(student.network)
+            start.apply(student.network)
         student.network.weigh(train.encoded)
         objective: Distillation | HardLabels = HardLabels()
         if given:

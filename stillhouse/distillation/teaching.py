@@ -1,4 +1,4 @@
-"""The teacher: a linear probe on the pretrained encoder, or the fine-tuned whole, whichever is shown to be better."""
+"""The teacher: a linear probe on the pretrained encoder, or the fine-tuned whole, whichever is better on validation."""
 
 import logging
 from collections.abc import Callable
@@ -35,14 +35,15 @@ def train_teacher(
     *,
     device: torch.device,
     seed: int,
-    scratch: Path,
+    scratch: Callable[[Teacher], Path],
     log: Log,
 ) -> tuple[Teacher, list[dict[str, float]]]:
     """The teacher that ``settings.finetune`` asks for.
 
     ``auto`` fine-tunes where validation has texts enough to tell, and keeps the probe where that is better on them;
     a teacher that a simple model shall regularise is fine-tuned in any case. Arguments as of :func:`finetune`;
-    ``load`` gives the pretrained teacher, ``unlabelled`` has the column ``text``.
+    ``load`` gives the pretrained teacher, ``unlabelled`` has the column ``text``; ``scratch`` gives the folder for the
+    checkpoints of the fine-tuning that begins with a teacher.
 
     Returns:
         The teacher, and one row of numbers a checkpoint; a probe's has ``epoch`` 0.
@@ -55,7 +56,8 @@ def train_teacher(
     if probed and (settings.finetune is False or len(validation) < TELLING):
         return probed[0], [probed[1]]
     teacher = load()
-    history = finetune(teacher, train, validation, settings, hints, device=device, seed=seed, scratch=scratch, log=log)
+    place = scratch(teacher)
+    history = finetune(teacher, train, validation, settings, hints, device=device, seed=seed, scratch=place, log=log)
     if probed and probed[1]["validation_accuracy"] > max(row["validation_accuracy"] for row in history):
         logger.info("fine-tuning did not reach the linear probe on the validation texts; the probe is kept")
         return probed[0], [probed[1]]

@@ -18,8 +18,10 @@ from stillhouse.distillation.checkpoints import load_checkpoint, save_checkpoint
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.objective import Distillation, HardLabels
+from stillhouse.distillation.resident import resident
 from stillhouse.distillation.schedules import warmup_cosine
 from stillhouse.distillation.watch import Watch
+from stillhouse.models.batching import memory_explained
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.student import predict_logits
 from stillhouse.params import Training
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 CHECKPOINTS = 50  # of a training at most: where epochs are short, writing one would take longer than the epoch
 TELLING = 100  # validation texts below which they do not tell a good epoch from a lucky one
 HINT = "Lower student.training.learning_rate or student.training.clip_norm."
+LESS_MEMORY = "Lower student.training.batch_size or student.network.max_length."
 
 
 def train_student(
@@ -55,12 +58,29 @@ def train_student(
 
     Raises:
         TrainingDiverged: the loss or a gradient became NaN or infinite, or the loss exploded.
+        BadInput: the GPU's memory does not suffice.
     """
+    with memory_explained(LESS_MEMORY):
+        return _train(network, train, validation, objective, settings, device, seed, scratch, log)
+
+
+def _train(
+    network: TextNetwork,
+    train: Examples,
+    validation: Examples,
+    objective: Distillation | HardLabels,
+    settings: Training,
+    device: torch.device,
+    seed: int,
+    scratch: Path,
+    log: Log,
+) -> list[dict[str, float]]:
     torch.manual_seed(seed)
     steps = math.ceil(len(train.labels) / settings.batch_size)
     epochs = max(settings.epochs, math.ceil(settings.min_updates / steps))
-    learning, checkpoint = _Learning(network, objective, settings, epochs * steps, device), scratch / "last.pt"
+    learning, checkpoint = Learning(network, objective, settings, epochs * steps, device), scratch / "last.pt"
     learning.resume(checkpoint)
+    train = resident(train, device, objective.needs)
     first = len(learning.history)
     if first:
         logger.info("going on after epoch %d of %d", first, epochs)
@@ -75,7 +95,7 @@ def train_student(
     return learning.history
 
 
-class _Learning:
+class Learning:
     """A network that learns: what moves it, how far it has come, and its best weights so far."""
 
     def __init__(
@@ -125,6 +145,8 @@ class _Learning:
     def save(self, checkpoint: Path) -> None:
         """Write everything that going on needs."""
         states = {name: part.state_dict() for name, part in self._parts().items()}
+        if self.device.type == "cuda":  # which draws the dropout
+            states["random_cuda"] = torch.cuda.get_rng_state(self.device)
         progress = {"random": torch.get_rng_state(), "history": self.history, "start": self.watch.start}
         save_checkpoint(states | progress | {"best": self.best}, checkpoint)
 
@@ -134,6 +156,8 @@ class _Learning:
             for name, part in self._parts().items():
                 part.load_state_dict(state[name])
             torch.set_rng_state(state["random"])
+            if self.device.type == "cuda" and "random_cuda" in state:
+                torch.cuda.set_rng_state(state["random_cuda"], self.device)
             self.history, self.watch.start, self.best = state["history"], state["start"], state["best"]
 
     def end(self) -> None:

@@ -8,7 +8,7 @@ TRUSTED, DOUBTED, OVERRULED = 0.9, 0.5, 0.0
 
 
 def chosen_alpha(labels: np.ndarray, teacher: np.ndarray, control: np.ndarray) -> float:
-    """The weight of the soft targets beside labels: 0.9 where the teacher is shown (paired 95 % interval) to be better.
+    """The weight of the soft targets beside labels: 0.9 where the teacher is shown (exact paired test) to be better.
 
     It is 0 where it is shown to be worse, since it would hand on its mistakes, and 0.5 where neither is shown.
 

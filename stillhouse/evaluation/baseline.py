@@ -7,16 +7,22 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 
+from stillhouse.data.terms import analyser
+
 
 class TfidfSvm:
-    """Words and word pairs, sublinear TF-IDF, one-against-the-rest LinearSVC with its default C."""
+    """Words and word pairs, sublinear TF-IDF, one-against-the-rest LinearSVC with its default C.
+
+    Where a script has no spaces between words, characters and their neighbours (:func:`~stillhouse.data.terms.terms`).
+    """
 
     def __init__(self, seed: int) -> None:
-        self.vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32)
+        self.vectorizer = TfidfVectorizer(token_pattern=None, sublinear_tf=True, dtype=np.float32)
         self.classifier = LinearSVC(random_state=seed)
 
     def fit(self, texts: Sequence[str], labels: np.ndarray) -> "TfidfSvm":
         """Learn from texts and class numbers (texts,)."""
+        self.vectorizer.set_params(analyzer=analyser(texts))
         self.classifier.fit(self.vectorizer.fit_transform(texts), labels)
         return self
 

@@ -10,7 +10,7 @@ Source = Literal["student", "control"]
 
 
 def worth_keeping(labels: np.ndarray, student: np.ndarray, control: np.ndarray) -> Source:
-    """``control`` where it is shown (paired 95 % interval) to be better, else ``student``.
+    """``control`` where it is shown (exact paired test at 5 %) to be better, else ``student``.
 
     Args:
         labels: class numbers of the validation texts, ``(texts,)``.

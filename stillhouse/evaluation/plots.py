@@ -45,26 +45,7 @@ def frontier(
     axes.set_xlabel(label)
     axes.set_ylabel("accuracy on the test set, %")
     axes.grid(alpha=0.25)
-    _save(figure, file)
-
-
-def confusion(labels: np.ndarray, answers: np.ndarray, names: list[str], file: Path) -> None:
-    """How often each class (row) was answered with each class (column), as counts."""
-    counts = np.zeros((len(names), len(names)), dtype=int)
-    np.add.at(counts, (labels, answers), 1)
-    size = min(3 + 0.45 * len(names), 14)
-    figure, axes = plt.subplots(figsize=(size + 1, size), layout="constrained")
-    axes.imshow(counts / np.maximum(counts.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
-    if len(names) <= 25:
-        for row, column in np.ndindex(counts.shape):
-            colour = "white" if counts[row, column] > counts[row].sum() / 2 else "#444444"
-            axes.text(column, row, counts[row, column] or "", ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("answer of the compressed student")
-    axes.set_ylabel("label")
-    axes.spines[:].set_visible(False)
-    _save(figure, file)
+    save(figure, file)
 
 
 def arms(arms: dict[str, dict[str, Any]], differences: dict[str, dict[str, Any]], file: Path) -> None:
@@ -88,7 +69,7 @@ def arms(arms: dict[str, dict[str, Any]], differences: dict[str, dict[str, Any]]
         axes.invert_yaxis()
         axes.grid(alpha=0.25, axis="x")
         axes.margins(y=0.12)
-    _save(figure, file)
+    save(figure, file)
 
 
 def labels(models: dict[str, dict[str, np.ndarray]], file: Path) -> None:
@@ -105,10 +86,11 @@ def labels(models: dict[str, dict[str, np.ndarray]], file: Path) -> None:
     axes.set_ylabel("accuracy on the test set, %")
     axes.legend(frameon=False, loc="lower right")
     axes.grid(alpha=0.25)
-    _save(figure, file)
+    save(figure, file)
 
 
-def _save(figure: Any, file: Path) -> None:
+def save(figure: Any, file: Path) -> None:
+    """Write ``figure`` to ``file`` and forget it."""
     # Without the software's version and the date, the same numbers give the same file.
     figure.savefig(file, dpi=130, metadata={"Software": None})
     plt.close(figure)

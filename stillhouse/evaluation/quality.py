@@ -53,7 +53,7 @@ def quality(
 def differences(
     labels: np.ndarray, scores: dict[str, np.ndarray], pairs: list[tuple[str, str]], resamples: int, seed: int
 ) -> dict[str, Gap]:
-    """Accuracy of the first minus that of the second of each pair, with its paired 95 % interval."""
+    """Accuracy of the first minus that of the second of each pair, with its interval and its exact test."""
     right = {name: (answers_of(score) == labels).astype(float) for name, score in scores.items()}
     return {f"{one} - {other}": paired(right[one], right[other], resamples, seed) for one, other in pairs}
 

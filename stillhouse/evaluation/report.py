@@ -2,6 +2,7 @@
 
 import base64
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stillhouse.classifier import cores
 from stillhouse.evaluation.cases import Behaviour
+from stillhouse.evaluation.classes import Class, class_warnings
+from stillhouse.evaluation.constant import HELP, Against
+from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.results import Model
-from stillhouse.evaluation.significance import Gap
+from stillhouse.evaluation.significance import Gap, p_value
 from stillhouse.evaluation.steps import Row
 
 
@@ -18,8 +22,10 @@ def write_report(
     file: Path,
     *,
     name: str,
-    models: dict[str, Model],
+    models: Mapping[str, Quality],
     differences: dict[str, Gap],
+    against: dict[str, Against],
+    classes: list[Class],
     free: str,
     source: str,
     steps: list[Row],
@@ -29,13 +35,17 @@ def write_report(
     examples: list[dict[str, Any]],
     frontier: Path,
     confusion: Path,
+    numbered: bool,
 ) -> None:
     """Write ``file``.
 
     ``free`` is the best of the models that cost no distillation, ``source`` the network that was compressed
-    (``student``, or ``control``), ``drift`` a table of how the data moved, the first row its heading.
+    (``student``, or ``control``), ``against`` how teacher and compressed student compare with a constant answer,
+    ``classes`` the counts of the compressed student, ``numbered`` whether ``confusion`` shows class numbers instead of
+    names, ``drift`` a table of how the data moved, the first row its heading.
     """
     teacher, student = models["teacher"], models["compressed student"]
+    assert isinstance(teacher, Model) and isinstance(student, Model)
     render(
         "report.html.jinja",
         file,
@@ -44,6 +54,11 @@ def write_report(
         differences=differences,
         free=free,
         worth=differences[f"compressed student - {free}"],
+        against=against,
+        help=HELP,
+        classes=classes,
+        class_warnings=class_warnings(classes),
+        numbered=numbered,
         source=source,
         steps=steps,
         card=card,
@@ -68,15 +83,17 @@ def render(template: str, file: Path, **values: Any) -> None:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters.update(percent=percent, number=number, points=_points, embed=_embed)
+    environment.filters.update(percent=percent, number=number, points=_points, p_value=p_value, embed=_embed)
     file.write_text(environment.get_template(template).render(machine=machine(), **values), encoding="utf-8")
 
 
-def table(models: dict[str, Model]) -> list[list[str]]:
-    """The results as rows of text, the first the heading."""
+def table(models: Mapping[str, Quality]) -> list[list[str]]:
+    """The results as rows of text, the first the heading; a dash for a size and a speed that were not measured."""
     rows = [["model", "accuracy", "macro-F1", "size MB", "docs/s"]]
     for name, model in models.items():
-        size, speed = number(model.megabytes), number(model.docs_per_s)
+        size = speed = "–"
+        if isinstance(model, Model):
+            size, speed = number(model.megabytes), number(model.docs_per_s)
         rows.append([name, percent(model.accuracy), percent(model.macro_f1), size, speed])
     return rows
 

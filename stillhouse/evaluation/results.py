@@ -38,9 +38,9 @@ def read_gaps(folder: Path) -> dict[str, Gap]:
 
 
 def read_models(folder: Path) -> dict[str, Model]:
-    """Every model's quality and speed."""
-    speed = {name: Speed(**told) for name, told in _read(folder / SPEED)["models"].items()}
-    return {name: Model.of(quality, speed[name]) for name, quality in read_qualities(folder).items()}
+    """Quality and speed of every model whose speed was measured: of all but the constant answer."""
+    quality = read_qualities(folder)
+    return {name: Model.of(quality[name], Speed(**told)) for name, told in _read(folder / SPEED)["models"].items()}
 
 
 def _read(file: Path) -> Any:

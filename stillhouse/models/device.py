@@ -1,8 +1,15 @@
 """Which device trains, and what it can do."""
 
+import os
+import shutil
+import sysconfig
+from importlib.util import find_spec
+from pathlib import Path
+
 import torch
 
 from stillhouse.errors import BadInput
+from stillhouse.models.visible import VARIABLE
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -17,7 +24,10 @@ def choose_device(wanted: str) -> torch.device:
     device = torch.device(wanted)
     here = {"cpu": True, "mps": mps, "cuda": cuda and (device.index or 0) < torch.cuda.device_count()}
     if not here[device.type]:
-        raise BadInput(f"device: {wanted} is not on this machine (PyTorch {torch.__version__}). Use auto or cpu.")
+        shown = f", {VARIABLE}={os.environ[VARIABLE]}" if VARIABLE in os.environ else ""
+        raise BadInput(
+            f"device: {wanted} is not on this machine (PyTorch {torch.__version__}{shown}). Use auto or cpu."
+        )
     return device
 
 
@@ -34,5 +44,12 @@ def use_bf16(wanted: str | bool, device: torch.device) -> bool:
 
 
 def use_compile(wanted: str | bool, device: torch.device) -> bool:
-    """Whether to ``torch.compile``: ``auto`` says yes on CUDA, where compiling pays within one epoch."""
-    return device.type == "cuda" if wanted == "auto" else bool(wanted)
+    """Whether to ``torch.compile``: ``auto`` says yes on CUDA, where Triton finds what it needs."""
+    return device.type == "cuda" and can_compile() if wanted == "auto" else bool(wanted)
+
+
+def can_compile() -> bool:
+    """Whether Triton is here, and the C compiler and Python's headers that it builds its launchers with."""
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    headers = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    return bool(find_spec("triton") and compiler and headers.is_file())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,9 @@ from torch import Tensor, nn
 from stillhouse.errors import BadInput
 from stillhouse.models.initialisation import EMBEDDING_STD
 from stillhouse.models.students.network import TextNetwork
+from stillhouse.models.students.student import Start
 from stillhouse.models.students.transformer import Transformer
+from stillhouse.provenance import folder_md5
 
 if TYPE_CHECKING:  # transformers takes seconds to load, for nothing where a student starts at random
     from transformers import PreTrainedModel
@@ -80,10 +81,13 @@ def output_vectors(teacher: Teacher, pieces: list[str]) -> Tensor:
     S. Tulkens and T. van Dongen, "Model2Vec" (2024); here of the fine-tuned teacher, so that words lie apart
     by what they say about the classes.
     """
-    vectors = torch.zeros(len(pieces), teacher.model.config.hidden_size)
-    for rows, tokens, output in teacher.batches(pieces, PIECES_AT_ONCE, states=True):
+    from stillhouse.models.teacher import last_states
+
+    vectors = torch.zeros(len(pieces), teacher.model.config.get_text_config().hidden_size)
+    alone = replace(teacher, prompt="")
+    for rows, tokens, output in alone.batches(pieces, PIECES_AT_ONCE, states=True):
         mask = tokens["attention_mask"].unsqueeze(2)
-        states = output.hidden_states[-1].float()
+        states = last_states(output).float()
         vectors[torch.from_numpy(rows)] = ((states * mask).sum(1) / mask.sum(1).clamp(min=1)).cpu()
     return vectors
 
@@ -142,11 +146,11 @@ def _copy_layer(layer: nn.Module, source: nn.Module) -> None:
         layer.get_submodule(mine).load_state_dict(source.get_submodule(theirs).state_dict())
 
 
-def starting_from(start: str, teacher: Path, tokenizer: Tokenizer) -> Callable[[TextNetwork], None] | None:
-    """What ``student.start`` asks for: a change to a new network, or None where it starts at random."""
+def starting_from(start: str, teacher: Path, tokenizer: Tokenizer) -> Start | None:
+    """What ``student.start`` asks for: a change to a new network by the teacher in a folder, or None for random."""
     if start == "random":
         return None
     from stillhouse.models.teacher import load_teacher
 
     loaded = load_teacher(teacher, 32, torch.device("cpu"))  # it reads single words only
-    return lambda network: inherit(network, loaded, tokenizer)
+    return Start(lambda network: inherit(network, loaded, tokenizer), folder_md5(teacher))

@@ -1,19 +1,27 @@
 """The checkpoint that a teacher starts from: of the sample, a hub, or a local directory."""
 
-import json
+import logging
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
-from transformers.utils import cached_file, logging
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers.utils import cached_file
+from transformers.utils import logging as noise
 
 from stillhouse.data.sample import sample_teacher
 from stillhouse.errors import BadInput, Unavailable
-from stillhouse.models.encoder import EncoderClassifier, wants_mean_pooling
-from stillhouse.models.teacher import Teacher
+from stillhouse.models.checkpoint import check_weights, fit_head, longest
+from stillhouse.models.encoder import EncoderClassifier, load_encoder
+from stillhouse.models.pooling import Reading
+from stillhouse.models.sentence import SentenceEncoder, read_sentence_encoder
+from stillhouse.models.teacher import Teacher, fit_tokenizer, fit_vocabulary
 from stillhouse.params import Teacher as Settings
+
+logger = logging.getLogger(__name__)
 
 ATTENTION_DROPOUT = {"attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"}  # BERT's, others', GPT-2's
 OFFLINE = (
@@ -28,47 +36,91 @@ def load_pretrained(settings: Settings, label_names: list[str]) -> Teacher:
     Only safetensors are read and no code of the checkpoint's is run.
 
     Raises:
-        BadInput: no such checkpoint, not a sequence classifier, no safetensors, or ``max_length`` beyond
-            what it can read.
+        BadInput: no such checkpoint, not a sequence classifier, no safetensors, weights that are missing or of
+            another size, a tokenizer of another checkpoint, or ``max_length`` beyond what it can read.
         Unavailable: the hub does not answer.
     """
     source, options = _locate(settings)
     try:
+        sentence = read_sentence_encoder(partial(_fetched, source, options), settings.model)
+        if sentence and sentence.encoder:
+            options["subfolder"] = sentence.encoder
         config = AutoConfig.from_pretrained(source, **options)
-        _check_length(config, settings)
-        for name in ATTENTION_DROPOUT & config.to_dict().keys():
-            setattr(config, name, settings.attention_dropout)
-        config.num_labels = len(label_names)
-        config.id2label = dict(enumerate(label_names))
-        config.label2id = {name: index for index, name in enumerate(label_names)}
+        theirs = list((config.id2label or {}).values())
+        _set_up(config, settings, label_names)
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        shared = {"config": config, "use_safetensors": True, "dtype": torch.float32, **options}
+        reading = _reading(settings, config, sentence, tokenizer)
+        shared = {"config": config, "use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
         model: PreTrainedModel | EncoderClassifier
-        if _pools_by_mean(settings, source, config, options):
-            model = EncoderClassifier(AutoModel.from_pretrained(source, **shared))
+        if reading.poolings:
+            encoder, info = load_encoder(source, **shared, **options)
+            model = EncoderClassifier(encoder, reading)
+            if reading.layers and sentence:
+                model.pooling.dense.load_state_dict(sentence.weights)
         else:
-            model = AutoModelForSequenceClassification.from_pretrained(source, ignore_mismatched_sizes=True, **shared)
-    except (OSError, ValueError, KeyError) as error:
+            config.problem_type = "single_label_classification"  # the checkpoint may be for another
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                source, ignore_mismatched_sizes=True, **shared, **options
+            )
+            fit_head(model, theirs, label_names, info)
+        check_weights(model, info, settings.model)
+        fit_tokenizer(tokenizer, model)
+        fit_vocabulary(tokenizer, model)
+    except Exception as error:  # what transformers and tokenizers raise for files that they cannot read
         raise _explain(settings, error) from None
-    if tokenizer.pad_token is None:  # decoders such as GPT-2 have none
-        tokenizer.pad_token = tokenizer.eos_token
-    model.config.pad_token_id = tokenizer.pad_token_id
+    limit = longest(model)
+    if limit and settings.max_length > limit:
+        raise BadInput(
+            f"teacher.max_length is {settings.max_length}, but {settings.model} reads at most {limit} tokens."
+        )
     freeze(model, settings.freeze_layers)
-    return Teacher(model, tokenizer, settings.max_length)
+    return Teacher(model, tokenizer, settings.max_length, reading.prompt)
 
 
-def _pools_by_mean(settings: Settings, source: str, config: Any, options: dict[str, Any]) -> bool:
-    if settings.pooling != "auto":
-        return settings.pooling == "mean"
-    kept = {key: value for key, value in options.items() if key != "trust_remote_code"}
+def _set_up(config: Any, settings: Settings, label_names: list[str]) -> None:
+    """Classes and dropout of this project, and outputs of the form that it reads, whatever the checkpoint was for."""
+    for name in ATTENTION_DROPOUT & config.to_dict().keys():
+        setattr(config, name, settings.attention_dropout)
+    config.num_labels = len(label_names)
+    config.id2label = dict(enumerate(label_names))
+    config.label2id = {name: index for index, name in enumerate(label_names)}
+    config.problem_type = None
+    config.return_dict = True
+    config.output_hidden_states = False
+    config.output_attentions = False
+
+
+def _reading(settings: Settings, config: Any, sentence: SentenceEncoder | None, tokenizer: Any) -> Reading:
+    """The pooling that is set, or that of a sentence encoder without a head of its own; and the prompt."""
+    has_head = any("SequenceClassification" in name for name in config.architectures or [])
+    encoder = None if has_head else sentence
+    if settings.pooling == "auto":
+        reading = encoder.reading if encoder else Reading(poolings=())
+    else:
+        given = () if settings.pooling == "head" else (settings.pooling,)
+        reading = Reading(given, prompt=encoder.reading.prompt if encoder else "")
+    prompt = reading.prompt if settings.prompt == "auto" else settings.prompt or ""
+    skipped = 0
+    if prompt and encoder and not encoder.includes_prompt:
+        ids = tokenizer(prompt)["input_ids"]
+        skipped = len(ids) - (ids[-1] in tokenizer.all_special_ids)
+    if prompt:
+        logger.info("the teacher reads each text after the prompt %r", prompt)
+    if reading.poolings and tokenizer.padding_side != "right":
+        tokenizer.padding_side = "right"  # positions that are counted from the left must be the same in any batch
+    return replace(reading, prompt=prompt, skipped=skipped)
+
+
+def _fetched(source: str, options: dict[str, Any], name: str) -> Path | None:
+    kept = {key: value for key, value in options.items() if key not in ("trust_remote_code", "subfolder")}
     file = cached_file(
         source,
-        "1_Pooling/config.json",
+        name,
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
         **kept,
     )
-    return wants_mean_pooling(config, json.loads(Path(file).read_text(encoding="utf-8")) if file else None)
+    return Path(file) if file else None
 
 
 def freeze(model: PreTrainedModel | EncoderClassifier, layers: int) -> None:
@@ -99,29 +151,18 @@ def freeze(model: PreTrainedModel | EncoderClassifier, layers: int) -> None:
 
 
 def _locate(settings: Settings) -> tuple[str, dict[str, Any]]:
-    logging.set_verbosity_error()  # its report on the missing head would worry a user for nothing
-    logging.disable_progress_bar()
+    noise.set_verbosity_error()  # its report on the missing head would worry a user for nothing
+    noise.disable_progress_bar()
     if settings.model == "sample":
         return str(sample_teacher()), {"trust_remote_code": False, "local_files_only": True}
     folder = Path(settings.model).expanduser()
     if folder.is_dir():
-        if not (folder / "config.json").is_file():
+        if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
             raise BadInput(f"teacher.model: the directory {folder} holds no config.json, so it is not a checkpoint.")
         return str(folder), {"trust_remote_code": False, "local_files_only": True}
     if folder.is_absolute() or settings.model.startswith((".", "~")) or settings.model.count("/") > 1:
         raise BadInput(f"teacher.model: the directory {folder} does not exist.")
     return settings.model, {"trust_remote_code": False, "revision": settings.revision}
-
-
-def _check_length(config: Any, settings: Settings) -> None:
-    limit = getattr(config, "max_position_embeddings", None)
-    # RoBERTa numbers positions from its padding id + 1, and so reads two fewer than it has.
-    if limit and "roberta" in config.model_type:
-        limit -= 2
-    if limit and limit > 0 and settings.max_length > limit:
-        raise BadInput(
-            f"teacher.max_length is {settings.max_length}, but {settings.model} reads at most {limit} tokens."
-        )
 
 
 def _explain(settings: Settings, error: Exception) -> Exception:
@@ -133,6 +174,7 @@ def _explain(settings: Settings, error: Exception) -> Exception:
         chain.append(before)
     names = {type(link).__name__ for link in chain}
     text = " ".join(str(error).split())[:300]
+    text = text if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {text}"
     if names & {"RepositoryNotFoundError", "RevisionNotFoundError", "GatedRepoError", "HFValidationError"}:
         return BadInput(
             f"teacher.model: the hub has no checkpoint {settings.model!r} (revision {settings.revision or 'main'}) "

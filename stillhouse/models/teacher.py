@@ -1,12 +1,17 @@
 """The fine-tuned teacher, and what it answers."""
 
+import hashlib
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -15,16 +20,31 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from stillhouse.errors import BadInput
+from stillhouse.models.batching import CPU_BATCH, SIZES, Portions, ahead, fastest_size, timed_rate
 from stillhouse.models.encoder import HEAD, EncoderClassifier
+from stillhouse.models.pooling import Reading
+from stillhouse.provenance import folder_md5
+
+AHEAD = 2  # batches for a GPU that are made while it computes
 
 
 @dataclass
 class Teacher:
-    """A sequence classifier with its tokenizer and the number of tokens it reads of each text."""
+    """A sequence classifier with its tokenizer, the number of tokens it reads of each text, and its prompt."""
 
     model: PreTrainedModel | EncoderClassifier
     tokenizer: PreTrainedTokenizerBase
     max_length: int
+    prompt: str = ""
+
+    def tokens(self, texts: Sequence[str], **options: Any) -> dict[str, list[list[Any]]]:
+        """What the tokenizer returns for the texts, each after the prompt and cut to ``max_length`` tokens.
+
+        For each of the model's inputs it has one list a text, not padded.
+        """
+        prompted = [self.prompt + text for text in texts]
+        return dict(self.tokenizer(prompted, truncation=True, max_length=self.max_length, **options))
 
     def logits(self, texts: Sequence[str], batch_size: int, bf16: bool = False) -> np.ndarray:
         """Logits, float32 of shape ``(len(texts), classes)``, computed in length-sorted batches."""
@@ -34,24 +54,90 @@ class Teacher:
         return result
 
     def batches(
-        self, texts: Sequence[str], batch_size: int, bf16: bool = False, states: bool = False
-    ) -> Iterator[tuple[np.ndarray, Any, Any]]:
+        self,
+        texts: Sequence[str],
+        batch_size: int,
+        bf16: bool = False,
+        states: bool = False,
+        tokens: dict[str, list[list[int]]] | None = None,
+    ) -> Iterator[tuple[np.ndarray, dict[str, Tensor], Any]]:
         """Batches of texts of similar length: their rows in ``texts``, their tokens, and the model's output.
 
-        With ``states`` the output has ``hidden_states``, of which the last is (batch, length, hidden size).
+        Where a GPU's memory does not suffice for a batch, it and the later ones become smaller.
+
+        Args:
+            texts: what to read.
+            batch_size: texts at once.
+            bf16: compute in bfloat16 where PyTorch's autocast does.
+            states: the output is one that :func:`last_states` takes.
+            tokens: those of ``texts``, where :meth:`tokens` was called before.
         """
         self.model.eval()
         device = self.model.device
-        tokens = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)
-        order = np.argsort([-len(ids) for ids in tokens["input_ids"]], kind="stable")
+        found = self.tokens(texts) if tokens is None else tokens
+        order = np.argsort([-len(ids) for ids in found["input_ids"]], kind="stable")
+        chosen = (order[start : start + batch_size] for start in range(0, len(order), batch_size))
+        padded = ((rows, self._padded(found, rows)) for rows in chosen)
+        portions = Portions(batch_size)
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            for start in range(0, len(order), batch_size):
-                rows = order[start : start + batch_size]
-                batch = self.tokenizer.pad(
-                    {key: [values[row] for row in rows] for key, values in tokens.items()},
-                    return_tensors="pt",
-                ).to(device)
-                yield rows, batch, self.model(**batch, output_hidden_states=states)
+            for rows, batch in ahead(padded, AHEAD if device.type == "cuda" else 0):
+                moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+                for part, (tensors, output) in portions.of(len(rows), partial(self._ask, moved, states)):
+                    yield rows[part], tensors, output
+
+    def fastest_batch(self, texts: Sequence[str], bf16: bool = False) -> int:
+        """Texts at once with which the model answers fastest: 32, or on a GPU what some of ``texts`` show.
+
+        A GPU is given the longest of ``texts``, 32, 64, ... 1024 at once. The choice depends on timings.
+        """
+        device = self.model.device
+        if device.type != "cuda":
+            return CPU_BATCH
+        self.model.eval()
+        found = self.tokens(texts)
+        order = np.argsort([-len(ids) for ids in found["input_ids"]], kind="stable")
+
+        def rate(size: int) -> float:
+            batch = {name: tensor.to(device) for name, tensor in self._padded(found, order[:size]).items()}
+            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                return timed_rate(lambda: self.model(**batch, output_hidden_states=True), size, device)
+
+        size = fastest_size(rate, tuple(size for size in SIZES if size == CPU_BATCH or size <= len(order)))
+        torch.cuda.empty_cache()
+        return size
+
+    def _padded(self, tokens: dict[str, list[list[int]]], rows: np.ndarray) -> dict[str, Tensor]:
+        chosen = {name: [values[row] for row in rows] for name, values in tokens.items()}
+        batch = dict(self.tokenizer.pad(chosen, return_tensors="pt"))
+        if self.model.device.type == "cuda":
+            return {name: tensor.pin_memory() for name, tensor in batch.items()}  # copied while the GPU computes
+        return batch
+
+    def _ask(self, batch: dict[str, Tensor], states: bool, part: slice) -> tuple[dict[str, Tensor], Any]:
+        tensors = {name: tensor[part] for name, tensor in batch.items()}
+        return tensors, self.model(**tensors, output_hidden_states=states)
+
+    def save(self, folder: Path) -> None:
+        """Write the model, its tokenizer and how it reads a text, as :func:`load_teacher` reads them."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        own_head = Reading(poolings=(), prompt=self.prompt)
+        (self.model.pooling.reading if isinstance(self.model, EncoderClassifier) else own_head).save(folder)
+
+
+def teacher_md5(teacher: Teacher) -> str:
+    """One digest for what a teacher computes: its weights, configuration, tokenizer, prompt and length."""
+    settings = f"{teacher.max_length} {teacher.prompt!r} {teacher.model.config.to_json_string()}"
+    if isinstance(teacher.model, EncoderClassifier):
+        settings += f" {teacher.model.pooling.reading}"
+    digest = hashlib.md5(settings.encode(), usedforsecurity=False)
+    for name, tensor in sorted(teacher.model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    with TemporaryDirectory() as folder:
+        teacher.tokenizer.save_pretrained(folder)
+        digest.update(folder_md5(Path(folder)).encode())
+    return digest.hexdigest()
 
 
 def load_teacher(folder: Path, max_length: int, device: torch.device) -> Teacher:
@@ -63,4 +149,59 @@ def load_teacher(folder: Path, max_length: int, device: torch.device) -> Teacher
         model = EncoderClassifier.from_pretrained(folder)
     else:
         model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
-    return Teacher(model.to(device).eval(), AutoTokenizer.from_pretrained(folder), max_length)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    fit_tokenizer(tokenizer, model)
+    return Teacher(model.to(device).eval(), tokenizer, max_length, Reading.load(folder).prompt)
+
+
+def last_states(output: Any) -> Tensor:
+    """The last states (batch, length, hidden size) of each token; of an encoder-decoder those of its encoder."""
+    states = getattr(output, "hidden_states", None)
+    last: Tensor = states[-1] if states else output.encoder_last_hidden_state
+    return last
+
+
+def fit_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | EncoderClassifier) -> None:
+    """Make ``tokenizer`` give what ``model`` takes, and pad: with another token where it has none for that.
+
+    Raises:
+        BadInput: the model cannot leave padding unread, or the tokenizer has no token to pad with.
+    """
+    network = model.encoder if isinstance(model, EncoderClassifier) else model
+    taken = inspect.signature(network.forward).parameters
+    if "attention_mask" not in taken:
+        raise BadInput(
+            f"teacher.model: a {model.config.model_type} takes no attention mask, so it reads padding like text. Use "
+            "another teacher."
+        )
+    names = [name for name in tokenizer.model_input_names if name in taken]
+    names += [] if "attention_mask" in names else ["attention_mask"]
+    if names != tokenizer.model_input_names:
+        tokenizer.model_input_names = names
+    if tokenizer.pad_token is None:  # decoders such as GPT-2 have none
+        spare = [tokenizer.eos_token, tokenizer.sep_token, tokenizer.unk_token, tokenizer.bos_token]
+        found = next((token for token in spare if token is not None), None)
+        if found is None:
+            raise BadInput("teacher.model: its tokenizer has no special token to pad with (pad_token in its config).")
+        tokenizer.pad_token = found
+    model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def fit_vocabulary(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | EncoderClassifier) -> None:
+    """Give tokens that were added to the tokenizer alone a vector each.
+
+    Raises:
+        BadInput: the tokenizer's own vocabulary is larger than the model's.
+    """
+    table = model.get_input_embeddings()
+    assert isinstance(table, nn.Embedding)
+    largest = max(tokenizer.get_vocab().values(), default=0)
+    if largest < table.num_embeddings:
+        return
+    if tokenizer.vocab_size > table.num_embeddings:
+        raise BadInput(
+            f"teacher.model: its tokenizer has {tokenizer.vocab_size:,} tokens, its model vectors for "
+            f"{table.num_embeddings:,}. They are not of the same checkpoint."
+        )
+    network = model.encoder if isinstance(model, EncoderClassifier) else model
+    network.resize_token_embeddings(largest + 1)

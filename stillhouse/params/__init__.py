@@ -1,5 +1,6 @@
 """``params.yaml`` as one typed, validated model: the only place where a parameter is checked."""
 
+from stillhouse.params.declared import ALWAYS, declared
 from stillhouse.params.devices import Device
 from stillhouse.params.format import Format
 from stillhouse.params.learning import (
@@ -32,6 +33,7 @@ from stillhouse.params.running import (
 from stillhouse.params.section import Section
 
 __all__ = [
+    "ALWAYS",
     "Augment",
     "Comparison",
     "Compress",
@@ -58,6 +60,7 @@ __all__ = [
     "Vocabulary",
     "Wide",
     "check_params",
+    "declared",
     "load_params",
     "optional",
 ]

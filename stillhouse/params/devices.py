@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from stillhouse.params.learning import Student
 from stillhouse.params.optional import optional
 from stillhouse.params.running import Compress
-from stillhouse.params.section import Count, NotNegative, Positive, Section
+from stillhouse.params.section import Count, NotNegative, Positive, Ratio, Section
 
 StudentChanges: Any = optional(Student)
 CompressChanges: Any = optional(Compress)
@@ -31,5 +31,8 @@ class Device(Section):
     min_retention: Annotated[NotNegative, Field(description="student accuracy / teacher accuracy")]
     max_size_mb: Positive
     max_latency_ms: Annotated[Positive, Field(description="one text, median, with these threads")]
+    min_class_recall: Ratio | None = Field(
+        None, description="least recall of each class with test texts; null: no limit"
+    )
     student: StudentChanges = Field(description="keys of student that are different here")
     compress: CompressChanges = Field(description="keys of compress that are different here")

@@ -30,6 +30,16 @@ def read_yaml(path: Path) -> Any:
         raise BadInput(f"{path} is not valid YAML: it is nested too deeply") from None
 
 
+def round_trip() -> YAML:
+    """A reader and writer of YAML that preserves comments, order and quotes."""
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    # The default representation of a null is the empty string.
+    yaml.representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
+    return yaml
+
+
 @lru_cache(maxsize=8)  # a stage reads the same files several times, each for a tenth of a second
 def _parsed(text: str) -> Any:
     return YAML(typ="safe", pure=True).load(text)

@@ -19,6 +19,10 @@ from stillhouse.params.section import (
 LossName = Literal["hinton", "mse", "standardised", "dkd", "dist", "features", "minilm"]
 
 
+def _kind(value: Any) -> str:
+    return "schedule" if isinstance(value, dict | Varying) else "auto" if value == "auto" else "number"
+
+
 class Reversed(Section):
     """A fixed simple model's predictions as a regulariser of the teacher (Re-KD)."""
 
@@ -40,7 +44,10 @@ class Teacher(Section):
     model: Name = Field(description="sample, a Hugging Face model id, or a local directory")
     revision: Name | None = Field(None, description="hub models: a commit or tag")
     seed: Seed | None = Field(None, description="null: the seed of everything")
-    pooling: Literal["auto", "head", "mean"] = Field("auto", description="auto: mean for sentence encoders")
+    pooling: Literal["auto", "head", "mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"] = Field(
+        "auto", description="auto: that of a sentence encoder, else the checkpoint's own head"
+    )
+    prompt: str | None = Field("auto", description="text put before each text; auto: the checkpoint's")
     max_length: Annotated[int, Field(ge=4, description="word pieces read of each text")]
     finetune: Annotated[Switch, Field(description="auto: where it is better than a linear probe")] = "auto"
     cotraining: Annotated[int, Field(ge=0, description="rounds in which a bag of words improves the probe")] = 3
@@ -73,7 +80,11 @@ class Augment(Section):
 class Soften(Section):
     """The teacher's one pass over the transfer set."""
 
-    batch_size: Count
+    batch_size: Annotated[
+        Annotated[Count, Tag("number")] | Annotated[Literal["auto"], Tag("auto")],
+        Discriminator(_kind),
+        Field(description="texts at once; auto: 32, or what is fastest on a GPU"),
+    ]
     augment: Augment
     relation_words: Annotated[int, Field(ge=0, description="words of each text whose relations are kept")] = 0
 
@@ -143,10 +154,6 @@ class Varying(Section):
     start: NotNegative
     end: NotNegative
     shape: Literal["linear", "cosine"]
-
-
-def _kind(value: Any) -> str:
-    return "schedule" if isinstance(value, dict | Varying) else "auto" if value == "auto" else "number"
 
 
 # A tag each, so that a message speaks of what the user wrote and not of every alternative.

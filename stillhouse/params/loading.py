@@ -9,6 +9,8 @@ from stillhouse.errors import BadInput
 from stillhouse.params.devices import Device, DeviceName
 from stillhouse.params.files import read_yaml
 from stillhouse.params.learning import Soften, Student, Teacher
+from stillhouse.params.located import located
+from stillhouse.params.naming import AUTO, name_of
 from stillhouse.params.optional import applied
 from stillhouse.params.running import (
     Comparison,
@@ -57,6 +59,11 @@ class Params(Section):
             )
         return self
 
+    @property
+    def model_name(self) -> str:
+        """The registered model's name: ``register.name``, or one made of the data where that is ``auto``."""
+        return self.register_.name if self.register_.name != AUTO else name_of(self.data)
+
     def for_device(self, name: str) -> "Params":
         """The parameters by which the student of the device ``name`` is made.
 
@@ -66,19 +73,19 @@ class Params(Section):
         device, content = self.devices[name], self.model_dump(by_alias=True)
         content["student"] = applied(self.student, device.student)
         content["compress"] = applied(self.compress, device.compress)
-        for key in ("min_retention", "max_size_mb", "max_latency_ms"):
+        for key in ("min_retention", "max_size_mb", "max_latency_ms", "min_class_recall"):
             content["register"][key] = getattr(device, key)
         return Params.model_validate(content | {"devices": {}})
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
-    """Read and check ``params.yaml``.
+    """Read and check ``params.yaml``; paths in it can be opened from its folder.
 
     Raises:
         BadInput: the file is missing, is not YAML, or a key is unknown, missing or out of range. The
             message has one line for each such key, with its value and what is allowed.
     """
-    return check_params(read_yaml(path), str(path))
+    return located(check_params(read_yaml(path), str(path)), path.parent)
 
 
 def check_params(content: Any, where: str) -> Params:

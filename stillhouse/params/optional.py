@@ -7,13 +7,18 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from stillhouse.params.section import Section
 
 
-def optional(model: type[BaseModel]) -> Any:
-    """``model`` with every field optional and empty by default, its types, limits and descriptions kept."""
+def optional(model: type[BaseModel], without: tuple[str, ...] = (), prefix: str = "") -> Any:
+    """``model`` with every field optional and empty by default, its types, limits and descriptions kept.
+
+    Fields named in ``without`` (dotted keys, of the top model) are left out, and refused as unknown.
+    """
     fields: dict[str, Any] = {}
     for name, field in model.model_fields.items():
-        kind = field.annotation
+        kind, key = field.annotation, f"{prefix}{field.alias or name}"
+        if key in without:
+            continue
         if isinstance(kind, type) and issubclass(kind, Section):  # a section of the form, empty until filled in
-            inner = optional(kind)
+            inner = optional(kind, without, f"{key}.")
             fields[name] = (inner, Field(default_factory=inner, alias=field.alias, description=kind.__doc__))
             continue
         annotation: Any = kind

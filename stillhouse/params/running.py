@@ -88,12 +88,19 @@ class Evaluate(Section):
 class Register(Section):
     """The registered model and the gate to ``@champion``."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[\w()+,-]+$", max_length=100)]
+    name: Annotated[
+        str,
+        StringConstraints(pattern=r"^[\w()+,-]+$", max_length=100),
+        Field(description="of the registered model; auto: made of data.path or data.hub_id"),
+    ] = "auto"
     min_retention: NotNegative
     margin: Annotated[Ratio, Field(description="accuracy that a new champion may lack of the old one's")] = 0.005
     max_size_mb: Positive
     max_latency_ms: Positive
     min_cases: Ratio | None = Field(None, description="share of the behaviours in evaluate.cases; null: not asked for")
+    min_class_recall: Ratio | None = Field(
+        None, description="least recall of each class with test texts; null: no limit"
+    )
 
 
 class Tracking(Section):
@@ -145,7 +152,7 @@ class Study(Section):
     """The search of ``python -m flows.study``."""
 
     trials: Count
-    workers: Annotated[Count, Field(description="trials at once")]
+    workers: Annotated[Count, Field(description="trials at once, as far as flow.gpu_slots has places")]
     runner: Literal["threads", "processes", "dask", "ray"]
     address: Name | None = Field(None, description="of a Dask or Ray cluster")
     search: Annotated[dict[str, Any], Field(min_length=1, description="parameters and what to try")]

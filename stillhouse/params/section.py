@@ -1,6 +1,6 @@
 """What the sections of ``params.yaml`` have in common."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -19,3 +19,10 @@ class Section(BaseModel):
     """A group of parameters: unknown keys are refused, and nothing changes after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    if not TYPE_CHECKING:  # it would let mypy accept any name
+
+        def __getattr__(self, name: str) -> Any:
+            if name in type(self).model_fields:  # taken out by stillhouse.params.declared
+                raise AttributeError(f"{type(self).__name__}.{name} is not among the stage's params in dvc.yaml")
+            return super().__getattr__(name)

@@ -1,32 +1,35 @@
 """What a run has to say, on disk before it is sent: an outage of the tracking store loses none of it.
 
-A journal is a folder with a line for each thing said, and the files that belong to it. What MLflow has taken is noted
+A journal is a folder with a line for each entry, and the files that belong to it. How far MLflow has them is noted
 beside it, and when it has all, the folder goes. A file lock says whether the process that writes is still there, also
 after a restart and in another container.
+
+Nothing here ends the work that is tracked. A line that cannot be read, or that can never be sent, is logged and
+skipped; what cannot be written (a full disk) is held in memory; what a dead process left is sent by the next one.
 """
 
 import json
 import logging
 import os
+import re
 import shutil
 import threading
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from mlflow.data.dataset_source_registry import get_dataset_source_from_json
-from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from stillhouse.secrets import masked
-from stillhouse.tracking.store import BRIEFLY, connect, environment, is_refusal, tracking_uri
+from stillhouse.tracking.lines import Entry, Lines, parsed
+from stillhouse.tracking.sender import JOURNAL_TAG, Sender
+from stillhouse.tracking.store import BRIEFLY, environment, is_refusal, tracking_uri
 
 HOME = "STILLHOUSE_JOURNALS"  # set for the children of a run: all journals of a flow lie together
-JOURNAL_TAG = "stillhouse.journal"
 QUIET_S = 30.0  # after which a store that did not answer is asked again
 logger = logging.getLogger(__name__)
 _complained: set[str] = set()
@@ -37,9 +40,10 @@ class Journal:
 
     def __init__(self, folder: Path, lock: FileLock) -> None:
         self._folder, self._lock = folder, lock
-        self._lines, self._taken, self._files = folder / "said.jsonl", folder / "taken.json", folder / "files"
+        self._lines, self._taken, self._files = Lines(folder / "said.jsonl"), folder / "taken.json", folder / "files"
         self._one_at_a_time = threading.RLock()
         self._not_before = 0.0
+        self._state = self._noted()
 
     @classmethod
     def begin(cls, experiment: str, name: str, tags: dict[str, str]) -> "Journal":
@@ -49,52 +53,52 @@ class Journal:
         journal = cls(folder, FileLock(f"{folder}.lock", thread_local=False))
         journal._lock.acquire()  # before others can see the folder, and take it for a dead process's
         folder.mkdir()
+        journal._note(asked=False)
         journal.say("create", experiment=experiment, name=name, tags={**tags, JOURNAL_TAG: folder.name}, store=_store())
         return journal
 
     def say(self, what: str, **content: Any) -> None:
-        """Write down one thing (a method of :class:`_Sender` takes it), then try to send it."""
+        """Write down one entry (a method of :class:`Sender` takes it), then try to send it."""
         with self._one_at_a_time:
             if what == "artifact":
-                copy = self._files / str(len(list(self._files.glob("*")))) / Path(content["path"]).name
-                copy.parent.mkdir(parents=True)
-                shutil.copy(content["path"], copy)
-                content["path"] = str(copy)
-            with self._lines.open("ab") as file:
-                file.write(json.dumps({"what": what, "time": int(time.time() * 1000), **content}).encode() + b"\n")
+                content["path"] = self._copied(Path(content["path"]))
+            self._lines.add({"what": what, "time": int(time.time() * 1000), **content})
             if time.monotonic() >= self._not_before:
                 self.send()
 
     @property
     def run_id(self) -> str | None:
         """MLflow's name of the run, once it has heard of it."""
-        taken: str | None = self._state()["run"]
+        taken: str | None = self._state["run"]
         return taken
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether the store did not answer the last time it was asked."""
-        return self._not_before > 0
 
     def send(self) -> bool:
         """Send what MLflow has not taken yet; whether it has all now."""
         with self._one_at_a_time, environment(BRIEFLY):
             try:
-                for line, end in self._left():
-                    self._take(json.loads(line), end)
+                self._lines.write()
+                for entry, end in self._lines.after(self._state["to"]):
+                    self._take(entry)
+                    self._note(to=end)
+                while held := self._lines.held:  # the disk is full: from memory
+                    self._take(parsed(held[0]))
+                    held.pop(0)
                 self._not_before = 0.0
                 return True
             except Exception as error:  # each kind of store has errors of its own
                 self._not_before = time.monotonic() + QUIET_S
-                if (told := tracking_uri()) not in _complained:
-                    _complained.add(told)
-                    logger.warning(
-                        "MLflow (%s) does not answer: %s. What there is to track waits in %s until it does.",
-                        masked(told),
-                        masked(" ".join(str(error).split()))[:200],
-                        self._folder.parent,
-                    )
+                self._complain(error)
                 return False
+
+    def _complain(self, error: Exception) -> None:
+        if (address := tracking_uri()) not in _complained:
+            _complained.add(address)
+            logger.warning(
+                "MLflow (%s) does not answer: %s. What there is to track waits in %s until it does.",
+                masked(address),
+                masked(" ".join(str(error).split()))[:200],
+                self._folder.parent,
+            )
 
     def close(self, status: str, ended: int | None = None) -> bool:
         """Say that the run ended, and let go; whether MLflow has all."""
@@ -105,107 +109,87 @@ class Journal:
 
     def close_for_the_dead(self) -> bool:
         """As :meth:`close`, where its process did not live to say so; false, too, where it is another store's."""
-        text = self._lines.read_bytes() if self._lines.exists() else b""
-        whole = text[: text.rfind(b"\n") + 1]  # a crash may have cut the last line short
-        said = [json.loads(line) for line in whole.splitlines()]
-        if said and said[0]["store"] != _store():
+        said = [entry for entry, _ in self._lines.after(0) if entry]
+        if not self._state["run"] and not any(entry["what"] == "create" for entry in said):
+            # It died before its first line was whole; or that line was damaged, and no run can be made of the others.
+            if said:
+                logger.warning("%s.unreadable has no first line, and is not sent to MLflow", self._folder)
+                shutil.copytree(self._folder, f"{self._folder}.unreadable", dirs_exist_ok=True)
+            return self._remove()
+        if said[0].get("store", _store()) != _store():
             self._lock.release()
             return False
-        if not said:
-            shutil.rmtree(self._folder)
-            self._lock.release()
-            return True
-        self._lines.write_bytes(whole)
         if said[-1]["what"] == "end":
             return self._let_go()
-        return self.close("KILLED", said[-1]["time"])
+        return self.close("KILLED", said[-1].get("time"))
 
     def _let_go(self) -> bool:
-        sent = self.send()
-        if sent:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self.send():
+            return self._remove()
         self._lock.release()
-        if sent:
+        return False
+
+    def _remove(self) -> bool:
+        # The lines first: a folder without them is never sent again, whatever of it is left.
+        with suppress(OSError):
+            self._lines.path.unlink(missing_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._lock.release()
+        with suppress(OSError):
             Path(self._lock.lock_file).unlink(missing_ok=True)
-        return sent
+        return True
 
-    def _left(self) -> list[tuple[bytes, int]]:
-        """Lines that are still to be sent, each with where it ends."""
-        end, found = self._state()["to"], []
-        with self._lines.open("rb") as file:
-            file.seek(end)
-            for line in file:
-                end += len(line)
-                found.append((line, end))
-        return found
-
-    def _take(self, said: dict[str, Any], end: int) -> None:
-        state = self._state()
-        sender = _Sender(MlflowClient(tracking_uri()), state["run"])
+    def _copied(self, file: Path) -> str:
+        """The place of a copy of ``file`` in the journal, since the file may change; its own where that fails."""
+        copy = self._files / uuid.uuid4().hex / file.name
         try:
-            if said["what"] == "create":
-                asked = state["asked"]
-                self._note({**state, "asked": True})  # so that a crash in between makes no second run
-                state["run"] = sender.create(self._folder.name if asked else "", said)
+            copy.parent.mkdir(parents=True)
+            shutil.copy(file, copy)
+        except OSError as error:
+            shutil.rmtree(copy.parent, ignore_errors=True)
+            logger.warning("no copy of %s was made for MLflow (%s); it is sent from where it is", file, error.strerror)
+            return str(file.absolute())
+        return str(copy.relative_to(self._folder))
+
+    def _take(self, said: Entry | None) -> None:
+        if said is None:
+            logger.warning("a line of %s is damaged, and is not sent to MLflow", self._lines.path)
+            return
+        what, asked = said["what"], self._state["asked"]
+        sender = Sender(MlflowClient(tracking_uri()), self._state["run"], self._folder)
+        try:
+            if what == "create":
+                self._note(asked=True)  # so that a crash in between makes no second run
+                self._note(run=sender.create(self._folder.name if asked else "", said))
             else:
-                getattr(sender, said["what"])(said)
+                getattr(sender, what)(said)
         except MlflowException as error:
             if not is_refusal(error):
                 raise
-            logger.warning("MLflow did not take %s: %s", said["what"], masked(str(error))[:300])
-        self._note({**state, "to": end})
+            logger.warning("MLflow did not take %s: %s", what, masked(str(error))[:300])
+        except OSError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # an entry that no store could take
+            logger.warning("%s cannot be sent to MLflow: %s: %s", what, type(error).__name__, masked(str(error))[:300])
 
-    def _state(self) -> dict[str, Any]:
+    def _noted(self) -> dict[str, Any]:
+        """How far MLflow has this journal. Where that cannot be read, its run is looked for, and all is sent again."""
+        unknown = {"run": None, "asked": True, "to": 0}
         try:
             state: dict[str, Any] = json.loads(self._taken.read_text(encoding="utf-8"))
-            return state
-        except (OSError, ValueError):
-            return {"run": None, "asked": False, "to": 0}
+            return state if isinstance(state["to"], int) and state.keys() == unknown.keys() else unknown
+        except (OSError, ValueError, KeyError, TypeError):
+            return unknown
 
-    def _note(self, state: dict[str, Any]) -> None:
+    def _note(self, **changes: Any) -> None:
+        self._state |= changes
         partial = self._taken.with_suffix(".partial")
-        partial.write_text(json.dumps(state), encoding="utf-8")
-        partial.replace(self._taken)
-
-
-class _Sender:
-    """One method for each thing that a journal may say."""
-
-    def __init__(self, client: MlflowClient, run_id: str | None) -> None:
-        self._client, self._run = client, run_id or ""
-
-    def create(self, asked_before: str, said: dict[str, Any]) -> str:
-        experiment = connect(said["experiment"])
-        if asked_before:
-            found = self._client.search_runs([experiment], f"tags.`{JOURNAL_TAG}` = '{asked_before}'", max_results=1)
-            if found:
-                return str(found[0].info.run_id)
-        made = self._client.create_run(experiment, said["time"], said["tags"], said["name"])
-        return str(made.info.run_id)
-
-    def params(self, said: dict[str, Any]) -> None:
-        values = [Param(name, value) for name, value in said["values"].items()]
-        for start in range(0, len(values), 100):  # a server takes 100 at a time
-            self._client.log_batch(self._run, params=values[start : start + 100])
-
-    def metrics(self, said: dict[str, Any]) -> None:
-        points = [Metric(name, value, said["time"], step) for name, value, step in said["points"]]
-        for start in range(0, len(points), 1000):  # and 1,000 of these
-            self._client.log_batch(self._run, metrics=points[start : start + 1000])
-
-    def tags(self, said: dict[str, Any]) -> None:
-        self._client.log_batch(self._run, tags=[RunTag(name, value) for name, value in said["values"].items()])
-
-    def artifact(self, said: dict[str, Any]) -> None:
-        self._client.log_artifact(self._run, said["path"], said["folder"])
-
-    def dataset(self, said: dict[str, Any]) -> None:
-        source = get_dataset_source_from_json(json.dumps({"uri": said["uri"]}), "local")
-        dataset = MetaDataset(source, name=said["name"], digest=said["digest"])._to_mlflow_entity()
-        self._client.log_inputs(self._run, [DatasetInput(dataset, [InputTag("mlflow.data.context", said["context"])])])
-
-    def end(self, said: dict[str, Any]) -> None:
-        self._client.set_terminated(self._run, said["status"], said["ended"])
+        try:
+            partial.write_text(json.dumps(self._state), encoding="utf-8")
+            partial.replace(self._taken)
+        except OSError:  # a full disk: all is sent again after a crash, and MLflow has it once
+            with suppress(OSError):
+                self._taken.unlink(missing_ok=True)
 
 
 def home() -> Path:
@@ -214,20 +198,44 @@ def home() -> Path:
 
 
 def send_left() -> int:
-    """Send what earlier runs of this project left, and end those whose process died; how many are still left."""
-    folders, left = sorted(home().glob("*/")), 0
+    """Send what earlier runs of this project left, and end those whose process died; how many are still left.
+
+    A journal that cannot be read, locked or sent is logged and left, and the next one has its turn.
+    """
+    folders = [folder for folder in sorted(home().glob("*/")) if re.fullmatch(r"[0-9a-f]{32}", folder.name)]
+    left = 0
     for number, folder in enumerate(folders):
         lock = FileLock(f"{folder}.lock", thread_local=False)
         try:
             lock.acquire(timeout=0)
         except Timeout:  # at work
             continue
-        journal = Journal(folder, lock)
-        if not journal.close_for_the_dead():
+        except OSError as error:
+            logger.warning("%s cannot be locked, and is left: %s", folder, error)
             left += 1
-            if journal.gave_up:  # the others would wait for the same store, one after the other
-                return left + len(folders) - number - 1
+            continue
+        try:
+            if not folder.is_dir():  # another process sent it in the meantime
+                lock.release()
+                Path(lock.lock_file).unlink(missing_ok=True)
+            elif not Journal(folder, lock).close_for_the_dead():
+                left += 1
+                if not _answers():  # the others would wait for the same store, one after the other
+                    return left + len(folders) - number - 1
+        except Exception as error:
+            lock.release()
+            logger.warning("%s is left: %s: %s", folder, type(error).__name__, masked(str(error))[:200])
+            left += 1
     return left
+
+
+def _answers() -> bool:
+    try:
+        with environment(BRIEFLY):
+            MlflowClient(tracking_uri()).search_experiments(max_results=1)
+    except Exception:  # each kind of store has errors of its own
+        return False
+    return True
 
 
 def _store() -> str:

@@ -14,15 +14,19 @@ from typing import Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
+from mlflow.types.schema import ColSpec, Schema
 
 from stillhouse.errors import BadInput
-from stillhouse.tracking.runs import PARENT_RUN, Run
+from stillhouse.tracking.identity import SERVED, SERVING
+from stillhouse.tracking.runs import EVIDENCE, PARENT_RUN, Run
 from stillhouse.tracking.store import answering
 
-MODEL_TAG, ROLLED_BACK_TAG = "stillhouse.model_md5", "stillhouse.rolled_back"
-EVIDENCE_TAG, EVIDENCE = "run.register", "made of"
-SERVED = ["classifier.py", "chunks.py"]
+MODEL_TAG, DIGEST_TAG, ROLLED_BACK_TAG = "stillhouse.model_md5", "stillhouse.digest", "stillhouse.rolled_back"
+EVIDENCE_TAG = "run.register"
+# Of the output alone: served.py says why there is none of the input.
+SIGNATURE = ModelSignature(outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability")]))
 REQUIREMENTS = ["mlflow", "onnxruntime", "tokenizers", "numpy", "pandas"]
 
 
@@ -57,9 +61,9 @@ class Version:
         return f"models:/{self.name}/{self.number}"
 
 
-def find_version(name: str, model_md5: str) -> Version | None:
-    """The registered version that holds these very files, if there is one."""
-    found = MlflowClient().search_model_versions(f"name = '{name}' and tags.`{MODEL_TAG}` = '{model_md5}'")
+def find_version(name: str, digest: str) -> Version | None:
+    """The registered version with this :func:`~stillhouse.tracking.identity.model_digest`, if there is one."""
+    found = MlflowClient().search_model_versions(f"name = '{name}' and tags.`{DIGEST_TAG}` = '{digest}'")
     return get_version(name, max(int(version.version) for version in found)) if found else None
 
 
@@ -85,19 +89,6 @@ def _unless_missing(ask: Callable[[], Any]) -> Any:
             return ask()
     except MlflowException:
         return None
-
-
-def is_lost(receipt: Path) -> bool:
-    """Whether the version that a stage's ``receipt.json`` names is gone.
-
-    Not so where there is no receipt, or none that can be read: DVC then restores it or runs the stage.
-    """
-    try:
-        told = json.loads(receipt.read_text(encoding="utf-8"))
-        name, number = told["name"], told["version"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return get_version(name, number) is None
 
 
 def fetch_model(version: Version, folder: Path) -> Path:
@@ -127,30 +118,29 @@ def fetch_evidence(version: Version, folder: Path) -> Path:
 def register_model(run: Run, model: Path, name: str, examples: list[str], tags: dict[str, str]) -> Version:
     """Log ``model`` (a folder written by the compress stage) with ``run`` and register it as a new version.
 
-    The version carries its signature, an input example, and the packages it needs, which are neither torch
-    nor transformers; ``tags`` are its evidence. Nothing in it is pickled.
+    The version carries the signature of its output, an input example, and the packages it needs, which are neither
+    torch nor transformers; ``tags`` are its evidence. Nothing in it is pickled.
     """
-    here = Path(__file__).parent
     length = json.loads((model / "config.json").read_text(encoding="utf-8"))["max_length"]
     with tempfile.TemporaryDirectory() as scratch:
         # A package of these alone, so that the served file imports them by the same names as it does here.
         package = Path(scratch) / "stillhouse"
         package.mkdir()
         (package / "__init__.py").touch()
-        for module in SERVED:
-            shutil.copy(here.parent / module, package)
+        for module in SERVING:
+            shutil.copy(module, package)
         with mlflow.start_run(run.id):
             logged = mlflow.pyfunc.log_model(
                 name=name,
-                python_model=str(here / "served.py"),
+                python_model=str(SERVED),
                 artifacts={"model": str(model)},
                 code_paths=[str(package)],
                 input_example=examples,
+                signature=SIGNATURE,
                 metadata={"max_length": length, "longer_texts": f"cut after {length} word pieces, as in training"},
                 pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
             )
-    for file in ("dvc.lock", "params.yaml"):
-        run.artifact(Path(file), EVIDENCE)
+    run.evidence()
     client = MlflowClient()
     with suppress(MlflowException):  # there already
         client.create_registered_model(name)

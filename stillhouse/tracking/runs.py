@@ -1,6 +1,7 @@
 """Runs: the parent of a flow run, and one for each stage that really ran."""
 
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -13,7 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from stillhouse.errors import StillhouseError, Unavailable
 from stillhouse.provenance import file_md5, git_commit, lock_md5
-from stillhouse.secrets import masked
+from stillhouse.secrets import masked, shareable
 from stillhouse.tracking.journal import HOME, Journal, home, send_left
 from stillhouse.tracking.store import connect, environment, tracking_uri
 
@@ -21,6 +22,7 @@ PARENT_RUN = "STILLHOUSE_PARENT_RUN"  # set by a flow for the stages it starts
 FLOW_RUN = "STILLHOUSE_FLOW_RUN"
 STAGE_TAG, OUTPUT_TAG = "stillhouse.stage", "stillhouse.output_md5"
 DEVICE_TAG, PARENT_TAG = "stillhouse.device", "mlflow.parentRunId"
+EVIDENCE = "made of"  # the folder of a run's artifacts that has dvc.lock and params.yaml
 
 
 class Run:
@@ -42,8 +44,8 @@ class Run:
         raise Unavailable(f"The MLflow tracking store {masked(tracking_uri())} does not answer.")
 
     def params(self, values: dict[str, Any]) -> None:
-        """Log nested parameters under dotted names."""
-        self._journal.say("params", values={name: str(value)[:6000] for name, value in _flatten(values)})
+        """Log nested parameters under dotted names, without secrets."""
+        self._journal.say("params", values={name: masked(str(value))[:6000] for name, value in _flatten(values)})
 
     def metrics(self, values: dict[str, Any], step: int | None = None) -> None:
         """Log the numbers of a nested dictionary under dotted names."""
@@ -58,6 +60,14 @@ class Run:
         """Store a file with the run."""
         self._journal.say("artifact", path=str(path), folder=folder)
 
+    def evidence(self) -> None:
+        """Store ``dvc.lock`` and ``params.yaml`` (without secrets) with the run: what is needed to repeat it."""
+        self.artifact(Path("dvc.lock"), EVIDENCE)
+        with tempfile.TemporaryDirectory() as scratch:
+            copy = Path(scratch) / "params.yaml"
+            copy.write_text(shareable(Path("params.yaml").read_text(encoding="utf-8")), encoding="utf-8")
+            self.artifact(copy, EVIDENCE)
+
     def dataset(self, path: Path, context: str) -> None:
         """Record that the run read ``path``: its digest is the one DVC keeps for the same file."""
         self._journal.say("dataset", uri=str(path), name=path.stem, digest=file_md5(path), context=context)
@@ -67,8 +77,8 @@ class Run:
         self.tags({"mlflow.note.content": text})
 
     def tags(self, values: dict[str, str]) -> None:
-        """Set tags."""
-        self._journal.say("tags", values=values)
+        """Set tags, without secrets."""
+        self._journal.say("tags", values={name: masked(value) for name, value in values.items()})
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,12 +1,19 @@
 """The registered model as MLflow loads it ("model from code": this file is copied, nothing is pickled)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from pydantic import BaseModel
 
 from stillhouse.classifier import Classifier
+
+COLUMN = "text"  # of a table with several columns, the one that is read
+FORMS = 'Send texts: {"inputs": ["a text", ...]}, or a table with one column, or one with a column "text"'
 
 
 class Answer(BaseModel):
@@ -17,22 +24,83 @@ class Answer(BaseModel):
 
 
 class ServedStudent(PythonModel):
-    """Texts in; for each its most probable label, and how probable."""
+    """Texts in; for each its most probable label, and how probable.
+
+    The model has no input schema: with a type hint of MLflow's its server takes ``inputs`` alone, and with a column
+    schema it drops every column but the first, whatever it is called. What comes in is checked here.
+    """
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open the ONNX file and the tokenizer that were logged as the artifact ``model``."""
         self.classifier = Classifier.load(context.artifacts["model"])
 
     def predict(
-        self, context: PythonModelContext, model_input: list[str], params: dict[str, Any] | None = None
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> list[Answer]:
-        """A list of texts, or a table with one column of texts, to one answer a text, in the same order."""
-        probabilities = self.classifier.predict_proba(model_input)
+        """Label and probability of each text, in the order of the input.
+
+        Args:
+            context: not used.
+            model_input: a list, array or series of texts; a table, or a mapping of columns, with one column of any
+                name or with a column ``text``; or a list of such rows.
+            params: not used.
+
+        Raises:
+            MlflowException: the input is none of these, or holds something else than texts; the server answers 400.
+        """
+        try:
+            probabilities = self.classifier.predict_proba(texts_of(model_input))
+        except (TypeError, ValueError) as error:
+            raise MlflowException.invalid_parameter_value(f"{error}. {FORMS}.") from None
         best = probabilities.argmax(1)
         return [
             Answer(label=str(self.classifier.classes_[index]), probability=float(row[index]))
             for index, row in zip(best, probabilities, strict=True)
         ]
+
+
+def texts_of(given: Any) -> list[Any]:
+    """The texts of a request in any of its forms. Raises TypeError where it has none of these."""
+    if isinstance(given, list) and given and all(isinstance(row, Mapping) for row in given):
+        given = pd.DataFrame([{name: _plain(value) for name, value in row.items()} for row in given])
+    if isinstance(given, Mapping):
+        columns = list(given)
+        return texts_of(given[_chosen(columns)])
+    if isinstance(given, pd.DataFrame):
+        columns = list(given.columns)
+        if not columns and given.empty:
+            return []
+        return _checked(given.iloc[:, columns.index(_chosen(columns))].tolist())
+    if isinstance(given, list | tuple | np.ndarray | pd.Series):
+        rows = given.tolist() if isinstance(given, np.ndarray | pd.Series) else list(given)
+        if not isinstance(rows, list):  # an array without dimensions
+            raise TypeError(f"the texts must be a list of strings, not one {type(rows).__name__}")
+        one_column = rows and all(isinstance(row, list) and len(row) == 1 for row in rows)
+        return _checked([row[0] for row in rows] if one_column else rows)
+    raise TypeError(f"the texts must be a list of strings, not {type(given).__name__}")
+
+
+def _chosen(columns: list[Any]) -> Any:
+    if columns.count(COLUMN) == 1:
+        return COLUMN
+    if len(columns) != 1:
+        named = ", ".join(map(repr, columns[:20])) or "none"
+        raise TypeError(f"the table has no single column {COLUMN!r}; its columns are {named}")
+    return columns[0]
+
+
+def _checked(texts: list[Any]) -> list[Any]:
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            missing = text is None or text is pd.NA or (isinstance(text, float) and text != text)
+            kind = "missing" if missing else type(text).__name__
+            raise TypeError(f"text {position} is {kind}, not a string")
+    return texts
+
+
+def _plain(value: Any) -> Any:
+    """A value of a row, which MLflow puts into an array without dimensions."""
+    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 mlflow.models.set_model(ServedStudent())

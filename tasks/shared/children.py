@@ -15,13 +15,13 @@ from typing import IO
 
 from stillhouse.secrets import masked
 from tasks.shared import guard
+from tasks.shared.ending import ending
 from tasks.shared.lock import HOLDER
 from tasks.shared.log import LEVELS, level_of
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_S = 4.0  # for a stage to close its run, before it is killed
 _children: set[subprocess.Popen[str]] = set()
-ending = threading.Event()  # this process is about to leave: no child starts any more, and what they say is old news
 
 
 def guarded(

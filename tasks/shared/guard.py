@@ -3,8 +3,9 @@
 ``python guard.py <patience> <command ...>`` runs until the command ends, or its own standard input does: the other
 end is held by the one who asked, so the operating system closes it however that process dies, SIGKILL included.
 Then the group gets SIGINT (DVC leaves its locks in order on that, and a stage closes its run), and SIGKILL
-``patience`` seconds later. Nothing of the group outlives the guard. Imports nothing but the standard library's
-smallest, so that it is there in a hundredth of a second.
+``patience`` seconds later. Nothing of the group outlives the guard. Where the guard is killed itself, the kernel kills
+the command (Linux), and what that started ends by :mod:`tasks.shared.leftovers`. Imports nothing but the standard
+library's smallest, so that it is there in a hundredth of a second.
 """
 
 import os
@@ -13,6 +14,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+
+GUARD = "STILLHOUSE_GUARD"  # the guard's process number, in the environment of all that it started
+PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 
 def main() -> int:
@@ -20,11 +25,33 @@ def main() -> int:
     patience, command = float(sys.argv[1]), sys.argv[2:]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)  # not SIG_IGN, which the command would inherit
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        process_group=0,
+        env={**os.environ, GUARD: str(os.getpid())},
+        preexec_fn=_dying_with(os.getpid()),  # safe: there is no other thread yet
+    )
     threading.Thread(target=_watch, args=(child, patience), daemon=True).start()
     status = child.wait()
     end(child.pid, patience)  # what it left behind
     return status if status >= 0 else 128 - status
+
+
+def _dying_with(guard: int) -> Callable[[], None] | None:
+    """What a new process runs so that the kernel kills it when the thread that started it ends (prctl(2))."""
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes  # 8 ms
+
+    prctl = ctypes.CDLL(None).prctl
+
+    def prepare() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != guard:  # it died in between
+            os._exit(1)
+
+    return prepare
 
 
 def _watch(child: subprocess.Popen[bytes], patience: float) -> None:

@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil
-import zc.lockfile
 from filelock import FileLock, Timeout
 
 from stillhouse.errors import BadInput
+from tasks.shared.leftovers import end_left_over
+from tasks.shared.rwlock import is_dvc, note_place
+from tasks.shared.scm import settle_scm
 
 HOLDER = "STILLHOUSE_HOLDER"  # set for the children of a flow: the project is theirs already
 STATE = Path(".stillhouse")
 LOCK, NOTE = STATE / "project.lock", STATE / "project.json"
 PORTRAITS = STATE / "portraits"  # what the data looked like, for each source
-RWLOCK = Path(".dvc/tmp/rwlock")
 LOOK_S, SAY_S = 0.5, 60.0
 _lock: FileLock | None = None
 
@@ -54,7 +55,9 @@ def project_lock(when_busy: Literal["wait", "fail"], say: Callable[[str], None])
         _wait(lock, when_busy, say)
     try:
         if not within:
-            drop_dead_entries()
+            end_left_over(say)
+            settle_scm(say)
+            note_place()  # dead entries go
             _write_note({**_about(psutil.Process()), "flow_runs": unfinished_runs()})
         yield
     finally:
@@ -125,7 +128,7 @@ def _repros(guarded: bool) -> str:
     here, found = Path.cwd(), []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if process.pid in mine or "repro" not in words or not _is_dvc(words) or _is_guard(words):
+        if process.pid in mine or "repro" not in words or not is_dvc(words) or _is_guard(words):
             continue
         with contextlib.suppress(psutil.Error, OSError):
             parent = process.parent()
@@ -137,58 +140,6 @@ def _repros(guarded: bool) -> str:
 
 def _is_guard(words: list[str]) -> bool:
     return any(word.endswith("guard.py") for word in words)
-
-
-def _is_dvc(words: list[str]) -> bool:
-    return any(Path(word).name == "dvc" for word in words[:4])
-
-
-def drop_dead_entries(folder: Path = Path()) -> set[int]:
-    """Take out of DVC's ``rwlock`` what processes left that are no DVC of this project any more.
-
-    DVC asks only whether there is *a* process of that number; after a restart there often is.
-
-    Returns:
-        The processes that are: each holds some of the project's files now.
-    """
-    file = folder / RWLOCK
-    if not file.exists():
-        return set()
-    living: set[int] = set()
-    with contextlib.suppress(zc.lockfile.LockError, OSError), _guarded(file):  # a DVC is at it, and does its part
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            entries = [*content["write"].values(), *(one for each in content["read"].values() for one in each)]
-            living = {pid for pid in {int(entry["pid"]) for entry in entries} if _dvc_in(folder, pid)}
-            write = {path: entry for path, entry in content["write"].items() if entry["pid"] in living}
-            read = {path: [one for one in each if one["pid"] in living] for path, each in content["read"].items()}
-            kept = {"write": write, "read": {path: each for path, each in read.items() if each}}
-        except (ValueError, AttributeError, TypeError, KeyError):  # cut short by a kill; DVC would never heal it
-            kept = {"write": {}, "read": {}}
-        file.write_text(json.dumps(kept), encoding="utf-8")
-    return living
-
-
-def _guarded(file: Path) -> contextlib.closing[Any]:
-    """As DVC guards each change of the file."""
-    return contextlib.closing(zc.lockfile.LockFile(f"{file}.lock"))
-
-
-def wait_for_dvc(folder: Path, say: Callable[[str], None]) -> None:
-    """Wait until no DVC that others started (a ``dvc pull`` beside the flow) holds files of the project."""
-    said = False
-    while others := drop_dead_entries(folder) - {child.pid for child in psutil.Process().children(recursive=True)}:
-        if not said:
-            say(f"waiting: DVC is at work on this project (process {', '.join(map(str, sorted(others)))})")
-        said = True
-        time.sleep(LOOK_S)
-
-
-def _dvc_in(folder: Path, pid: int) -> bool:
-    with contextlib.suppress(psutil.Error, OSError):
-        process = psutil.Process(pid)
-        return _is_dvc(process.cmdline()) and Path(process.cwd()) == folder.resolve()
-    return False
 
 
 def _about(process: psutil.Process) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from stillhouse.classifier import Classifier
 from stillhouse.data.drift import Memory, moved
 from stillhouse.errors import StillhouseError
-from stillhouse.params import Params
+from stillhouse.params import Params, load_params
 from stillhouse.tracking import registry
 from stillhouse.tracking.store import answering, connect
 from tasks.shared.lock import PORTRAITS
@@ -17,11 +17,12 @@ from tasks.shared.lock import PORTRAITS
 logger = logging.getLogger(__name__)
 
 
-def what_moved(params: Params, texts: list[str], labels: list[str], teacher: np.ndarray) -> list[list[str]]:
+def what_moved(texts: list[str], labels: list[str], teacher: np.ndarray) -> list[list[str]]:
     """Rows of a table, the first its heading; empty where the data did not move.
 
     ``texts`` and ``labels`` are the test set, ``teacher`` its answers, probabilities of shape ``(texts, classes)``.
     """
+    params = load_params()  # all of them: the stage sees only those that its stored results depend on
     memory = Memory(PORTRAITS, params.data)
     memory.add(confidence=float(teacher.max(1).mean()))
     kept = memory.read()
@@ -35,7 +36,7 @@ def _champion(params: Params, texts: list[str], labels: list[str]) -> list[str] 
     try:
         with answering(), tempfile.TemporaryDirectory() as scratch:
             connect(params.tracking.experiment)
-            version = registry.version_of(params.register_.name, registry.PIPELINE.champion)
+            version = registry.version_of(params.model_name, registry.PIPELINE.champion)
             if version is None:
                 return None
             answers = Classifier.load(registry.fetch_model(version, Path(scratch))).predict(texts)

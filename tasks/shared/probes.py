@@ -18,6 +18,7 @@ from stillhouse.models.device import choose_device
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.params import load_params
 from tasks.shared.files import write_json
+from tasks.shared.leftovers import end_with_guard
 from tasks.shared.log import configure
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     """The command that the flow starts."""
     configure()
+    end_with_guard()
     file, folders, params = Path(sys.argv[1]), sys.argv[2:], load_params()
     splits = {
         folder: [read_split(Path(folder) / OUTPUTS / "prepare" / f"{name}.arrow") for name in ("train", "test")]

@@ -17,8 +17,9 @@ def size_of(folder: Path) -> int:
 
 
 def needed() -> int:
-    """Bytes that a run may take: some times what the last one left, and a gigabyte at least."""
-    return max(LEAST, TIMES * size_of(OUTPUTS))
+    """Bytes that a run may take: some times what the last one left (DVC may link it), and a gigabyte at least."""
+    left = sum(file.stat().st_size for file in OUTPUTS.rglob("*") if file.is_file())
+    return max(LEAST, TIMES * left)
 
 
 def check_room() -> None:

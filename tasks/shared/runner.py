@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
@@ -20,8 +21,11 @@ from prefect.tasks import exponential_backoff
 from stillhouse.chain import OUTPUTS, Stage
 from stillhouse.errors import StillhouseError
 from stillhouse.params import Params
-from tasks.shared.children import child_process, ending, lines_of
-from tasks.shared.lock import stage_note, wait_for_dvc
+from tasks.shared.children import child_process, lines_of
+from tasks.shared.ending import ending
+from tasks.shared.lock import stage_note
+from tasks.shared.outputs import bring_back
+from tasks.shared.rwlock import wait_for_dvc
 from tasks.shared.slots import gpu_slot
 
 # What DVC tells an interactive user after a stage; in a log it is noise.
@@ -136,8 +140,7 @@ def run_stage(name: str, timeout_s: float, force: bool = False, folder: Path = P
         return _outcome(name, note, before != _state(name, folder))
     if any("is busy, it is being blocked" in line for line in errors):  # by one that came in between
         return run_stage(name, timeout_s, force, folder)
-    restore = [sys.executable, "-m", "dvc", "checkout", "-q", "-f", name]
-    subprocess.run(restore, capture_output=True, check=False, cwd=folder)
+    bring_back(name, partial(say, level=logging.WARNING), folder)
     if expired.is_set():
         limit = f"flow.timeout_minutes.{name.partition('@')[0]} ({timeout_s / 60:g} min)"
         raise StageFailed(f"{name} was stopped after {limit}; training goes on from its last checkpoint", again=False)

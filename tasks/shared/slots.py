@@ -12,7 +12,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tasks.shared.children import ending
+from stillhouse.models.visible import VARIABLE, one_gpu
+from tasks.shared.ending import ending
 
 LOOK_S, SAY_S = 0.5, 20.0
 
@@ -22,6 +23,9 @@ def gpu_slot(count: int, say: Callable[[str], None], device: str = "auto") -> It
     """One of ``count`` places for training on ``device`` (``device`` of ``params.yaml``), for the time of the block.
 
     Who has to wait says so, at first and then every 20 s. Without a GPU it is the machine's cores that are shared.
+
+    Raises:
+        BadInput: ``device`` asks for a GPU that is not visible.
     """
     since, said = datetime.now(), 0.0
     while not (lock := _free(count, device)):
@@ -46,7 +50,7 @@ def lock_folder() -> Path:
 
 def _free(count: int, device: str) -> FileLock | None:
     """A place that was free, and is held now."""
-    gpu = device.partition(":")[2] or os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+    gpu = one_gpu(device, os.environ.get(VARIABLE)) or "0"
     folder = lock_folder()
     for place in range(count):
         lock = FileLock(folder / f"gpu-{gpu.replace('/', '_')}-{place}.lock", thread_local=False)

@@ -10,7 +10,6 @@ import logging
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -21,7 +20,8 @@ from typing import Any
 from stillhouse.chain import OUTPUTS, STAGES, Stage
 from stillhouse.distillation.scratch import clear_finished
 from stillhouse.errors import BadInput, StillhouseError, Unavailable, not_allowed
-from stillhouse.params import Params, load_params
+from stillhouse.models.visible import VARIABLE, one_gpu
+from stillhouse.params import ALWAYS, Params, declared, load_params
 from stillhouse.params.files import read_yaml
 from stillhouse.provenance import folder_md5
 from stillhouse.secrets import masked
@@ -29,8 +29,11 @@ from stillhouse.tracking.runs import DEVICE_TAG, OUTPUT_TAG, Run, last_device, s
 from tasks.shared.children import STOPS
 from tasks.shared.files import write_json
 from tasks.shared.inputs import check_inputs, listed
+from tasks.shared.leftovers import end_with_guard
+from tasks.shared.links import link_inputs
 from tasks.shared.lock import HOLDER, STATE, refuse_beside_a_flow, stage_note
 from tasks.shared.log import configure
+from tasks.shared.outputs import bring_back
 from tasks.shared.slots import gpu_slot
 
 logger = logging.getLogger(__name__)
@@ -41,7 +44,10 @@ _signals: list[int] = []  # that asked this process to end
 
 @dataclass(frozen=True)
 class Context:
-    """What a stage works with: parameters, an empty folder for its files, its MLflow run, and which stage it is."""
+    """What a stage works with: parameters, an empty folder for its files, its MLflow run, and which stage it is.
+
+    ``params`` has only what ``dvc.yaml`` lists for the stage, for a device's stage with the device's changes in it.
+    """
 
     params: Params
     device: str
@@ -60,6 +66,7 @@ def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -
     for number in STOPS:
         signal.signal(number, _leave)  # so that the run and the files are put in order
     configure()
+    end_with_guard()
     _keep_memory()
     try:
         refuse_beside_a_flow()
@@ -86,6 +93,7 @@ def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -
 def run(stage: Stage, work: Callable[[Context], Metrics]) -> None:
     """Run ``work`` tracked, and publish what it wrote as the outputs of ``stage`` once it is whole."""
     params = load_params()
+    link_inputs(params)
     check_inputs(stage)
     device = _choose_visible_device(params.device)
     partial = OUTPUTS / f".{stage.address}.partial"
@@ -94,11 +102,18 @@ def run(stage: Stage, work: Callable[[Context], Metrics]) -> None:
         tracked.params(_tracked_params(stage))
         if stage.trains:
             _tell_device(tracked, stage, params, device)
-        metrics = _worked(work, Context(params, device, partial, tracked, stage))
+        metrics = _worked(work, Context(_params_of(stage, params), device, partial, tracked, stage))
         write_json(partial / "metrics.json", metrics)
         tracked.metrics({"final": metrics})
         tracked.tags({OUTPUT_TAG: folder_md5(partial)})
         _publish(partial, stage.folder)
+
+
+def _params_of(stage: Stage, params: Params) -> Params:
+    if stage.instance:
+        own = {stage.instance: params.devices[stage.instance]}
+        params = params.for_device(stage.instance).model_copy(update={"devices": own})
+    return declared(params, [*listed(stage, "params"), *ALWAYS])
 
 
 def _worked(work: Callable[[Context], Metrics], context: Context) -> Metrics:
@@ -136,11 +151,8 @@ def _tracked_params(stage: Stage) -> dict[str, Any]:
 def _restore(stage: Stage) -> None:
     """DVC removed the last good outputs before it started this command: bring them back from its cache."""
     shutil.rmtree(OUTPUTS / f".{stage.address}.partial", ignore_errors=True)
-    locked = Path("dvc.lock")
-    if not locked.exists() or f"\n  {stage.address}:\n" not in locked.read_text(encoding="utf-8"):
-        return
-    words = [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", stage.address]
-    subprocess.run(words, capture_output=True, timeout=120, check=False)
+    if not os.environ.get(HOLDER):  # else its flow does it
+        bring_back(stage.address, logger.warning)
 
 
 def _keep_memory() -> None:
@@ -153,13 +165,11 @@ def _keep_memory() -> None:
 
 
 def _choose_visible_device(device: str) -> str:
-    """Show PyTorch one GPU, the asked one or the first, since transformers' Trainer takes all that it sees."""
-    if device.startswith("cuda:"):
-        os.environ["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
-        return "cuda"
-    if device in ("auto", "cuda"):
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
-    return device
+    """Show PyTorch one GPU, since transformers' Trainer takes all that are visible; what ``device`` is from then on."""
+    gpu = one_gpu(device, os.environ.get(VARIABLE))
+    if gpu is not None:
+        os.environ[VARIABLE] = gpu
+    return "cuda" if device.startswith("cuda") else device
 
 
 def _empty(folder: Path) -> None:

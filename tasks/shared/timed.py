@@ -21,4 +21,4 @@ def deployment_is_timed(folder: Path) -> bool:
     if not (folder / "speed.json").exists():
         return False
     timed, receipt = (json.loads((folder / name).read_text("utf-8")) for name in ("speed.json", "receipt.json"))
-    return bool(timed["model_md5"] == receipt["model_md5"])
+    return bool(timed.get("digest") == receipt.get("digest"))

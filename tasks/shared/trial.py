@@ -20,6 +20,7 @@ from stillhouse.params import Params
 from stillhouse.study import changed
 from stillhouse.tracking.runs import part_run
 from tasks.shared.files import write_json
+from tasks.shared.leftovers import end_with_guard
 from tasks.shared.log import configure
 
 
@@ -48,6 +49,7 @@ def run_trial(number: int, changes: dict[str, Any], params: Params, folder: Path
 def main() -> None:
     """The command that the study flow starts."""
     configure()
+    end_with_guard()
     number, changes, file = int(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
     file.parent.mkdir(parents=True, exist_ok=True)
     try:

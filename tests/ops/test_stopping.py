@@ -22,6 +22,7 @@ STOPS = [
     ("teacher", signal.SIGINT, "alone", 130),
     ("teacher", signal.SIGHUP, "group", 129),
     ("student", signal.SIGTERM, "group", 143),
+    ("student", signal.SIGKILL, "guards", -9),  # and the flow itself, at once
     ("student", signal.SIGKILL, "group", -9),
 ]
 LATER = {"control": "epoch 1 of", "teacher": "step 20 of", "student": "epoch 1 of"}
@@ -60,7 +61,15 @@ def stop(project: Project, log: Path, stage: str, number: int, whom: str, status
     wait_for(f"> python -m tasks.{stage}", log, child)
     wait_for(LATER[stage], log, child)
     start = time.time()
-    (os.killpg if whom == "group" else os.kill)(child.pid, number)
+    if whom == "guards":
+        guards = [one for one in psutil.Process(child.pid).children() if "guard.py" in " ".join(one.cmdline())]
+        assert len(guards) == 2  # of Prefect's server and of DVC
+        for one in guards:
+            one.suspend()  # so that none acts on the death of the flow
+        for pid in (child.pid, *(one.pid for one in guards)):
+            os.kill(pid, number)
+    else:
+        (os.killpg if whom == "group" else os.kill)(child.pid, number)
     assert child.wait(30) == status, log.read_text()
     deadline = start + (60 if number == signal.SIGKILL else 10)
     while (left := processes_of(project)) and time.time() < deadline:

@@ -42,6 +42,14 @@ class Student:
     settings: Network
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a new network starts from: the change to it, and a digest of what the change depends on."""
+
+    apply: Callable[[TextNetwork], None]
+    digest: str
+
+
 def build_student(
     tokenizer: Tokenizer, label_names: list[str], settings: Network, embedding: Tensor | None = None
 ) -> Student:

@@ -1,0 +1,50 @@
+"""Whether the device answers as the CPU does: teacher and student, in fp32 and bf16."""
+
+import numpy as np
+import torch
+
+from benchmarks.gpu.job import Job
+from benchmarks.gpu.material import splits
+from benchmarks.gpu.softlabels import fine_tuned
+from benchmarks.gpu.students import STUDENT, prepared
+from stillhouse.data.encoded import encode_texts
+from stillhouse.data.splits import label_names
+from stillhouse.models.students.student import load_student, predict_logits
+
+CPU = torch.device("cpu")
+
+
+def agreement(job: Job) -> None:
+    """The share of texts with the same answer, and how far the logits lie apart."""
+    train, validation = splits(job, 4 * job.sizes.compared_texts)
+    texts = validation["text"]
+    teacher, which = fine_tuned(job, label_names(train))
+    device = job.device
+    teacher.model.to(CPU)
+    plain = teacher.logits(texts, 32)
+    teacher.model.to(device)
+    for name, bf16 in (("fp32", False), ("bf16", True)):
+        _compare(job, f"teacher, {name} on {device.type}", plain, teacher.logits(texts, 32, bf16))
+    if device.type == "cuda":
+        _compare(job, "teacher, bf16, 256 at once", plain, teacher.logits(texts, 256, True))
+    saved = job.work / STUDENT
+    student = load_student(saved) if saved.is_dir() else prepared(job, job.work).student
+    encoded = encode_texts([validation], student.tokenizer, student.settings.reads, job.work / "agreement-ids")
+    own = predict_logits(student.network, encoded, CPU)
+    _compare(job, f"student, fp32 on {device.type}", own, predict_logits(student.network, encoded, device))
+    job.note(
+        f"{len(texts)} validation texts; each row against fp32 on the CPU. Teacher: packaged weights, {which}. "
+        f"Student: {'trained in this run' if saved.is_dir() else 'untrained'}."
+    )
+
+
+def _compare(job: Job, name: str, plain: np.ndarray, other: np.ndarray) -> None:
+    job.row(
+        compared=name,
+        **{
+            "same answer": f"{(plain.argmax(1) == other.argmax(1)).mean():.2%}",
+            "largest difference of logits": float(np.abs(plain - other).max()),
+            "logits' standard deviation": float(plain.std()),
+        },
+    )
+    job.check()

@@ -1,0 +1,29 @@
+"""Whether the registered name is free for this project, asked before anything is trained."""
+
+import json
+from contextlib import suppress
+
+from stillhouse.chain import OUTPUTS
+from stillhouse.errors import Unavailable
+from stillhouse.params import Params
+from stillhouse.params.naming import source_of
+from stillhouse.tracking.ownership import check_owner
+from stillhouse.tracking.registry import PIPELINE
+from stillhouse.tracking.store import answering
+
+
+def check_name(params: Params) -> None:
+    """Compare the classes of the prepared data with those of the champion; nothing where no data is prepared.
+
+    A registry that does not answer now is asked again by the stage ``register``.
+
+    Raises:
+        BadInput: the name holds another project's model.
+    """
+    try:
+        card = json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8"))
+        classes = [name for name in card["splits"]["train"]["labels"] if name not in card["labels_not_in_train"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    with suppress(Unavailable), answering():
+        check_owner(params.model_name, PIPELINE, classes, source_of(params.data))

@@ -1,0 +1,111 @@
+"""What a text is made of, in any script: its words, and characters where a script has no spaces between words.
+
+The one home of this for every bag of words, altered copies of texts and numbers of words.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+
+import regex
+
+# Scripts without spaces between words (Unicode Standard Annex 14: ideographs and complex context dependent), and
+# syllables of Tibetan and Yi. Emoji are written without spaces, too.
+SCRIPTS = [
+    *("Han", "Hiragana", "Katakana", "Bopomofo", "Yi", "Tangut", "Nushu", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan"),
+    *("Javanese", "Balinese", "Tai_Le", "New_Tai_Lue", "Tai_Tham", "Tai_Viet"),
+]
+_SCRIPT = "".join(rf"\p{{Script_Extensions={name}}}" for name in SCRIPTS)
+_EMOJI = r"[\p{Extended_Pictographic}--[\u00a9\u00ae\u2122]]\p{Emoji_Modifier}\p{Regional_Indicator}\u200d\ufe0f\u20e3"
+UNSPACED = rf"[[\w&&[{_SCRIPT}]]{_EMOJI}]"
+RUNS = regex.compile(rf"(?V1){UNSPACED}+")
+# \w of regex has the vowel signs of Indic scripts, which Python's own has not; for ASCII the two are the same.
+TERMS = regex.compile(rf"(?V1)(?P<run>{UNSPACED}+)|(?P<word>[\w--{UNSPACED}]+)|(?P<sign>[^\w\s])")
+WORDS = regex.compile(r"\w\w+")
+LETTERS = regex.compile(rf"(?V1)[\p{{L}}\p{{M}}--{UNSPACED}]+")
+UNITS = regex.compile(rf"(?V1)(?:(?!{UNSPACED})\S)+|(?!\s)\X")
+
+GRAMS = 4  # characters of the longest term of a run
+LONG = 40  # characters of a word beyond which it is no word, but text without spaces
+TYPICAL = 12  # letters of a word, on average, above which there are no spaces (English 5, Finnish 8)
+POOR = 0.7  # share of the visible characters in words of two letters or more below which all are read
+LOOKED_AT = 500  # texts
+
+
+def analyser(texts: Sequence[str]) -> Callable[[str], list[str]]:
+    """The function that gives a text's terms, for a vectorizer that reads texts like these.
+
+    Terms are words of two letters or more and pairs of neighbours, as of scikit-learn's vectorizers, and up to
+    ``GRAMS`` neighbouring characters of scripts without spaces and of emoji. Where such words are a poor part of the
+    texts (numbers, single letters, signs), all words and signs are terms, and so they are of any text without a term.
+    Words that are too long for words are read as a script without spaces.
+    """
+    looked_at = texts[:: max(1, len(texts) // LOOKED_AT)]
+    parts = [_split(text, every=False, longest=sys.maxsize) for text in looked_at]
+    lengths = [len(word) for words, _ in parts for word in words]
+    shares = [
+        sum(map(len, words + runs)) / max(1, len("".join(text.split())))
+        for text, (words, runs) in zip(looked_at, parts, strict=True)
+    ]
+    every = bool(shares) and sum(shares) / len(shares) < POOR
+    spaceless = bool(lengths) and sum(lengths) / len(lengths) > TYPICAL
+    return partial(terms, every=every, longest=0 if spaceless else LONG)
+
+
+def terms(text: str, every: bool = False, longest: int = LONG) -> list[str]:
+    """The terms of a text; with ``every`` its words of one letter and its signs, too.
+
+    Words of more than ``longest`` characters are read as runs of characters.
+    """
+    words, runs = _split(text.lower(), every, longest)
+    made = [gram for run in runs for gram in _grams(run)] + words
+    made += [f"{one} {other}" for one, other in pairwise(words)]
+    return made if made or every else terms(text, True, longest)
+
+
+def _split(text: str, every: bool, longest: int) -> tuple[list[str], list[str]]:
+    """The words of a text, and its runs of characters without spaces."""
+    if not every and not has_unspaced(text):  # most texts; three times as fast
+        words = WORDS.findall(text)
+        if all(len(word) <= longest for word in words):
+            return words, []
+    words, runs = [], []
+    for found in TERMS.finditer(text):
+        part = found.group()
+        if found.lastgroup == "run" or (found.lastgroup == "word" and len(part) > longest):
+            runs.append(part)
+        elif every or (found.lastgroup == "word" and len(part) > 1):
+            words.append(part)
+    return words, runs
+
+
+def has_unspaced(text: str) -> bool:
+    """Whether a part of the text is in a script without spaces, or emoji."""
+    return not text.isascii() and RUNS.search(text) is not None
+
+
+def words_of(text: str) -> list[str]:
+    """What stands between spaces; of a script without spaces, and of emoji, each character (grapheme) alone."""
+    return UNITS.findall(text) if has_unspaced(text) else text.split()
+
+
+def spaced_words(text: str) -> list[tuple[str, str]]:
+    """:func:`words_of` the text, each with what stands before it: a space or nothing."""
+    if not has_unspaced(text):
+        return [(" ", word) for word in text.split()]
+    found = list(UNITS.finditer(text))
+    ends = [-1, *(word.end() for word in found)]
+    return [("" if word.start() == end else " ", word.group()) for word, end in zip(found, ends, strict=False)]
+
+
+def word_starts(text: str) -> list[bool]:
+    """For each character whether one of :func:`words_of` the text begins there."""
+    starts = [False] * len(text)
+    for word in UNITS.finditer(text):
+        starts[word.start()] = True
+    return starts
+
+
+def _grams(run: str) -> list[str]:
+    return [run[start : start + length] for length in range(1, GRAMS + 1) for start in range(len(run) - length + 1)]

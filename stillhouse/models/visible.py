@@ -1,0 +1,50 @@
+"""Which GPU one training uses, where ``CUDA_VISIBLE_DEVICES`` may already show only some of the machine's."""
+
+from stillhouse.errors import BadInput
+
+VARIABLE = "CUDA_VISIBLE_DEVICES"
+
+
+def visible_gpus(variable: str | None) -> list[str] | None:
+    """The entries of ``CUDA_VISIBLE_DEVICES`` that CUDA reads: indices, or UUIDs of GPUs or MIG instances.
+
+    CUDA ignores the first invalid entry and every entry after it; ``""`` and ``"-1"`` show no GPU (CUDA C++
+    Programming Guide, "CUDA Environment Variables"). None where the variable is not set: all GPUs are visible.
+    """
+    if variable is None:
+        return None
+    found: list[str] = []
+    for entry in (part.strip() for part in variable.split(",")):
+        if not (entry.isdecimal() or entry.startswith(("GPU-", "MIG-"))):
+            break
+        found.append(entry)
+    return found
+
+
+def one_gpu(device: str, variable: str | None) -> str | None:
+    """The entry of ``CUDA_VISIBLE_DEVICES`` that shows the one GPU which ``device`` names, or None for no GPU.
+
+    ``cuda:1`` is the second of the visible GPUs; ``auto`` and ``cuda`` are the first.
+
+    Args:
+        device: as ``device`` in params.yaml.
+        variable: the value of ``CUDA_VISIBLE_DEVICES``, None where it is not set.
+
+    Raises:
+        BadInput: ``device`` asks for a GPU that is not visible.
+    """
+    if device != "auto" and not device.startswith("cuda"):
+        return None
+    index, visible = int(device.partition(":")[2] or 0), visible_gpus(variable)
+    if visible is None:
+        return str(index)
+    if index < len(visible):
+        return visible[index]
+    if device == "auto":
+        return None
+    shown = f"{len(visible)}: {', '.join(visible)}" if visible else "no GPU"
+    count = "cuda:0 is the first of them" if visible else "use auto or cpu"
+    raise BadInput(
+        f"device: {device} is not visible. {VARIABLE}={variable!r} shows {shown}; {count}. "
+        f"Change device in params.yaml, or {VARIABLE}."
+    )

@@ -1,0 +1,41 @@
+"""Local files that ``params.yaml`` names, as paths that can be opened: ``~`` is expanded, and copies are resolved."""
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+ORIGIN = Path(".stillhouse/origin")  # in a copy of a project: the folder that relative paths start from
+# Section, key, and whether the value may also be a name on a hub, which a folder of that name replaces.
+PLACES = (("data", "path", False), ("data", "hub_id", True), ("teacher", "model", True), ("evaluate", "cases", False))
+AnyParams = TypeVar("AnyParams", bound=BaseModel)
+
+
+def write_origin(copy: Path, project: Path) -> None:
+    """Record in ``copy`` that relative paths in its ``params.yaml`` start from the folder ``project``."""
+    (copy / ORIGIN).parent.mkdir(parents=True, exist_ok=True)
+    (copy / ORIGIN).write_text(str(project.resolve()), encoding="utf-8")
+
+
+def located(params: AnyParams, folder: Path) -> AnyParams:
+    """``params``, read in ``folder``, with every local path as it can be opened from there.
+
+    ``params.yaml`` keeps the text that the user wrote, so that DVC finds the same parameters in project and copy.
+    """
+    try:
+        origin = Path((folder / ORIGIN).read_text(encoding="utf-8"))
+    except OSError:
+        origin = None
+    changes: dict[str, dict[str, str]] = {}
+    for section, key, hub in PLACES:
+        value = getattr(getattr(params, section), key)
+        if not isinstance(value, str):
+            continue
+        path = os.path.expanduser(value)  # noqa: PTH111, it raises nothing where there is no such user
+        if origin is not None:
+            path = os.path.normpath(origin / path)
+        if path != value and (not hub or os.path.isdir(path)):  # noqa: PTH112, nor where a folder cannot be entered
+            changes.setdefault(section, {})[key] = path
+    new = {section: getattr(params, section).model_copy(update=values) for section, values in changes.items()}
+    return params.model_copy(update=new) if new else params

@@ -1,0 +1,34 @@
+"""Whether a teacher knows the language of the texts, by its tokenizer."""
+
+import pytest
+from datasets import Dataset
+from project import ROOT
+from scripts import corpus
+
+from stillhouse.data.familiar import familiarity
+from stillhouse.data.sample import sample_texts
+from stillhouse.params import load_params
+from tasks.shared.language import look_at_language, warn_of_language
+
+SETTINGS = load_params(ROOT / "params.yaml").teacher
+GERMAN = "Die Bundesregierung hat am Mittwoch einen Gesetzentwurf zur Förderung der Windkraft beschlossen"
+
+
+def test_an_english_teacher_knows_english_and_is_doubted_on_other_languages(caplog):
+    found = look_at_language(SETTINGS, Dataset.from_dict({"text": sample_texts()[0][:50]}))
+    assert not found.is_doubtful and 1.0 < found.pieces < 1.3 and found.characters is None
+    for texts in ([GERMAN], *(corpus(name)[0] for name in ("Chinese", "Thai", "Arabic", "emoji"))):
+        assert look_at_language(SETTINGS, Dataset.from_dict({"text": texts})).is_doubtful, texts[0]
+    warn_of_language(SETTINGS, Dataset.from_dict({"text": [GERMAN]}))
+    assert "(sample) probably does not know the language of these texts" in caplog.text
+
+
+def test_a_teacher_that_cannot_be_looked_at_stops_nothing(tmp_path):
+    settings = SETTINGS.model_copy(update={"model": str(tmp_path / "none")})
+    assert look_at_language(settings, Dataset.from_dict({"text": ["a text"]})) is None
+    assert not look_at_language(SETTINGS, Dataset.from_dict({"text": ["1"]})).is_doubtful
+
+
+@pytest.mark.parametrize(("encode", "doubtful"), [(list, False), (lambda text: list(text.encode()), True)])
+def test_characters_are_usual_tokens_of_chinese_and_bytes_are_not(encode, doubtful):
+    assert familiarity(corpus("Chinese")[0], encode, None).is_doubtful is doubtful

@@ -1,0 +1,65 @@
+"""One GPU for a training, out of those that ``CUDA_VISIBLE_DEVICES`` shows."""
+
+import os
+
+import pytest
+
+import tasks.shared.stage as stage_module
+from stillhouse.errors import BadInput
+from stillhouse.models.visible import VARIABLE, one_gpu, visible_gpus
+from tasks.shared.slots import gpu_slot
+
+
+@pytest.mark.parametrize(
+    ("variable", "entries"),
+    [
+        (None, None),
+        ("", []),
+        ("-1", []),
+        ("NoDevFiles", []),
+        ("2, 5", ["2", "5"]),
+        ("3,-1,4", ["3"]),
+        ("0,,1", ["0"]),
+        ("GPU-8932f937,MIG-GPU-8932f937/1/2", ["GPU-8932f937", "MIG-GPU-8932f937/1/2"]),
+    ],
+)
+def test_the_variable_is_read_as_cuda_reads_it(variable, entries):
+    assert visible_gpus(variable) == entries
+
+
+@pytest.mark.parametrize(
+    ("device", "variable", "shown"),
+    [
+        ("auto", None, "0"),
+        ("auto", "3,1", "3"),
+        ("auto", "", None),
+        ("auto", "-1", None),
+        ("cuda", "GPU-aaaa,GPU-bbbb", "GPU-aaaa"),
+        ("cuda:1", "GPU-aaaa,GPU-bbbb", "GPU-bbbb"),
+        ("cuda:1", "7,5", "5"),
+        ("cuda:2", None, "2"),
+        ("cpu", "0,1", None),
+        ("mps", None, None),
+    ],
+)
+def test_an_index_counts_the_visible_gpus(device, variable, shown, monkeypatch):
+    assert one_gpu(device, variable) == shown
+    monkeypatch.delenv(VARIABLE, raising=False)
+    if variable is not None:
+        monkeypatch.setenv(VARIABLE, variable)
+    assert stage_module._choose_visible_device(device) == ("cuda" if device.startswith("cuda") else device)
+    assert os.environ.get(VARIABLE) == (variable if shown is None else shown)
+
+
+@pytest.mark.parametrize(("device", "variable"), [("cuda:2", "4,7"), ("cuda", ""), ("cuda:0", "-1")])
+def test_a_gpu_that_is_not_visible_is_refused_with_what_is(device, variable):
+    with pytest.raises(BadInput, match=rf"device: {device} is not visible") as raised:
+        one_gpu(device, variable)
+    assert repr(variable) in str(raised.value) and ("2: 4, 7" if variable == "4,7" else "no GPU") in str(raised.value)
+
+
+def test_a_place_is_the_gpus_whatever_name_it_was_asked_by(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(VARIABLE, "6,3")
+    with gpu_slot(1, print, "cuda:1"):
+        assert [file.name for file in (tmp_path / "stillhouse").iterdir()] == ["gpu-3-0.lock"]
