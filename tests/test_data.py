@@ -337,11 +337,6 @@ def test_all_labels_of_own_data_are_used_and_few_of_the_sample(tmp_path):
     assert load_params(ROOT / "params.yaml").data.labels_kept == 16
 
 
-def test_a_path_that_dvc_would_not_expand_is_refused():
-    with pytest.raises(ValueError, match="DVC does not expand ~. Set data.path: /"):
-        Data.model_validate(DATA.model_dump() | {"path": "~/texts.csv"})
-
-
 @pytest.mark.parametrize("values", [{"delimiter": ";;"}, {"quoting": "all"}, {"escape": "no"}, {"delimiter": '"'}])
 def test_a_format_that_no_table_has_is_refused(values):
     with pytest.raises(ValueError, match=next(iter(values))):

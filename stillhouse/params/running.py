@@ -1,6 +1,5 @@
 """The sections of ``params.yaml`` about data, results and runs."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -53,9 +52,6 @@ class Data(Format):
             raise ValueError(f"data.unlabelled is {self.unlabelled!r}, which is the split with labels")
         if self.test_fraction + self.validation_fraction >= 0.9:
             raise ValueError("data.test_fraction + data.validation_fraction must leave at least 10 % to train on")
-        if self.path.startswith("~"):  # DVC reads this path, too
-            full = Path(self.path).expanduser()
-            raise ValueError(f"data.path is {self.path!r}, but DVC does not expand ~. Set data.path: {full}")
         return self
 
     @property
