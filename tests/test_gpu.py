@@ -53,12 +53,12 @@ def test_every_part_is_reported_and_what_takes_too_long_is_cut(command, tmp_path
     assert {file.name for file in out.iterdir()} == {"GPU.md", "gpu.jsonl", "gpu.log"}
     assert (out / "GPU.md").read_text() == text
     rows = {part.name: [line["row"] for line in lines if line["part"] == part.name and "row" in line] for part in PARTS}
-    assert [row["outcome"] for row in rows["soft-labels"]] == ["as asked"] * 4
+    assert [row["outcome"] for row in rows["soft-labels"]] == ["as requested"] * 4
     assert rows["out-of-memory"][0]["became smaller"] == "yes"
     assert rows["resume-student"][0]["went on with epoch"] == 3 and rows["resume-student"][0]["difference"] < 1e-6
     assert rows["resume-teacher"][0]["difference"] < 1e-4
     first, second = rows["waiting"]
-    assert first["to, s"] <= second["trained from, s"] and second["said that it waits"] == "yes"
+    assert first["to, s"] <= second["trained from, s"] and second["logged that it waits"] == "yes"
 
 
 def test_a_killed_run_keeps_what_it_measured(command, tmp_path):

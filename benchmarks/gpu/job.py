@@ -63,7 +63,7 @@ class Job:
 
     @property
     def sizes(self) -> Sizes:
-        """The full ones on a GPU, unless the small form was asked for."""
+        """The full ones on a GPU, unless the small form was requested."""
         return FULL if self.device.type == "cuda" and not self.small else SMALL
 
     @cached_property

@@ -36,9 +36,9 @@ def out_of_memory(job: Job) -> None:
         found.append(len(rows))
         job.check()
     job.row(
-        asked=size,
         **{
-            "answered at once": ", ".join(str(count) for count in sorted(set(found), reverse=True)),
+            "requested batch": size,
+            "batch that fits": ", ".join(str(count) for count in sorted(set(found), reverse=True)),
             "became smaller": "yes" if max(found) < min(size, len(texts)) else "no",
             "same answer as in small batches": f"{(before.argmax(1) == after.argmax(1)).mean():.2%}",
             "largest difference of logits": float(np.abs(before - after).max()),

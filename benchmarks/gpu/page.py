@@ -39,7 +39,7 @@ def _head(machine: dict[str, Any]) -> list[str]:
         where = f" ({machine['processor']}, {_versions(machine)})" if machine else ""
         return [
             f"# {NO_GPU}",
-            f"{told} These are the numbers of its small form on a CPU{where}: they show that every part runs, and tell "
+            f"{told} These are the numbers of its small form on a CPU{where}: they show that every part runs, and say "
             "nothing of a GPU's speed.",
         ]
     form = " In the small form." if machine["small"] else ""

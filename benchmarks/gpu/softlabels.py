@@ -104,7 +104,7 @@ def _rate(teacher: Teacher, texts: Dataset, size: int, bf16: bool) -> tuple[floa
             seconds = time.perf_counter() - start
     finally:
         logger.removeHandler(handler)
-    return len(texts) / seconds, "; ".join(shrunk) or "as asked"
+    return len(texts) / seconds, "; ".join(shrunk) or "as requested"
 
 
 def _network_alone(teacher: Teacher, texts: list[str], size: int, bf16: bool) -> float:

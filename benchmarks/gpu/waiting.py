@@ -27,15 +27,15 @@ def waiting(job: Job) -> None:
         both[0].join(0.05)
         both[1].join(0.05)
     spans = sorted((json.loads(file.read_text()) for file in files), key=lambda span: float(span["from"]))
-    begin = min(span["asked"] for span in spans)
+    begin = min(span["requested"] for span in spans)
     for number, span in enumerate(spans, 1):
         job.row(
             process=number,
             **{
-                "asked, s": span["asked"] - begin,
+                "requested, s": span["requested"] - begin,
                 "trained from, s": span["from"] - begin,
                 "to, s": span["to"] - begin,
-                "said that it waits": "yes" if span["said"] else "no",
+                "logged that it waits": "yes" if span["logged"] else "no",
             },
         )
     apart = spans[0]["to"] <= spans[1]["from"]
@@ -49,13 +49,13 @@ def waiting(job: Job) -> None:
 
 def _train(job: Job, file: Path, barrier: Any) -> None:
     os.environ["XDG_CACHE_HOME"] = str(job.work / "cache")  # not the places of the machine's other trainings
-    material, said = prepared(replace(job, part=file.stem), job.work), list[str]()
+    material, logged = prepared(replace(job, part=file.stem), job.work), list[str]()
     barrier.wait(60)
-    asked = time.time()
-    with gpu_slot(1, said.append, "auto"):
+    requested = time.time()
+    with gpu_slot(1, logged.append, "auto"):
         begin = time.time()
         while time.time() - begin < job.sizes.hold_s:
             scratch = job.work / f"{file.stem}-{time.monotonic_ns()}"
             trained(job, material, scratch, Stamps(job))
         end = time.time()
-    file.write_text(json.dumps({"asked": asked, "from": begin, "to": end, "said": said}), encoding="utf-8")
+    file.write_text(json.dumps({"requested": requested, "from": begin, "to": end, "logged": logged}), encoding="utf-8")
