@@ -458,3 +458,20 @@ def test_how_a_file_was_read_is_in_the_log_and_in_the_card(tmp_path, caplog):
     source = load_source(settings(file), tmp_path / "cache")
     assert f"{file}: delimiter ';', UTF-16, quoting minimal, 30 rows" in caplog.text
     assert source.formats == {"train": {"delimiter": ";", "encoding": "UTF-16", "quoting": "minimal"}}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_blank_lines_before_the_header_are_no_header(tmp_path, end):
+    file = tmp_path / "texts.csv"
+    file.write_bytes(end.join(["", "", "review,topic", "a text,b", "c text,d", ""]).encode())
+    source = load_source(settings(file), tmp_path / "cache")
+    assert source.splits["train"]["text"][:] == ["a text", "c text"] and source.row("train", 1).endswith("row 5")
+
+
+def test_parts_that_differ_in_types_are_named(tmp_path):
+    folder = tmp_path / "texts.parquet"
+    folder.mkdir()
+    for number, labels in enumerate(([1, 2], ["a", "b"])):
+        pd.DataFrame({"review": ["one", "two"], "topic": labels}).to_parquet(folder / f"part-{number}.parquet")
+    with pytest.raises(BadInput, match="its parts differ.*topic"):
+        load_source(settings(folder), tmp_path / "cache")

@@ -162,3 +162,7 @@ def test_outputs_that_take_too_long_to_come_back_are_named_with_the_command(tmp_
     (tmp_path / "dvc.py").write_text("import sys; sys.exit('ERROR: the cache is empty')")
     outputs.bring_back("student", said.append, tmp_path)
     assert "(ERROR: the cache is empty)" in said[1]
+    missing = "ERROR: Checkout failed for following targets: student\\nIs your cache up to date?\\n<https://...>"
+    (tmp_path / "dvc.py").write_text(f"import sys; sys.exit('{missing}')")
+    outputs.bring_back("student", said.append, tmp_path)  # a fresh clone: there were none
+    assert len(said) == 2

@@ -63,7 +63,7 @@ def test_a_stopped_run_goes_on_and_finished_chunks_are_not_done_again(project):
         ("in.csv", "no/out.csv", "review", "no folder that you may write to"),
         ("taken.csv", "out.csv", "text", "has a column 'label' already"),
         ("header.csv", "out.csv", "text", "has columns but no rows"),
-        ("latin.csv", "out.csv", "text", "line 2: byte 0xe9 is not utf-8. Set --encoding: cp1252"),
+        ("latin.csv", "out.csv", "text", "line 2: byte 0xe9 is not utf-8. Set --encoding cp1252"),
         ("numbers.parquet", "out.csv", "text", "column 'text' (--text-column) holds int64, not text"),
         ("open.csv", "out.csv", "text", "Is a quote left open?"),
         ("ragged.csv", "out.csv", "text", "row 2 has 2 fields, the header 1"),
@@ -93,7 +93,7 @@ def columns(**values):
     [
         ({"tags": [["a"]]}, "out.csv", "cannot hold the column 'tags' (list<"),
         ({"who": [{"name": "a"}]}, "out.tsv", "cannot hold the column 'who' (struct<"),
-        ({"raw": [b"a"]}, "out.csv", "cannot hold the column 'raw' (binary). Write JSON Lines or Parquet"),
+        ({"raw": [b"a"]}, "out.csv", "cannot hold the column 'raw' (binary). Write Parquet"),
         ({"raw": [[b"a"]]}, "out.jsonl", "cannot hold the column 'raw' (list<"),
     ],
 )

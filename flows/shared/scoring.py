@@ -87,5 +87,7 @@ def _check_files(source: Path, target: Path) -> None:
         raise BadInput(f"{target} is the table to label, which would be lost; name another file to write.")
     if source.is_dir() and source.resolve() in target.resolve().parents:
         raise BadInput(f"{target} lies in the folder that is read; name a file elsewhere.")
+    if not target.parent.exists():
+        raise BadInput(f"The folder {target.parent.resolve()} does not exist. Make it, or name a file elsewhere.")
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
         raise BadInput(f"{target.parent.resolve()} is no folder that you may write to.")

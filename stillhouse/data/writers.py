@@ -81,7 +81,9 @@ def writable(schema: pa.Schema, target: Path) -> pa.Schema:
     plain = pa.schema([pa.field(field.name, kind) for field, kind in zip(schema, kinds, strict=True)])
     wrong = [f"{field.name!r} ({field.type})" for field in plain if not _can_be_written(field, target)]
     if wrong:
-        advice = "Write Parquet" if target.suffix.lower() in JSON else "Write JSON Lines or Parquet"
+        lines = target.with_suffix(".jsonl")
+        in_json = target.suffix.lower() not in JSON and all(_can_be_written(field, lines) for field in plain)
+        advice = "Write JSON Lines or Parquet" if in_json else "Write Parquet"
         raise BadInput(
             f"{target} cannot hold the column{'s'[: len(wrong) != 1]} {listed(wrong)}. {advice}, or leave them out."
         )

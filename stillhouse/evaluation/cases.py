@@ -70,7 +70,7 @@ def read_cases(file: Path, names: Sequence[str] | None = None) -> list[Case]:
     known = [case for case in cases if names is None or not case.label or case.label in names]
     if len(known) < len(cases):
         logger.warning(
-            "%d cases of %s name a label that the data lacks; they are not asked", len(cases) - len(known), file
+            "%d cases of %s name a label that the data lacks; they are not checked", len(cases) - len(known), file
         )
     return known
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+NOWHERE = "Is your cache up to date?"  # DVC's words where its cache has none of the outputs, as in a fresh clone
 LIMIT_S = 3600.0  # large outputs on a slow disk take many minutes
 
 
@@ -18,7 +19,7 @@ def bring_back(address: str, say: Callable[[str], None], folder: Path = Path()) 
         return
     words = ["checkout", "--force", address]
     child = subprocess.Popen(
-        [sys.executable, "-m", "dvc", *words, "--quiet"],
+        [sys.executable, "-m", "dvc", *words],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -30,7 +31,7 @@ def bring_back(address: str, say: Callable[[str], None], folder: Path = Path()) 
     why = ""
     try:
         lines = child.communicate(timeout=LIMIT_S)[1].strip().splitlines()
-        if child.returncode:
+        if child.returncode and not any(NOWHERE in line for line in lines):
             why = lines[-1] if lines else f"status {child.returncode}"
     except subprocess.TimeoutExpired:
         why = f"stopped after {LIMIT_S / 60:.0f} minutes"

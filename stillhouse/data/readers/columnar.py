@@ -34,6 +34,8 @@ class Parquet(Columns):
             schema = pa.unify_schemas([*schemas, *([fixed] if fixed.names else [])], promote_options="permissive")
             rows = sum(pq.read_metadata(part).num_rows for part in parts)
         except Exception as error:  # pyarrow's own errors have no common base
+            if len(parts) > 1 and isinstance(error, pa.ArrowTypeError | pa.ArrowInvalid) and "merge" in str(error):
+                raise BadInput(f"{path}: its parts differ. {error}. Write them with the same types.") from None
             raise BadInput(f"{path} is not a Parquet file: {error}") from None
         wanted.check(path, schema.names)
         check_types(path, schema, wanted)

@@ -9,6 +9,8 @@ from stillhouse.data.readers.records import QUOTE, Dialect, Quoting, Row, Text, 
 from stillhouse.data.readers.wanted import Wanted
 from stillhouse.errors import BadInput
 
+QUOTED_BACKSLASH = "'\\'"  # the same in YAML and in a shell
+
 AUTO = "auto"
 DELIMITERS = (",", ";", "\t", "|")
 BY_NAME = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
@@ -133,8 +135,8 @@ def find_dialect(texts: list[Text], wanted: Wanted, delimiter: str) -> Reading:
     clean = [reading for reading in escaped if not reading.fault]
     if fitting and clean:
         raise BadInput(
-            f"{texts[0].file}: backslashes may be text or escapes. Set {wanted.key('escape')}: null if they are text, "
-            f"{wanted.key('escape')}: '{BACKSLASH}' if they are escapes (MySQL, Spark)."
+            f"{texts[0].file}: backslashes may be text or escapes. Set {wanted.set('escape', 'null')} if they are "
+            f"text, {wanted.set('escape', QUOTED_BACKSLASH)} if they are escapes (MySQL, Spark)."
         )
     if clean and not fitting:
         return _of_escaped(texts, clean, seen, wanted)
@@ -149,8 +151,8 @@ def _refuse_doubt(text: Text, fitting: list[Reading], evidence: Evidence, wanted
         return
     both = len(fitting) == 2
     either = (
-        f"Set {wanted.key('quoting')}: none if the quotes are part of the texts, or "
-        f"{wanted.key('quoting')}: minimal if they enclose fields."
+        f"Set {wanted.set('quoting', 'none')} if the quotes are part of the texts, or "
+        f"{wanted.set('quoting', 'minimal')} if they enclose fields."
     )
     if 2 * evidence.whole_lines > evidence.lines or (both and fitting[0].rows != fitting[1].rows):
         counts = f" ({fitting[1].rows:,} rows without quoting, {fitting[0].rows:,} with it)" if both else ""
@@ -176,7 +178,8 @@ def _of_escaped(texts: list[Text], clean: list[Reading], evidence: Evidence, wan
     if clean[0].dialect.quoting == "minimal" and evidence.bare_pair and wanted.format.escape == AUTO:
         raise BadInput(
             f"{texts[0].file} row {evidence.bare_pair}: two backslashes outside of quotes are two to Spark, and one to "
-            f"others. Set {wanted.key('escape')}: '{BACKSLASH}' if they are one, or write the file with all in quotes."
+            f"others. Set {wanted.set('escape', QUOTED_BACKSLASH)} if they are one, or write the file with all in "
+            "quotes."
         )
     return clean[0]
 

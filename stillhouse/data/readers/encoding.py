@@ -127,7 +127,7 @@ def _told(file: Path, encoding: str, line: int, byte: int, cut: bool, wanted: Wa
     for guess in _guesses(file):
         if guess != encoding and _fault(file, guess) is None:
             shown = _line(file, guess, line)
-            return f"{start} Set {key}: {guess} if this is how line {line} should read: {shown!r}"
+            return f"{start} Set {wanted.set('encoding', guess)} if this is how line {line} should read: {shown!r}"
     return f"{start} Set {key} to the encoding that the file was written in, or convert the file to UTF-8."
 
 

@@ -43,8 +43,9 @@ def split_files(path: Path, unlabelled: str | None) -> dict[str, Path]:
         files |= _of_split(path, split)
     if "train" not in files:
         raise BadInput(
-            f"data.path: {path} holds no train split. Put train.csv (or {ALLOWED}) there, with validation.* "
-            "and test.* where you have them, or name one file."
+            f"data.path: {path} holds no train split. Put a file train.* ({ALLOWED}) there, with validation.* "
+            "and test.* where you have them, or name one file. A folder is one table where its files are called "
+            "part-*, or where its own name has such an ending."
         )
     if unlabelled and unlabelled not in files:
         raise BadInput(f"data.unlabelled: {path} holds no {unlabelled}.* ({ALLOWED}).")

@@ -69,7 +69,7 @@ def parted(line: str, end: str, dialect: Dialect) -> tuple[str, str]:
 
 
 def open_text(file: Path, encoding: str) -> Text:
-    """Find out how lines end (as the first does) and whether Excel's ``sep=`` stands before the header."""
+    """Find out how lines end (as the first does) and which lines are before the header: blank ones, ``sep=``."""
     with file.open(encoding=encoding, newline="") as stream:
         head = stream.read(HEAD).removeprefix("\ufeff")
         while head and "\n" not in head and (more := stream.read(HEAD)):
@@ -78,8 +78,9 @@ def open_text(file: Path, encoding: str) -> Text:
     end: Literal["\n", "\r\n", "\r"] = "\r\n" if first.endswith("\r") else "\n"
     if "\n" not in head and "\r" in head:
         end = "\r"
-    start = head.partition("\r" if end == "\r" else "\n")[0].rstrip("\r")
-    return Text(file, encoding, end, 1 if separator(start) else 0)
+    lines = [line.rstrip("\r") for line in head.split("\r" if end == "\r" else "\n")]
+    blank = next((number for number, line in enumerate(lines) if line), 0)
+    return Text(file, encoding, end, blank + (1 if separator(lines[blank]) else 0))
 
 
 def separator(line: str) -> str | None:

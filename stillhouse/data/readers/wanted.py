@@ -23,6 +23,12 @@ class Wanted:
         """A setting as the user writes it: ``data.text_column`` or ``--text-column``."""
         return self.prefix + (setting.replace("_", "-") if self.prefix == "--" else setting)
 
+    def set(self, setting: str, value: str) -> str:
+        """How the user sets it: ``data.quoting: none``, or ``--quoting none``."""
+        if self.prefix == "--" and value == "null":
+            value = "none"
+        return f"{self.key(setting)}{' ' if self.prefix == '--' else ': '}{value}"
+
     def check(self, where: Path | str, there: Sequence[str]) -> None:
         """Raise BadInput where a column is not ``there``, or where two settings name the same one."""
         for setting, name in self.columns.items():
