@@ -71,7 +71,8 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
     params = load_params(folder / "params.yaml")
     link_inputs(params, folder)
     made_of = read_yaml(evidence / "dvc.lock")
-    _check_data(params.data.path, made_of, folder, version.uri)
+    written = read_yaml(folder / "params.yaml")["data"]["path"]  # not as it is resolved for the copy
+    _check_data(written, made_of, folder, version.uri)
     store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
     with store, flow_run(here.tracking.experiment, runtime.name or "reproduce", runtime.id or "") as run:
         run.tags({"stillhouse.reproduces": version.uri})
