@@ -60,7 +60,7 @@ def test_a_stopped_run_goes_on_and_finished_chunks_are_not_done_again(project):
         ("no.csv", "out.csv", "text", "no.csv does not exist"),
         ("in.csv", "out.csv", "text", "has no column 'text' (--text-column). It has: 'review', 'topic'"),
         ("in.csv", "out.json", "review", "out.json is of an unknown kind"),
-        ("in.csv", "no/out.csv", "review", "no folder that you may write to"),
+        ("in.csv", "no/out.csv", "review", "does not exist. Make it"),
         ("taken.csv", "out.csv", "text", "has a column 'label' already"),
         ("header.csv", "out.csv", "text", "has columns but no rows"),
         ("latin.csv", "out.csv", "text", "line 2: byte 0xe9 is not utf-8. Set --encoding cp1252"),
