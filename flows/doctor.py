@@ -15,7 +15,7 @@ from flows.shared.health import Finding, project_findings
 from flows.shared.http import NoAnswer, ask
 from flows.shared.owner import check_name
 from stillhouse.chain import OUTPUTS
-from stillhouse.data.readers.layout import split_files
+from stillhouse.data.readers import of_data, open_table, split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
 from stillhouse.data.splits import read_split
 from stillhouse.errors import BadInput, StillhouseError, listed, not_allowed
@@ -88,8 +88,9 @@ def _data(params: Params) -> str:
     if data.source == "sample":
         return f"data: the packaged sample, {len(sample_texts()[0]):,} texts"
     files = split_files(Path(data.path), data.unlabelled)
-    for file in files.values():
+    for split, file in files.items():
         _readable("data.path", file)
+        open_table(file, of_data(data, labelled=split != data.unlabelled))
     return "data: " + ", ".join(f"{file} ({_size(file) / 1e6:.1f} MB)" for file in files.values())
 
 
