@@ -55,7 +55,8 @@ def model2vec_pipeline(outputs: Path, seed: int) -> tuple[Any, int]:
     teacher = load_teacher(outputs / "teacher" / "model", 512, torch.device("cpu"))
     static = distill_from_model(teacher.model.base_model, teacher.tokenizer)
     classifier = StaticModelForClassification.from_static_model(model=static)
-    classifier.fit(train.texts, train.labels, X_val=validation.texts, y_val=validation.labels, device="cpu")
+    held = {"X_val": validation.texts, "y_val": validation.labels} if validation.texts else {}
+    classifier.fit(train.texts, train.labels, **held, device="cpu")
     return classifier.to_pipeline(), 4 * sum(parameter.numel() for parameter in classifier.parameters())
 
 

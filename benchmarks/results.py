@@ -11,7 +11,10 @@ from stillhouse.evaluation.comparison import Arm, compare, tables
 from stillhouse.evaluation.report import as_markdown, number
 
 STUDENT, SVM, SETFIT = "compressed student", "TF-IDF + SVM", "SetFit"
-LEAST = {"bbc-16": 95.0, "20ng-16": 70.0, "r8": 97.6, "r52": 95.0, "20ng": 86.0}  # accuracy that is aimed at, %
+LEAST = {  # accuracy that is aimed at, %
+    **{"bbc-16": 95.0, "r8-16": 95.5, "r52-16": 92.5, "20ng-16": 75.0},
+    **{"r8": 97.6, "r52": 95.0, "20ng": 86.0},
+}
 RESAMPLES, SEED = 10_000, 0
 # https://github.com/ZeroRin/BertGCN (Lin et al. 2021, arXiv:2105.05727) and Galke and Scherp 2022
 # (aclanthology.org/2022.acl-long.279): the same published splits, texts with punctuation and case.

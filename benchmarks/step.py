@@ -18,6 +18,7 @@ from stillhouse.data.encoded import batches, encode_texts
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.distillation.answers import read_answers
+from stillhouse.distillation.check import Check
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.objective import Batch, distillation
 from stillhouse.distillation.trainer import train_student
@@ -58,7 +59,7 @@ def main() -> None:
     settings = params.student
     train = read_split(outputs / "prepare" / "train.arrow")
     tokenizer = load_vocabulary(outputs / "control" / "model" / "tokenizer.json")
-    given = read_answers(outputs / "soften" / "answers")
+    given = read_answers(outputs / "soft_labels" / "answers")
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         encoded = encode_texts([train], tokenizer, settings.network.reads, scratch / "ids")
@@ -73,7 +74,7 @@ def main() -> None:
         train_student(
             student.network,
             timed,
-            few,
+            Check("validation_accuracy", few),
             objective,
             settings.training.model_copy(update={"epochs": 1, "min_updates": 0}),
             device=torch.device("cpu"),

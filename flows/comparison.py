@@ -25,6 +25,7 @@ from stillhouse.params import Params
 
 PLAIN, REGULARISED = "teacher", "regularised teacher"
 HARD, DISTILLED, BOTH = "student, hard labels", "student of the teacher", "student of the regularised teacher"
+TOGETHER = "student of the regularised teacher and second teachers"
 # Which column of which copy's answers an arm is.
 ARMS = {
     PLAIN: ("plain", "teacher"),
@@ -32,13 +33,24 @@ ARMS = {
     HARD: ("plain", "control"),
     DISTILLED: ("plain", "student"),
     BOTH: ("regularised", "student"),
+    TOGETHER: ("together", "student"),
 }
-PAIRS = [(REGULARISED, PLAIN), (DISTILLED, HARD), (BOTH, HARD), (BOTH, DISTILLED), (DISTILLED, PLAIN)]
+KINDS = tuple(dict.fromkeys(kind for kind, _ in ARMS.values()))
+PAIRS = [
+    (REGULARISED, PLAIN),
+    (DISTILLED, HARD),
+    (BOTH, HARD),
+    (BOTH, DISTILLED),
+    (DISTILLED, PLAIN),
+    (TOGETHER, BOTH),
+    (TOGETHER, HARD),
+    (TOGETHER, PLAIN),
+]
 
 
 @flow(name="comparison", flow_run_name=lambda: f"comparison-{time.strftime('%Y%m%d-%H%M%S')}")
 def comparison() -> dict[str, Any] | State[Any]:
-    """Compare teacher plain and regularised, student on hard labels and distilled from either, over seeds."""
+    """Compare teachers and students with neither direction of distillation, with one, and with both, over seeds."""
     return in_turn(_compare)
 
 
@@ -48,7 +60,7 @@ def _compare(params: Params) -> dict[str, Any]:
     with tracked("comparison", params) as parent:
         answers: dict[tuple[str, int], Answers] = {}
         for seed in seeds:
-            for kind in ("plain", "regularised"):
+            for kind in KINDS:
                 folder = run_arm("comparison", f"{kind}-{seed}", _changes(kind, seed, params), params)
                 answers[kind, seed] = answers_in(folder)
         arms = [
@@ -65,15 +77,16 @@ def _compare(params: Params) -> dict[str, Any]:
 
 def _changes(kind: str, seed: int, params: Params) -> dict[str, Any]:
     """The parameters of one arm; where labels are few a seed draws other ones, too."""
-    how, own = params.comparison.regularise, params.teacher
+    how, own, seconds = params.comparison.regularise, params.teacher, params.soft_labels.second_teachers
     teacher: dict[str, Any] = {"seed": said(seed, own.seed, params), "regularise": "none", "cotraining": 0}
-    if kind == "regularised" and how == "cotraining":
+    if kind != "plain" and how == "cotraining":
         teacher["cotraining"] = max(1, own.cotraining)
-    elif kind == "regularised":
+    elif kind != "plain":
         teacher["regularise"] = how
     return {
         "data": {"labels_seed": said(seed, params.data.labels_seed, params)},
         "teacher": teacher,
+        "soft_labels": {"second_teachers": max(1, seconds) if kind == "together" else 0},
         "student": {"training": {"seed": said(seed, params.student.training.seed, params)}},
     }
 

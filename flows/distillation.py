@@ -1,4 +1,4 @@
-"""The flow ``distillation``: prepare -> control -> teacher -> soften -> student -> compress -> evaluate -> register.
+"""The flow ``distillation``: all stages from ``prepare`` to ``register``.
 
 ``python -m flows.distillation`` runs it here and now, with Prefect's own ephemeral server unless
 ``PREFECT_API_URL`` names another.

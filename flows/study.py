@@ -78,7 +78,7 @@ def trials(params: Params, answers_md5: str, parent: dict[str, str]) -> None:
                 say("trial %s failed: %s", trial.number, result["message"])
                 continue
             found.tell(trial, score(result))
-            say("trial %s: %.4f on validation with %s", trial.number, result["validation_accuracy"], changes)
+            say("trial %s: score %.4f with %s", trial.number, score(result), changes)
         if len(failures) == len(asked):  # one that fails always would be asked for ever
             raise BadInput(f"All trials of a round failed; the last said: {failures[-1]}")
 
@@ -146,7 +146,7 @@ def _search(params: Params) -> dict[str, Any]:
         run.params({"study": params.study.model_dump()})
         for stage in before("student"):
             prefect_task(stage, params)()
-        answers = folder_md5(OUTPUTS / "soften" / "answers")
+        answers = folder_md5(OUTPUTS / "soft_labels" / "answers")
         parent = {PARENT_RUN: run.id, FLOW_RUN: runtime.id or "", "MLFLOW_TRACKING_URI": tracking_uri()}
         trials.with_options(task_runner=runner)(params, answers, parent)
         found = _open(params, answers)
@@ -193,7 +193,7 @@ def main() -> None:
     params = load_params()
     if not (options.best or options.apply):
         run_flow(study)
-    answers = OUTPUTS / "soften" / "answers"
+    answers = OUTPUTS / "soft_labels" / "answers"
     if not answers.exists():
         raise BadInput("There is no study here yet. Run python -m flows.study first.")
     found = _open(params, folder_md5(answers))

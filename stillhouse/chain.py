@@ -40,7 +40,7 @@ CHAIN = (
     Stage("prepare", retries=True),
     Stage("control", trains=True),
     Stage("teacher", trains=True, retries=True),  # it may have to be fetched
-    Stage("soften", trains=True),
+    Stage("soft_labels", trains=True),
     Stage("student", trains=True),
     Stage("compress"),
     Stage("evaluate"),

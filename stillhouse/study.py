@@ -3,10 +3,11 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import optuna
 
+from stillhouse.distillation.check import Kind
 from stillhouse.errors import BadInput
 from stillhouse.params import Params, check_params
 from stillhouse.params import Study as Settings
@@ -51,8 +52,21 @@ def suggest(trial: optuna.Trial, search: dict[str, Any]) -> dict[str, Any]:
 
 
 def score(result: dict[str, float]) -> float:
-    """What a study maximises: accuracy on validation, and between equals the lower loss there."""
-    return result["validation_accuracy"] - LOSS_WEIGHT * result["validation_loss"]
+    """The value that a study maximises.
+
+    Accuracy on validation, or without such texts the agreement with the soft labels of held-out texts; between equals
+    the lower loss there.
+
+    Raises:
+        BadInput: the project has neither validation nor held-out texts.
+    """
+    for kind in get_args(Kind):
+        if kind in result:
+            return result[kind] - LOSS_WEIGHT * result[f"{kind.partition('_')[0]}_loss"]
+    raise BadInput(
+        "A study needs texts to compare its students on: at least 1,000 labelled texts, or validation.* in data.path, "
+        "or 100 texts without labels (data.unlabelled)."
+    )
 
 
 def changed(changes: dict[str, Any], path: Path = Path("params.yaml")) -> Params:

@@ -55,7 +55,8 @@ def squeeze(context: Context, student: Student, settings: Compress, reference: R
 
 
 def _reference(student: Student) -> Reference:
-    names = ("validation", "unlabelled", "train")  # texts that the student learnt from tell least of what it answers
+    # First the texts that the student did not learn from.
+    names = ("validation", "heldout", "unlabelled", "train")
     return Reference.of(student, *(read_split(OUTPUTS / "prepare" / f"{name}.arrow") for name in names))
 
 

@@ -21,12 +21,12 @@ def control(context: Context) -> Metrics:
     train, unlabelled = (read_split(data / f"{name}.arrow") for name in ("train", "unlabelled"))
     texts = (text for split in (train, unlabelled) for batch in split.iter(1000) for text in batch["text"])
     tokenizer = learn_vocabulary(texts, params.student.vocabulary)
-    student, history, kept = fit_student("control", params, data, tokenizer, device=context.device, log=context.run)
-    save_student(student, context.out / "model")
-    write_hints(params.teacher.regularise, student, train, context.out / "hints")
-    write_csv(context.out / "training.csv", history)
+    fitted = fit_student("control", params, data, tokenizer, device=context.device, log=context.run)
+    save_student(fitted.student, context.out / "model")
+    write_hints(params.teacher.regularise, fitted.student, train, context.out / "hints")
+    write_csv(context.out / "training.csv", fitted.history)
     mark_finished("control")
-    return {"vocabulary": tokenizer.get_vocab_size(), **kept}
+    return {"vocabulary": tokenizer.get_vocab_size(), **fitted.selected}
 
 
 if __name__ == "__main__":

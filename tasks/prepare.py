@@ -3,12 +3,15 @@
 import logging
 import shutil
 
+import numpy as np
+from datasets import Dataset
+
 from stillhouse.data.card import data_card
 from stillhouse.data.cleaning import clean, joined, look_alikes
 from stillhouse.data.drift import Memory, portrait, refuse_loss
 from stillhouse.data.sources import load_source
-from stillhouse.data.splits import read_split, write_split, write_texts
-from stillhouse.data.splitting import complete, few_labels
+from stillhouse.data.splits import TELLING, read_split, write_split, write_texts
+from stillhouse.data.splitting import complete, few_labels, hold_out, train_on_all
 from stillhouse.errors import listed
 from stillhouse.params import load_params
 from tasks.shared.files import write_json
@@ -21,7 +24,7 @@ NAMED = 8  # of a kind of warning
 
 
 def prepare(context: Context) -> Metrics:
-    """Write ``train.arrow``, ``validation.arrow``, ``test.arrow``, ``unlabelled.arrow`` and ``card.json``."""
+    """Write ``card.json`` and the splits ``train``, ``validation``, ``test``, ``unlabelled`` and ``heldout``."""
     data, out = context.params.data, context.out
     cache = STATE / "datasets"
     shutil.rmtree(cache, ignore_errors=True)
@@ -33,15 +36,21 @@ def prepare(context: Context) -> Metrics:
     refuse_loss(memory.read().get("now"), looks, data)
     draw = context.params.seed if data.labels_seed is None else data.labels_seed
     splits, nameless = few_labels(splits, data.labels_kept, draw)
+    labelled, most = sum(len(splits[name].rows) for name in ("train", "validation")), data.labels_kept
+    unlabelled = [(split.dataset, split.rows) for split in nameless]
+    unlabelled += [(source.unlabelled, cleaned.unlabelled)] if source.unlabelled is not None else []
+    splits = train_on_all(splits, sum(len(rows) for _, rows in unlabelled))
     for name, split in splits.items():
         names = cleaned.label_names + (cleaned.unseen if name == "test" else [])
         write_split(split, names, out / f"{name}.arrow")
         context.run.dataset(out / f"{name}.arrow", name)
-    unlabelled = [(split.dataset, split.rows) for split in nameless]
-    unlabelled += [(source.unlabelled, cleaned.unlabelled)] if source.unlabelled is not None else []
+    heldout: list[tuple[Dataset, np.ndarray]] = []
+    if not len(splits["validation"].rows):
+        unlabelled, heldout = hold_out(unlabelled, context.params.seed)
     write_texts(unlabelled, out / "unlabelled.arrow")
-    texts = sum(len(rows) for _, rows in unlabelled)
-    card = data_card(splits, cleaned.label_names, cleaned.unseen, cleaned.dropped, texts, source.formats)
+    write_texts(heldout, out / "heldout.arrow")
+    texts, held = (sum(len(rows) for _, rows in parts) for parts in (unlabelled, heldout))
+    card = data_card(splits, cleaned.label_names, cleaned.unseen, cleaned.dropped, texts, held, source.formats)
     write_json(out / "card.json", card)
     context.run.artifact(out / "card.json")
     shutil.rmtree(cache, ignore_errors=True)
@@ -49,16 +58,17 @@ def prepare(context: Context) -> Metrics:
     rows = {name: len(split.rows) for name, split in splits.items()}
     reasons = dict.fromkeys(reason for counts in cleaned.dropped.values() for reason in counts)
     dropped = {reason: sum(counts.get(reason, 0) for counts in cleaned.dropped.values()) for reason in reasons}
-    logger.info("texts: %s", ", ".join(f"{count} {name}" for name, count in {**rows, "unlabelled": texts}.items()))
-    labelled = rows["train"] + rows["validation"]
-    most = "all" if data.labels_kept is None else f"at most {data.labels_kept} a class"
+    counts = {**rows, "unlabelled": texts, "held out": held}
+    logger.info("texts: %s", ", ".join(f"{count} {name}" for name, count in counts.items()))
     logger.info(
         "labels used: %d of %d (data.labels_per_class: %s: %s)",
         labelled,
         labelled + sum(len(split.rows) for split in nameless),
         "null" if data.labels_per_class is None else data.labels_per_class,
-        most,
+        "all" if most is None else f"at most {most} a class",
     )
+    if not rows["validation"]:
+        logger.info("every labelled text is trained on: fewer than %d for validation cannot select anything", TELLING)
     for name, mark in joined(cleaned.label_names)[:NAMED]:
         logger.warning(
             "the class %r is other classes joined by %r. Each combination of labels is a class of its own: texts with "
@@ -73,7 +83,7 @@ def prepare(context: Context) -> Metrics:
     logger.info("dropped: %s", ", ".join(f"{count} {reason}" for reason, count in dropped.items()))
     # Only logged, so `teacher` is no parameter of this stage: another teacher would prepare the data anew.
     warn_of_language(load_params().teacher, read_split(out / "train.arrow"))
-    return {"classes": card["classes"], "rows": rows, "unlabelled": texts, "dropped": dropped}
+    return {"classes": card["classes"], "rows": rows, "unlabelled": texts, "held_out": held, "dropped": dropped}
 
 
 if __name__ == "__main__":

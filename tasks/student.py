@@ -1,4 +1,4 @@
-"""Stage ``student``: distil the teacher's stored answers into the small network."""
+"""Stage ``student``: distil the soft labels into the small network."""
 
 from stillhouse.chain import OUTPUTS
 from stillhouse.data.vocabulary import load_vocabulary, truncate_vocabulary
@@ -20,23 +20,23 @@ def student(context: Context) -> Metrics:
 
 
 def distil(context: Context, params: Params) -> tuple[Student, Metrics]:
-    """The student that ``params`` describes, and its kept epoch's numbers; every epoch's go into ``training.csv``."""
+    """The student that ``params`` describes, and the selected epoch's numbers; ``training.csv`` has every epoch's."""
     context.run.dataset(OUTPUTS / "prepare" / "train.arrow", "train")
     learnt = load_vocabulary(OUTPUTS / "control" / "model" / "tokenizer.json")
     tokenizer = truncate_vocabulary(learnt, params.student.vocabulary.size)
-    distilled, history, kept = fit_student(
+    fitted = fit_student(
         context.stage.address,
         params,
         OUTPUTS / "prepare",
         tokenizer,
         device=context.device,
         log=context.run,
-        answers=OUTPUTS / "soften" / "answers",
+        answers=OUTPUTS / "soft_labels" / "answers",
         control=OUTPUTS / "control" / "model",
         start=starting_from(params.student.start, OUTPUTS / "teacher" / "model", tokenizer),
     )
-    write_csv(context.out / "training.csv", history)
-    return distilled, dict(kept)
+    write_csv(context.out / "training.csv", fitted.history)
+    return fitted.student, dict(fitted.selected)
 
 
 if __name__ == "__main__":

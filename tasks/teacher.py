@@ -18,7 +18,7 @@ from tasks.shared.stage import Context, Metrics, command
 
 
 def teacher(context: Context) -> Metrics:
-    """Write ``model/`` (safetensors and tokenizer) and ``training.csv``."""
+    """Write ``model/`` (safetensors and tokenizer), ``vectors/`` and ``training.csv``."""
     params, data = context.params, OUTPUTS / "prepare"
     files = [data / f"{name}.arrow" for name in ("train", "validation", "unlabelled")]
     for file in files[:2]:
@@ -38,7 +38,7 @@ def teacher(context: Context) -> Metrics:
         whole = inputs | {"pretrained": teacher_md5(pretrained)}
         return scratch_folder("teacher", identity(params.teacher.model_dump(), seed, device.type, whole))
 
-    model, history = train_teacher(
+    trained = train_teacher(
         load,
         train,
         validation,
@@ -50,11 +50,12 @@ def teacher(context: Context) -> Metrics:
         scratch=scratch,
         log=context.run,
     )
-    model.save(context.out / "model")
-    write_csv(context.out / "training.csv", history)
+    trained.teacher.save(context.out / "model")
+    trained.vectors.save(context.out / "vectors")
+    write_csv(context.out / "training.csv", trained.history)
     mark_finished("teacher")
-    best = max(history, key=lambda row: row["validation_accuracy"])
-    return {"parameters": sum(p.numel() for p in model.model.parameters()), **best}
+    best = max(trained.history, key=lambda row: row.get("validation_accuracy", 0.0))
+    return {"parameters": sum(p.numel() for p in trained.teacher.model.parameters()), **best}
 
 
 if __name__ == "__main__":

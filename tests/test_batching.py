@@ -132,6 +132,6 @@ def test_examples_on_the_device_give_the_same_batches(tmp_path):
 @pytest.mark.parametrize("value", [0, "some", 2.5])
 def test_the_batch_size_is_auto_or_a_count(value):
     content = read_yaml(ROOT / "params.yaml")
-    content["soften"]["batch_size"] = value
-    with pytest.raises(BadInput, match=r"soften\.batch_size: .*but is"):
+    content["soft_labels"]["batch_size"] = value
+    with pytest.raises(BadInput, match=r"soft_labels\.batch_size: .*but is"):
         check_params(content, "params.yaml")

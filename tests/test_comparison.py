@@ -39,10 +39,11 @@ def test_the_improved_teacher_is_the_simple_models_work_alone():
 
     params = load_params(ROOT / "params.yaml")
     assert params.comparison.regularise == "cotraining"
-    plain, improved = (_changes(kind, 14, params) for kind in ("plain", "regularised"))
+    plain, improved, together = (_changes(kind, 14, params) for kind in ("plain", "regularised", "together"))
     assert plain["teacher"] == {"seed": 14, "regularise": "none", "cotraining": 0}
     assert improved == plain | {"teacher": plain["teacher"] | {"cotraining": params.teacher.cotraining}}
-    assert plain["data"] == {"labels_seed": 14}
+    assert plain["data"] == {"labels_seed": 14} and plain["soft_labels"] == {"second_teachers": 0}
+    assert together == improved | {"soft_labels": {"second_teachers": params.soft_labels.second_teachers}}
 
 
 def test_the_flow_compares_the_arms_in_copies_of_the_project(project):

@@ -24,9 +24,9 @@ DEFAULT = load_params(ROOT / "params.yaml").compress
 def compress(finished, tmp_path):
     """Compress the finished project's student with some settings; the ladder and the folder."""
     outputs = finished.folder / "outputs"
-    train, validation = (read_split(outputs / "prepare" / f"{name}.arrow") for name in ("train", "validation"))
+    train, test = (read_split(outputs / "prepare" / f"{name}.arrow") for name in ("train", "test"))
 
-    def run(change=lambda student: None, **settings):
+    def run(change=lambda student: None, labelled=True, **settings):
         student = load_student(outputs / "student" / "model")
         if vocabulary := settings.get("vocabulary"):  # the student itself is not to forget its words
             assert vocabulary < student.tokenizer.get_vocab_size()
@@ -34,9 +34,9 @@ def compress(finished, tmp_path):
         scratch = tmp_path / f"scratch-{len(list(tmp_path.iterdir()))}"
         scratch.mkdir()
         chosen = DEFAULT.model_copy(update=settings)
-        ladder = compress_student(
-            student, chosen, train, ["goal"], Reference.of(student, validation), scratch, scratch / "model"
-        )
+        validation = test if labelled else test.select([])
+        reference = Reference.of(student, validation, test.remove_columns("label"))
+        ladder = compress_student(student, chosen, train, ["goal"], reference, scratch, scratch / "model")
         return ladder, scratch / "model"
 
     return run
@@ -97,6 +97,13 @@ def test_a_step_that_costs_more_than_the_tolerance_is_refused_with_its_numbers(c
     assert load_vocabulary(model / "tokenizer.json").get_vocab_size() > 100
 
 
+def test_without_labelled_texts_a_step_that_changes_answers_is_refused(compress, caplog):
+    ladder, _ = compress(vocabulary=100, quantisation="int8", labelled=False)
+    assert ladder.numbers["100 word pieces"]["refused"] == 1 and "accuracy" not in ladder.numbers["int8"]
+    assert "100 word pieces refused: it answers as the trained student on only" in caplog.text
+    assert ladder.last == "int8"
+
+
 def test_a_result_that_answers_otherwise_than_the_trained_student_is_an_error(compress):
     with pytest.raises(StillhouseError, match="compress.parity asks for 100.0%"):
         compress(vocabulary=100, quantisation="none", tolerance=1.0, parity=1.0)
@@ -104,7 +111,7 @@ def test_a_result_that_answers_otherwise_than_the_trained_student_is_an_error(co
 
 def test_where_validation_is_small_other_texts_tell_whether_the_answers_agree(finished):
     outputs = finished.folder / "outputs"
-    names = ("validation", "unlabelled", "train")
+    names = ("validation", "heldout", "unlabelled", "train")
     validation, *others = (read_split(outputs / "prepare" / f"{name}.arrow") for name in names)
     reference = Reference.of(load_student(outputs / "student" / "model"), validation, *others)
     assert len(reference.labels) == len(validation) < TELLING == len(reference.probabilities)

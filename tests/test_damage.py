@@ -15,12 +15,12 @@ READ = {  # by which stage
     "prepare/train.arrow": "control",
     "prepare/validation.arrow": "teacher",
     "prepare/test.arrow": "evaluate",
-    "prepare/unlabelled.arrow": "soften",
+    "prepare/unlabelled.arrow": "soft_labels",
     "control/model/tokenizer.json": "student",
     "control/model/model.safetensors": "evaluate",
-    "teacher/model/model.safetensors": "soften",
+    "teacher/model/model.safetensors": "soft_labels",
     "teacher/model/config.json": "evaluate",
-    "soften/answers/logits.npy": "student",
+    "soft_labels/answers/logits.npy": "student",
     "student/model/model.safetensors": "compress",
     "student/model/config.json": "compress",
     "compress/model/model.onnx": "register",
@@ -44,7 +44,7 @@ def damage(file: Path, how: str) -> None:
 
 def test_every_stage_of_a_whole_project_finds_its_inputs_whole(finished, monkeypatch):
     monkeypatch.chdir(finished.folder)
-    for name in ("control", "teacher", "soften", "student", "compress", "evaluate", "register"):
+    for name in ("control", "teacher", "soft_labels", "student", "compress", "evaluate", "register"):
         assert inputs_of(STAGES[name])
         check_inputs(STAGES[name])
 

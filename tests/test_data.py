@@ -18,8 +18,8 @@ from project import ROOT
 from stillhouse.data.card import data_card
 from stillhouse.data.cleaning import clean, joined, look_alikes
 from stillhouse.data.sources import load_source
-from stillhouse.data.splits import Split, label_names, labels_of, read_split, write_split
-from stillhouse.data.splitting import complete, few_labels
+from stillhouse.data.splits import TELLING, Split, label_names, labels_of, read_split, write_split
+from stillhouse.data.splitting import complete, few_labels, hold_out, train_on_all
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.params import Data, load_params
 
@@ -231,7 +231,7 @@ def test_labels_that_train_lacks_count_as_missed_and_are_named(tmp_path):
     assert result.splits["test"].labels.tolist() == [1, 4, 3]
     assert result.splits["validation"].labels.tolist() == [1]
     assert result.dropped["validation"]["label not in train"] == 1
-    card = data_card(result.splits, result.label_names, result.unseen, result.dropped, 0)
+    card = data_card(result.splits, result.label_names, result.unseen, result.dropped, 0, 0)
     assert card["labels_not_in_train"] == ["art", "politics"] and card["splits"]["test"]["labels"]["art"] == 1
 
 
@@ -252,7 +252,7 @@ def test_splits_are_disjoint_of_the_asked_size_and_the_same_bytes_each_time(tmp_
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     back = read_split(tmp_path / "a")
     assert label_names(back) == result.label_names and (labels_of(back) == first["train"].labels).all()
-    card = data_card(first, result.label_names, [], result.dropped, 0)
+    card = data_card(first, result.label_names, [], result.dropped, 0, 0)
     assert sum(json.loads(json.dumps(card))["splits"]["test"]["labels"].values()) == len(first["test"].rows)
 
 
@@ -295,10 +295,40 @@ def test_few_labels_are_drawn_by_the_text_and_the_others_lose_theirs(tmp_path):
     kept = texts_of(few_labels(again, 8, seed=1)[0])
     assert len((kept["train"] | kept["validation"]) & (named["train"] | named["validation"])) >= 20  # of 24
     assert few_labels(splits, None, seed=1) == (splits, [])
-    with pytest.raises(BadInput, match="leaves no label in validation"):
-        few_labels(
-            splits | {"validation": Split(result.splits["train"].dataset, *np.zeros((2, 0), np.int64))}, 8, seed=1
-        )
+
+
+def test_validation_texts_that_are_too_few_to_select_by_are_trained_on(tmp_path):
+    result = cleaned(write_csv(tmp_path / "a.csv", texts_and_labels(600)), tmp_path)
+    splits = few_labels(complete(result.splits, DATA, seed=1), 8, seed=1)[0]
+    whole = train_on_all(splits, 100)
+    assert texts_of(whole)["train"] == texts_of(splits)["train"] | texts_of(splits)["validation"]
+    assert len(whole["train"].rows) == 24 and not len(whole["validation"].rows)
+    assert np.bincount(whole["train"].labels).tolist() == [8, 8, 8] and (np.diff(whole["train"].rows) > 0).all()
+    write_split(whole["validation"], result.label_names, tmp_path / "empty.arrow")
+    empty = read_split(tmp_path / "empty.arrow")
+    assert len(empty) == 0 and label_names(empty) == result.label_names
+    # A user's own validation texts stay, and so do 100 or more.
+    own = {
+        "train": splits["train"],
+        "validation": Split(splits["train"].dataset.select(range(30)), *[np.arange(9)] * 2),
+    }
+    assert train_on_all(own, 500) is own
+    many = {"train": splits["train"], "validation": Split(splits["train"].dataset, *[np.arange(TELLING)] * 2)}
+    assert train_on_all(many, 500) is many
+    assert train_on_all(splits, 99) is splits  # nothing could be held out instead
+
+
+def test_a_tenth_of_the_texts_without_labels_are_held_out_and_at_most_100():
+    parts = [(Dataset.from_dict({"text": ["a"] * count}), np.arange(count)) for count in (300, 0, 200)]
+    left, held = hold_out(parts, seed=3)
+    assert sum(len(rows) for _, rows in held) == 50
+    for (_, rows), (_, some), (_, others) in zip(parts, left, held, strict=True):
+        assert sorted([*some, *others]) == list(rows)
+    again, _ = hold_out(parts, seed=3)
+    assert all((one == other).all() for (_, one), (_, other) in zip(left, again, strict=True))
+    many = [(Dataset.from_dict({"text": ["a"] * 5000}), np.arange(5000))]
+    assert len(hold_out(many, seed=3)[1][0][1]) == 100
+    assert hold_out([], seed=3) == ([], [])
 
 
 def test_classes_that_look_the_same_are_told_and_kept_apart():

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from servers import free_port
 
-ALL = ["prepare", "control", "teacher", "soften", "student", "compress", "evaluate", "register"]
+ALL = ["prepare", "control", "teacher", "soft_labels", "student", "compress", "evaluate", "register"]
 
 
 def ran(output: str) -> list[str]:
@@ -142,7 +142,7 @@ def test_a_killed_teacher_goes_on_from_its_last_checkpoint_and_a_finished_one_is
     again = project.python("-m", "tasks.teacher")
     assert again.returncode == 0 and "going on from" in again.stdout and "step 10 of" not in again.stdout, again.stdout
     assert model.read_bytes() == learnt
-    assert project.dvc("repro", "--single-item", "soften").returncode == 0
+    assert project.dvc("repro", "--single-item", "soft_labels").returncode == 0
     assert not list(scratch.glob("teacher-*"))
     statuses = project.mlflow(
         "print(sorted(run.info.status for run in client.search_runs([experiment], \"tags.`stillhouse.stage` = 'teacher'\")))",

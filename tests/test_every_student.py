@@ -10,7 +10,7 @@ from project import Project
 
 from stillhouse.chain import OUTPUTS, STAGES
 from stillhouse.params import load_params
-from tasks import compress, control, register, soften, student
+from tasks import compress, control, register, soft_labels, student
 from tasks.shared.stage import run as run_stage
 
 LOSSES = {
@@ -60,7 +60,7 @@ def test_a_student_goes_through_all_stages(project, architecture, monkeypatch, c
     (project.folder / "dvc.lock").write_text("schema: '2.0'\n")  # the stages are run without DVC here
     with inside(project):
         run(control)
-        run(soften)
+        run(soft_labels)
         # Stopped after some epochs, as by a crash; the checkpoint that is left is gone on from.
         from stillhouse.tracking.runs import Run
 

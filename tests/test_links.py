@@ -127,8 +127,8 @@ def test_the_sample_is_these_very_files():
 
 
 def test_a_stage_sees_the_parameters_that_it_lists_and_no_others(params):
-    seen = declared(params, ["seed", "soften", "teacher.max_length", "student.network.wide"])
-    assert seen.seed == params.seed and seen.soften == params.soften
+    seen = declared(params, ["seed", "soft_labels", "teacher.max_length", "student.network.wide"])
+    assert seen.seed == params.seed and seen.soft_labels == params.soft_labels
     assert seen.teacher.max_length == params.teacher.max_length
     assert seen.student.network.wide == params.student.network.wide
     for read in (

@@ -36,7 +36,7 @@ def test_a_teacher_with_the_probe_as_its_head_answers_as_the_probe(load, names):
     texts = [text for text, label in texts_and_labels(60) if label in names]
     labels = np.array([names.index(label) for _, label in texts_and_labels(60) if label in names])
     head, features = head_and_inputs(teacher, texts)
-    probe = fit_probe(features, labels, seed=0)
+    probe, _ = fit_probe(features, labels, seed=0)
     set_head(head, probe)
     given = torch.softmax(torch.from_numpy(teacher.logits(texts, 8)).double(), 1).numpy()
     np.testing.assert_allclose(given, probe.predict_proba(features), atol=1e-4)
@@ -45,7 +45,7 @@ def test_a_teacher_with_the_probe_as_its_head_answers_as_the_probe(load, names):
 def test_a_probe_stands_classes_of_one_text_and_those_that_it_never_saw(load):
     teacher = load()
     features = np.random.default_rng(0).normal(size=(9, teacher.model.config.hidden_size)).astype(np.float32)
-    probe = fit_probe(features, np.array([0] * 8 + [2]), seed=0)
+    probe, _ = fit_probe(features, np.array([0] * 8 + [2]), seed=0)
     set_head(head_and_inputs(teacher, ["rain"])[0], probe)
     assert (teacher.logits(["rain"] * 3, 2).argmax(1) != 1).all()
 
@@ -60,7 +60,7 @@ def test_a_bag_of_words_improves_a_probe_that_sees_little():
         random = np.random.default_rng(seed)
         features = np.eye(3)[labels] + random.normal(scale=0.5, size=(400, 3))
         features = np.concatenate([features, random.normal(size=(400, 5))], axis=1).astype(np.float32)
-        probe = fit_probe(features[:24], labels[:24], seed=0)
+        probe, _ = fit_probe(features[:24], labels[:24], seed=0)
         better = cotrain(probe, texts, features, labels[:24], rounds=3)
         before, after = ((model.predict(features[24:]) == labels[24:]).mean() for model in (probe, better))
         gains.append(after - before)
@@ -74,21 +74,29 @@ def test_few_validation_texts_leave_the_probe_and_a_simple_models_hints_ask_for_
 
         def series(self, name, values, first): ...
 
-    def trained(**changes):
+    def trained(validation=12, **changes):
         settings = SETTINGS.model_copy(update={"epochs": 1, "batch_size": 16, **changes})
         return train_teacher(
             load,
             rows_of(60, 1),
-            rows_of(12, 2),
+            rows_of(12, 2).select(range(validation)),
             rows_of(40, 3).remove_columns("label"),
             settings,
             Hints("none"),
             device=torch.device("cpu"),
             seed=0,
-            scratch=lambda _: tmp_path,
+            scratch=lambda _: tmp_path / str(validation),
             log=Log(),
-        )[1]
+        )
 
-    (probe,) = trained()
-    assert probe["epoch"] == 0 and 0 <= probe["validation_accuracy"] <= 1
-    assert trained(finetune=True)[-1]["epoch"] == 1
+    found = trained()
+    (probe,) = found.history
+    assert probe["epoch"] == 0 and 0 <= probe["validation_accuracy"] <= 1 and probe["loss"] > 0
+    # What the head reads is recorded for the next stage: of all training texts and of the unlabelled ones.
+    assert len(found.vectors.inputs) == 100 and list(found.vectors.unlabelled) == list(range(40))
+    (bare,) = trained(validation=0).history
+    assert bare == {"epoch": 0.0, "loss": probe["loss"]}
+    tuned = trained(finetune=True)
+    assert tuned.history[-1]["epoch"] == 1 and not len(tuned.vectors.inputs)
+    (row,) = trained(validation=0, finetune=True).history  # nothing selects a checkpoint: it is the last one
+    assert row["epoch"] == 1 and row["loss"] > 0

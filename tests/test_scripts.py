@@ -29,7 +29,7 @@ def test_the_baseline_and_co_training_read_every_script(name):
     assert np.mean(svm.predict(texts[90:]) == labels[90:]) > 0.9
     noise = np.random.default_rng(0).normal(scale=0.8, size=(len(texts), 3))
     features = (np.eye(3)[labels] + noise).astype(np.float32)
-    probe = fit_probe(features[:24], labels[:24], seed=0)
+    probe, _ = fit_probe(features[:24], labels[:24], seed=0)
     better = cotrain(probe, texts, features, labels[:24], rounds=3)
     assert better is not probe
     before, after = (np.mean(model.predict(features) == labels) for model in (probe, better))
@@ -66,7 +66,7 @@ def test_indic_vowel_signs_are_parts_of_words_and_words_beside_characters_stay_w
 def test_texts_that_share_no_term_leave_the_probe_as_it_is():
     texts = [chr(0x4E00 + 7 * number) for number in range(12)]
     features = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
-    probe = fit_probe(features[:6], np.arange(6) % 2, seed=0)
+    probe, _ = fit_probe(features[:6], np.arange(6) % 2, seed=0)
     assert cotrain(probe, texts, features, np.arange(6) % 2, rounds=2) is probe
 
 

@@ -11,10 +11,11 @@ from safetensors.torch import save_file
 from stillhouse.data.encoded import batches, encode_texts
 from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.distillation import trainer
+from stillhouse.distillation.check import Check, selected_epoch
 from stillhouse.distillation.checkpoints import last_trainer_checkpoint, load_checkpoint, save_checkpoint
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.objective import HardLabels, distillation
-from stillhouse.distillation.trainer import kept_epoch, train_student
+from stillhouse.distillation.trainer import train_student
 from stillhouse.errors import TrainingDiverged
 from stillhouse.models.students.student import build_student, load_student, predict_logits, save_student
 from stillhouse.params import Varying, Vocabulary, load_params
@@ -66,7 +67,7 @@ def fit(examples, scratch, training=TRAINING, log=None, wrap=None, **changes):
     history = train_student(
         student.network,
         data,
-        data,
+        Check("validation_accuracy", data),
         wrap(objective) if wrap else objective,
         training,
         device=torch.device("cpu"),
@@ -77,15 +78,45 @@ def fit(examples, scratch, training=TRAINING, log=None, wrap=None, **changes):
     return student, history
 
 
-def test_the_last_epoch_within_a_standard_error_of_the_best_is_kept():
+def check_of(texts, kind="validation_accuracy"):
+    return Check(kind, Examples(None, np.zeros(texts, int)))
+
+
+def test_the_last_epoch_within_a_standard_error_of_the_best_is_selected():
     rows = [
-        {"epoch": number, "validation_accuracy": accuracy} for number, accuracy in enumerate([0.9, 0.96, 0.95, 0.93])
+        {"epoch": number, "validation_accuracy": accuracy, "heldout_agreement": accuracy}
+        for number, accuracy in enumerate([0.9, 0.96, 0.95, 0.93])
     ]
-    assert kept_epoch(rows, 100)["epoch"] == 2  # 0.96 has a standard error of 0.0196 on 100 texts,
-    assert kept_epoch(rows, 40)["epoch"] == 3  # fewer tell nothing, whatever they say,
-    assert kept_epoch(rows, 10_000)["epoch"] == 1  # and of 0.002 on 10,000
-    assert kept_epoch(rows[:1], 100)["epoch"] == 0
-    assert kept_epoch([{"epoch": 0, "validation_accuracy": 1.0}, *rows[1:2]], 10)["epoch"] == 1
+    assert selected_epoch(rows, check_of(100))["epoch"] == 2  # 0.96 has a standard error of 0.0196 on 100 texts,
+    assert selected_epoch(rows, check_of(10_000))["epoch"] == 1  # and of 0.002 on 10,000
+    assert selected_epoch(rows[:1], check_of(100))["epoch"] == 0
+
+
+def test_too_few_labelled_texts_select_no_epoch():
+    rows = [{"epoch": 0, "validation_accuracy": 1.0, "heldout_agreement": 1.0}]
+    rows.append({"epoch": 1, "validation_accuracy": 0.5, "heldout_agreement": 0.5})
+    for check in (None, check_of(99), check_of(200, "heldout_agreement")):
+        assert selected_epoch(rows, check)["epoch"] == 1
+    assert selected_epoch(rows, check_of(100))["epoch"] == 0
+
+
+def test_held_out_texts_measure_the_agreement_and_none_measure_nothing(examples, tmp_path):
+    tokenizer, data = examples
+    student = build_student(tokenizer, LABELS, SMALL)
+    measured = Check("heldout_agreement", data).measure(student.network, torch.device("cpu"))
+    assert set(measured) == {"heldout_loss", "heldout_agreement"}
+    history = train_student(
+        student.network,
+        data,
+        None,
+        HardLabels(),
+        TRAINING.model_copy(update={"epochs": 2}),
+        device=torch.device("cpu"),
+        seed=0,
+        scratch=tmp_path,
+        log=Notes(),
+    )
+    assert [set(row) for row in history] == [{"epoch", "loss", "grad_norm"}] * 2
 
 
 def test_a_student_learns_from_soft_targets_and_is_saved_and_loaded_whole(examples, tmp_path):
@@ -196,7 +227,7 @@ def test_the_control_learns_from_hard_labels_alone(examples, tmp_path):
     history = train_student(
         student.network,
         bare,
-        bare,
+        Check("validation_accuracy", bare),
         HardLabels(),
         TRAINING.model_copy(update={"epochs": 8}),
         device=torch.device("cpu"),

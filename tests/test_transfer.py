@@ -17,8 +17,10 @@ from stillhouse.data.transfer import altered, write_transfer
 from stillhouse.data.vocabulary import MASK, learn_vocabulary
 from stillhouse.distillation.answers import read_answers
 from stillhouse.distillation.objective import Batch, distillation
+from stillhouse.distillation.probe import head_and_inputs
 from stillhouse.distillation.relations import relation_heads, word_states
-from stillhouse.distillation.softlabels import write_answers
+from stillhouse.distillation.softlabels import Known, write_answers
+from stillhouse.distillation.vectors import Vectors, no_vectors
 from stillhouse.errors import BadInput
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.models.students.student import build_student
@@ -81,12 +83,38 @@ def test_the_teachers_answers_are_kept_in_the_texts_order(teacher, tmp_path):
     texts = [*TRAIN["text"], *extra["text"]]
     np.testing.assert_allclose(logits, teacher.logits(texts, 1), atol=1e-5)
     assert answers.features.shape == (91, 32) and answers.relations.shape == (91, 3, 5, 32)
+    _, read = head_and_inputs(teacher, texts)
+    np.testing.assert_allclose(answers.features, read, atol=2e-3)
     # The last text is three words, one of them the mask: the teacher reads its own mask token there.
-    states = teacher.model.bert(**teacher.tokenizer(texts[-1], return_tensors="pt")).last_hidden_state[0]
-    np.testing.assert_allclose(answers.features[-1], states.mean(0).detach(), atol=2e-3)
     assert [bool(word.any()) for word in answers.relations[-1, 0]] == [True, True, True, False, False]
     assert list(answers.used(None)) == list(range(61)) and list(answers.used(1)) == [*range(30), 60]
     assert list(answers.used(0)) == [60]
+
+
+def test_texts_that_the_probe_encoded_are_not_encoded_again(teacher, tmp_path, monkeypatch):
+    unlabelled = Dataset.from_dict({"text": [f"wind {number}" for number in range(9)]})
+    write_transfer(TRAIN, unlabelled, Augment(**{**PLAIN, "folds": 1}), 0, tmp_path / "extra.arrow")
+    extra = read_split(tmp_path / "extra.arrow")
+    (tmp_path / "whole").mkdir()
+    whole = np.array(write_answers(teacher, [TRAIN, extra], 4, False, 0, tmp_path / "whole"))
+    rows = np.array([0, 3, 8])
+    _, inputs = head_and_inputs(teacher, [*TRAIN["text"], *(unlabelled["text"][row] for row in rows)])
+    Vectors(inputs, rows).save(tmp_path / "vectors")
+    vectors = Vectors.load(tmp_path / "vectors")
+    read = []
+    tokens = teacher.tokens
+    monkeypatch.setattr(teacher, "tokens", lambda texts, **options: read.extend(texts) or tokens(texts, **options))
+    known = Known(vectors.inputs, vectors.places(30, 30, 9))
+    logits = write_answers(teacher, [TRAIN, extra], 4, False, 0, tmp_path, known)
+    np.testing.assert_allclose(logits, whole, atol=1e-5)
+    first, last = np.load(tmp_path / "features.npy"), np.load(tmp_path / "whole" / "features.npy")
+    np.testing.assert_allclose(first, last, atol=2e-3)
+    assert len(read) == 1 + 30 + 6  # one text tries the head; then the altered copies and the other unlabelled texts
+
+
+def test_a_fine_tuned_teacher_left_no_vectors(tmp_path):
+    no_vectors().save(tmp_path / "vectors")
+    assert (Vectors.load(tmp_path / "vectors").places(3, 2, 4) == -1).all()
 
 
 def test_no_extra_texts_are_a_table_too(teacher, tmp_path):

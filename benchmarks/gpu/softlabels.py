@@ -86,7 +86,8 @@ def _by_size(job: Job, name: str, teacher: Teacher, bf16: bool) -> None:
         )
     chosen = teacher.fastest_batch(texts["text"][:1024], bf16)
     job.note(
-        f"{name} ({described(teacher)}): most texts/s with {best[1]} at once; `soften.batch_size: auto` chose {chosen}."
+        f"{name} ({described(teacher)}): most texts/s with {best[1]} at once; "
+        f"`soft_labels.batch_size: auto` chose {chosen}."
     )
 
 

@@ -13,6 +13,7 @@ from benchmarks.gpu.job import SMALL, Job, Stamps
 from benchmarks.gpu.material import ANSWERS, SEED, packaged, peak_gib, splits, start_memory, student_vocabulary
 from stillhouse.data.encoded import batches, encode_texts
 from stillhouse.data.splits import label_names, labels_of
+from stillhouse.distillation.check import Check
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.objective import Batch, Distillation, distillation
 from stillhouse.distillation.resident import on_device
@@ -126,7 +127,7 @@ def trained(job: Job, material: Material, scratch: Path, log: Stamps) -> list[di
     return train_student(
         material.student.network,
         material.train,
-        material.validation,
+        Check("validation_accuracy", material.validation),
         material.objective,
         settings,
         device=job.device,

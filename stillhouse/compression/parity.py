@@ -43,8 +43,8 @@ class Reference:
         """Ask the folder ``model``, text in, probabilities out.
 
         Returns:
-            ``bytes``, ``accuracy`` (on the labelled texts), ``agreement`` (share of answers equal to the trained
-            student's) and ``largest_difference`` (of any probability); and the texts answered in a second.
+            ``bytes``, ``agreement`` (share of answers equal to the trained student's), ``largest_difference`` (of any
+            probability), and ``accuracy`` where there are labelled texts; and the texts answered in a second.
         """
         classifier = Classifier.load(model)
         start = time.perf_counter()
@@ -53,8 +53,9 @@ class Reference:
         speed = len(given) / (time.perf_counter() - start)
         numbers = {
             "bytes": sum(file.stat().st_size for file in model.iterdir()),
-            "accuracy": accuracy(self.labels, given[: len(self.labels)].argmax(1)),
             "agreement": agreement(self.probabilities.argmax(1), given.argmax(1)),
             "largest_difference": float(np.abs(self.probabilities - given).max()),
         }
+        if len(self.labels):
+            numbers["accuracy"] = accuracy(self.labels, given[: len(self.labels)].argmax(1))
         return numbers, speed

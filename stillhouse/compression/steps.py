@@ -29,27 +29,39 @@ CALIBRATION_BATCH = 16
 class Ladder:
     """The steps so far: ``numbers`` are the same on every run, ``docs_per_s`` is of this machine now."""
 
-    def __init__(self, reference: Reference, tolerance: float) -> None:
+    def __init__(self, reference: Reference, settings: Compress) -> None:
         self.numbers: dict[str, dict[str, Any]] = {}
         self.docs_per_s: dict[str, float] = {}
         self.kept, self.last = Path(), ""
-        self._reference, self._tolerance = reference, tolerance
+        self._reference, self._settings = reference, settings
 
     def step(self, name: str, folder: Path) -> None:
-        """Measure what the step ``name`` made, and keep it unless it costs too much."""
+        """Measure the result of the step ``name``, and use it unless it costs too much."""
         seal(folder)
-        told, speed = self._reference.compare(folder)
-        before = self.numbers["float32"]["accuracy"] if self.last else told["accuracy"]
-        lost = before - told["accuracy"]
-        refused = lost > self._tolerance + 1e-9
-        self.numbers[name], self.docs_per_s[name] = told | {"refused": int(refused)}, speed
-        if refused:
-            logger.warning(
-                f"{name} refused: it costs {lost:.2%} of accuracy on {len(self._reference.labels)} validation texts; "
-                f"compress.tolerance allows {self._tolerance:.2%}"
-            )
+        numbers, speed = self._reference.compare(folder)
+        refusal = self._refusal(numbers) if self.last else ""
+        self.numbers[name], self.docs_per_s[name] = numbers | {"refused": int(bool(refusal))}, speed
+        if refusal:
+            logger.warning("%s refused: %s", name, refusal)
         else:
             self.kept, self.last = folder, name
+
+    def _refusal(self, numbers: dict[str, float]) -> str:
+        """Why the step costs too much; empty where it does not. Without labels it may change few answers."""
+        if "accuracy" not in numbers:
+            if numbers["agreement"] >= self._settings.parity:
+                return ""
+            return (
+                f"it answers as the trained student on only {numbers['agreement']:.1%} of "
+                f"{len(self._reference.probabilities)} texts; compress.parity asks for {self._settings.parity:.1%}"
+            )
+        lost = self.numbers["float32"]["accuracy"] - numbers["accuracy"]
+        if lost <= self._settings.tolerance + 1e-9:
+            return ""
+        return (
+            f"it costs {lost:.2%} of accuracy on {len(self._reference.labels)} validation texts; "
+            f"compress.tolerance allows {self._settings.tolerance:.2%}"
+        )
 
 
 def compress_student(
@@ -64,7 +76,8 @@ def compress_student(
     """Write ``model.onnx``, ``tokenizer.json``, ``chunks.json`` and ``config.json`` into ``out``.
 
     A step after which the accuracy on the reference's labelled texts is more than ``settings.tolerance`` below that
-    of the trained student is refused: its numbers are kept, and the next step works on what there was before it.
+    of the trained student is refused: its numbers are recorded, and the next step works on the result before it.
+    Without labelled texts a step is refused that agrees with the trained student less than ``settings.parity``.
 
     Args:
         student: the trained student.
@@ -78,7 +91,7 @@ def compress_student(
     Raises:
         StillhouseError: the result agrees with the trained student less than ``settings.parity``.
     """
-    length, ladder = student.settings.reads, Ladder(reference, settings.tolerance)
+    length, ladder = student.settings.reads, Ladder(reference, settings)
     config = json.dumps({"labels": student.label_names, "max_length": length}, indent=2) + "\n"
 
     def folder(name: str, tokenizer: Tokenizer) -> Path:

@@ -16,18 +16,20 @@ def data_card(
     unseen: list[str],
     dropped: dict[str, dict[str, int]],
     unlabelled: int,
+    held_out: int,
     formats: dict[str, dict[str, str]] | None = None,
 ) -> dict[str, Any]:
     """Counts, lengths in words and label balance of each split, ready for JSON.
 
-    ``unseen`` are labels of the test set that train lacks, whose numbers follow those of ``label_names``; ``formats``
-    are how the files are written.
+    ``unseen`` are labels of the test set that train lacks, whose numbers follow those of ``label_names``;
+    ``unlabelled`` and ``held_out`` are numbers of texts; ``formats`` are how the files are written.
     """
     return {
         "classes": len(label_names),
         "splits": {name: _describe(splits[name], [*label_names, *unseen]) for name in ("train", "validation", "test")},
         "labels_not_in_train": unseen,
         "unlabelled": unlabelled,
+        "held_out": held_out,
         "dropped": dropped,
     } | ({"files": formats} if formats else {})
 
@@ -37,6 +39,7 @@ def _describe(split: Split, label_names: list[str]) -> dict[str, Any]:
     for start in range(0, len(split.rows), 1000):
         texts = split.dataset[split.rows[start : start + 1000].tolist()]["text"]
         words.extend(len(words_of(text)) for text in texts)
+    words = words or [0]
     counts = np.bincount(split.labels, minlength=len(label_names))
     return {
         "rows": len(split.rows),

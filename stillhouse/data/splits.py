@@ -9,6 +9,7 @@ import pyarrow as pa
 from datasets import ClassLabel, Dataset, Features, Value
 
 BATCH = 1000
+TELLING = 100  # labelled validation texts below which they cannot show which of two models is better
 
 
 @dataclass
@@ -24,6 +25,8 @@ def write_split(split: Split, label_names: list[str], path: Path) -> None:
     """Write ``text`` and ``label`` as an Arrow stream, a batch at a time; same rows, same bytes."""
     schema = Features({"text": Value("string"), "label": ClassLabel(names=label_names)}).arrow_schema
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+        if not len(split.rows):  # a stream without a batch cannot be read back
+            writer.write_batch(pa.record_batch([pa.array([], pa.string()), pa.array([], pa.int64())], schema=schema))
         for start in range(0, len(split.rows), BATCH):
             rows = split.rows[start : start + BATCH]
             texts = split.dataset[rows.tolist()]["text"]

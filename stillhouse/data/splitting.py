@@ -4,16 +4,19 @@ A text's split hangs on the text and the seed alone (as in A. Géron, "Hands-On 
 Datasets' hashed splits): when rows are added, no text that a champion learnt from becomes one that it is tested on.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
+from datasets import Dataset
 
 from stillhouse.data.keys import drawn
-from stillhouse.data.splits import Split
+from stillhouse.data.splits import TELLING, Split
 from stillhouse.errors import BadInput
 from stillhouse.params import Data
 
 BATCH = 1000
+HELD_OUT = 100  # texts without a label that no student learns from, at most
+HELD_OUT_SHARE = 10  # one text of so many, at most
 
 
 def complete(splits: dict[str, Split], data: Data, seed: int) -> dict[str, Split]:
@@ -38,11 +41,11 @@ def complete(splits: dict[str, Split], data: Data, seed: int) -> dict[str, Split
     for name in ("test", "validation"):
         if name not in splits:
             splits[name] = _of(whole, part == name)
-            if not len(splits[name].rows):
-                raise BadInput(
-                    f"{len(part)} rows in {len(np.unique(whole.labels))} classes are too few to split off {name} "
-                    f"(data.{name}_fraction: {getattr(data, f'{name}_fraction')}). Add rows, or bring a file {name}.*."
-                )
+    if not len(splits["test"].rows):
+        raise BadInput(
+            f"{len(part)} rows in {len(np.unique(whole.labels))} classes are too few to split off test "
+            f"(data.test_fraction: {data.test_fraction}). Add rows, or bring a file test.*."
+        )
     return splits | {"train": _of(whole, part == "train")}
 
 
@@ -66,9 +69,6 @@ def few_labels(splits: dict[str, Split], per_class: int | None, seed: int) -> tu
 
     Returns:
         The splits, and the texts of train and of validation that lost their label.
-
-    Raises:
-        BadInput: no label would be left to validate with.
     """
     if per_class is None:
         return splits, []
@@ -80,13 +80,49 @@ def few_labels(splits: dict[str, Split], per_class: int | None, seed: int) -> tu
     for name in np.unique(labels):
         rows = np.flatnonzero(labels == name)
         kept[_chosen(rows[np.argsort(numbers[rows], kind="stable")], learnt, per_class)] = True
-    if not (kept & ~learnt).any():
-        raise BadInput(
-            f"data.labels_per_class: {per_class} leaves no label in validation. Raise it, or data.validation_fraction."
-        )
     halves = [kept[learnt], kept[~learnt]]
     left = {name: _of(part, half) for name, part, half in zip(("train", "validation"), parts, halves, strict=True)}
     return splits | left, [_of(part, ~half) for part, half in zip(parts, halves, strict=True)]
+
+
+def train_on_all(splits: dict[str, Split], unlabelled: int) -> dict[str, Split]:
+    """Move the labelled texts of validation to train, and leave validation empty, where they are fewer than 100.
+
+    So few texts cannot show which of two models is better, but they are labels to learn from. They stay where fewer than
+    100 texts have no label, which could be held out instead, and where the source brings its own validation texts.
+
+    Args:
+        splits: with ``train`` and ``validation``, rows of the same data set unless the source brings both.
+        unlabelled: texts without a label.
+    """
+    train, validation = splits["train"], splits["validation"]
+    if train.dataset is not validation.dataset or len(validation.rows) >= TELLING or unlabelled < TELLING:
+        return splits
+    rows = np.concatenate([train.rows, validation.rows])
+    labels = np.concatenate([train.labels, validation.labels])
+    order = np.argsort(rows, kind="stable")
+    whole = Split(train.dataset, rows[order], labels[order])
+    return splits | {"train": whole, "validation": _of(validation, np.zeros(len(validation.rows), bool))}
+
+
+def hold_out(
+    parts: Sequence[tuple[Dataset, np.ndarray]], seed: int
+) -> tuple[list[tuple[Dataset, np.ndarray]], list[tuple[Dataset, np.ndarray]]]:
+    """Draw at most 100 texts without a label, and at most a tenth of them, that no model learns from.
+
+    Args:
+        parts: data sets with the column ``text`` and the rows that have no label.
+        seed: of the draw.
+
+    Returns:
+        What is left of ``parts``, and the drawn rows of each.
+    """
+    sizes = [len(rows) for _, rows in parts]
+    chosen = np.zeros(sum(sizes), bool)
+    chosen[np.random.default_rng(seed).permutation(len(chosen))[: min(HELD_OUT, len(chosen) // HELD_OUT_SHARE)]] = True
+    masks = np.split(chosen, np.cumsum(sizes)[:-1]) if parts else []
+    left = [(dataset, rows[~mask]) for (dataset, rows), mask in zip(parts, masks, strict=True)]
+    return left, [(dataset, rows[mask]) for (dataset, rows), mask in zip(parts, masks, strict=True)]
 
 
 def _chosen(ordered: np.ndarray, learnt: np.ndarray, count: int) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""The teacher's answers to the transfer set, as they lie beside it.
+"""The soft labels of the transfer set, as they lie beside it.
 
 A folder of ``extra.arrow`` (texts beside the training texts), ``logits.npy``, ``features.npy`` and, where
-asked for, ``relations.npy``; the arrays' rows are the training texts, then the extra ones. ``validation.npy`` has the
-logits of the validation texts, which no student learns from.
+asked for, ``relations.npy``; the arrays' rows are the training texts, then the extra ones. ``validation.npy`` and
+``heldout.npy`` have the logits of the validation and the held-out texts, which no student learns from.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,16 @@ from datasets import Dataset
 from stillhouse.data.splits import read_split
 from stillhouse.data.transfer import UNLABELLED
 
-VALIDATION = "validation.npy"
+VALIDATION, HELDOUT = "validation.npy", "heldout.npy"
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What the soften stage wrote, memory-mapped.
+    """What the stage ``soft_labels`` wrote, memory-mapped.
 
-    ``logits`` float32 (texts, classes); ``features`` float16 (texts, size), the mean of the last layer's
-    states; ``relations`` float16 (texts, 3, words, width), queries, keys and values of each text's first words.
+    ``logits`` float32 (texts, classes), of the teacher and the second teachers together; ``features`` float16
+    (texts, size), what the teacher's last linear layer reads, or the mean of its last states where it has no such
+    layer; ``relations`` float16 (texts, 3, words, width), queries, keys and values of each text's first words.
     """
 
     extra: Dataset
@@ -37,7 +38,7 @@ class Answers:
 
 
 def read_answers(folder: Path) -> Answers:
-    """The folder that the soften stage wrote."""
+    """The folder that the stage ``soft_labels`` wrote."""
     relations = folder / "relations.npy"
     return Answers(
         read_split(folder / "extra.arrow"),

@@ -44,7 +44,9 @@ def finetune(
     scratch: Path,
     log: Log,
 ) -> list[dict[str, float]]:
-    """Fine-tune ``teacher`` in place, leaving it with its best checkpoint on validation.
+    """Fine-tune ``teacher`` in place and leave it with its best checkpoint on validation.
+
+    Without validation texts that is the last one.
 
     Batches are made of texts of similar length and padded to their longest. Where ``scratch`` holds a
     complete checkpoint, training goes on from it.
@@ -52,7 +54,7 @@ def finetune(
     Args:
         teacher: a classifier with as many outputs as ``train`` has classes.
         train: the columns ``text`` and ``label``.
-        validation: the same, for choosing the checkpoint.
+        validation: the same, for selecting the checkpoint; it may be empty.
         settings: everything under ``teacher`` in params.yaml.
         hints: of the simple model, where ``settings.regularise`` asks for one.
         device: where to train.
@@ -61,7 +63,8 @@ def finetune(
         log: told the numbers and the step they belong to.
 
     Returns:
-        One row a checkpoint: ``epoch``, ``validation_loss``, ``validation_accuracy``, ``validation_macro_f1``.
+        One row a checkpoint: ``epoch``, ``loss``, ``validation_loss``, ``validation_accuracy`` and
+        ``validation_macro_f1``; without validation texts one row with the first two.
 
     Raises:
         TrainingDiverged: the loss or the gradient became NaN or infinite.
@@ -75,9 +78,9 @@ def finetune(
         columns["row"] = list(range(len(train)))
     trainer = Trainer(
         model=learner,
-        args=_arguments(settings, len(train), device, seed, scratch),
+        args=_arguments(settings, len(train), len(validation) > 0, device, seed, scratch),
         train_dataset=_tokenize(train, teacher, scratch / "train.arrow", columns),
-        eval_dataset=_tokenize(validation, teacher, scratch / "validation.arrow", {}),
+        eval_dataset=_tokenize(validation, teacher, scratch / "validation.arrow", {}) if len(validation) else None,
         data_collator=DataCollatorWithPadding(teacher.tokenizer),
         processing_class=teacher.tokenizer,
         compute_metrics=_metrics,
@@ -105,7 +108,7 @@ def finetune(
     with memory_explained(f"{less}, or lower teacher.max_length."):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     teacher.model.eval()
-    return [_row(entry) for entry in trainer.state.log_history if "eval_accuracy" in entry]
+    return _rows(trainer.state.log_history)
 
 
 def _learner(teacher: Teacher, train: Dataset, settings: Settings, hints: Hints, seed: int, scratch: Path) -> nn.Module:
@@ -122,7 +125,9 @@ def _learner(teacher: Teacher, train: Dataset, settings: Settings, hints: Hints,
     return teacher.model
 
 
-def _arguments(settings: Settings, texts: int, device: torch.device, seed: int, scratch: Path) -> TrainingArguments:
+def _arguments(
+    settings: Settings, texts: int, validated: bool, device: torch.device, seed: int, scratch: Path
+) -> TrainingArguments:
     batches = math.ceil(texts / settings.batch_size)
     updates = max(1, math.ceil(batches / settings.gradient_accumulation))
     total = math.ceil(updates * settings.epochs)
@@ -136,15 +141,15 @@ def _arguments(settings: Settings, texts: int, device: torch.device, seed: int, 
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         warmup_steps=round(settings.warmup * total),
-        eval_strategy="steps",
+        eval_strategy="steps" if validated else "no",
         eval_steps=every,
         save_strategy="steps",
         save_steps=every,
         save_total_limit=1,  # besides the best
-        load_best_model_at_end=True,
+        load_best_model_at_end=validated,
         metric_for_best_model="accuracy",
         greater_is_better=True,
-        logging_steps=LOGGED_EVERY,
+        logging_steps=min(LOGGED_EVERY, every),
         logging_nan_inf_filter=False,  # a NaN must be seen
         train_sampling_strategy="group_by_length",
         length_column_name="length",
@@ -187,10 +192,17 @@ def _metrics(prediction: Any) -> dict[str, float]:
     }
 
 
-def _row(entry: dict[str, float]) -> dict[str, float]:
+def _rows(log: list[dict[str, float]]) -> list[dict[str, float]]:
+    """A row for each evaluation, with the training loss logged last before it; without evaluations the last loss."""
     names = {"epoch": "epoch", "eval_loss": "validation_loss", "eval_accuracy": "validation_accuracy"}
     names["eval_macro_f1"] = "validation_macro_f1"
-    return {new: entry[old] for old, new in names.items()}
+    rows, last = [], {"epoch": 0.0, "loss": 0.0}
+    for entry in log:
+        if "loss" in entry:
+            last = {name: entry[name] for name in last}
+        if "eval_accuracy" in entry:
+            rows.append(last | {new: entry[old] for old, new in names.items()})
+    return rows or [last]
 
 
 class _Watcher(TrainerCallback):

@@ -15,16 +15,6 @@ from stillhouse.evaluation.metrics import softmax
 TEXTS = 20_000  # at most that the head learns from; its answers go to all
 
 
-class Unheard:
-    """A log for the generations before the last, whose numbers would mix with those of the student that is kept."""
-
-    def metrics(self, values: dict[str, object], step: int | None = None) -> None:
-        """Nothing."""
-
-    def series(self, name: str, values: list[float], first_step: int) -> None:
-        """Nothing."""
-
-
 def taught_back(examples: Examples, student: np.ndarray, seed: int) -> Examples:
     """``examples`` with the answers of a teacher whose head learnt from the student, and from the labels.
 

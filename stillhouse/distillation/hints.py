@@ -7,7 +7,6 @@ note carries the digest of the students' code, so that a change to that does.
 
 import hashlib
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +15,9 @@ import torch
 from datasets import Dataset
 from tokenizers import Tokenizer
 
-from stillhouse.data.encoded import encode_texts
 from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.models import students
-from stillhouse.models.students.student import Student, predict_logits
+from stillhouse.models.students.student import Student, student_logits
 from stillhouse.params import Network
 
 
@@ -38,9 +36,7 @@ def write_hints(kind: str, student: Student, train: Dataset, folder: Path) -> No
     folder.mkdir()
     note: dict[str, object] = {"regularise": kind}
     if kind == "reversed":
-        with tempfile.TemporaryDirectory() as scratch:
-            encoded = encode_texts([train], student.tokenizer, student.settings.reads, Path(scratch) / "ids")
-            np.save(folder / "logits.npy", predict_logits(student.network, encoded, torch.device("cpu")))
+        np.save(folder / "logits.npy", student_logits(student, train, torch.device("cpu")))
     elif kind == "mutual":
         note |= {"network": student.settings.model_dump(), "code_md5": _code_digest()}
         student.tokenizer.save(str(folder / "tokenizer.json"))

@@ -4,7 +4,8 @@ A. Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform O
 arXiv:2202.10054.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -21,40 +22,54 @@ CHOOSING_ROWS = 2000  # that the strength is chosen on
 BATCH = 32
 
 
+def classifier_head(model: nn.Module, classes: int) -> nn.Linear | None:
+    """The linear layer that gives the logits of ``classes`` classes; None where the model has no such layer."""
+    found = [part for part in model.modules() if isinstance(part, nn.Linear) and part.out_features == classes]
+    return found[-1] if found and found[-1].bias is not None else None
+
+
+@contextmanager
+def inputs_of(layer: nn.Module) -> Iterator[list[torch.Tensor]]:
+    """A list that gets what ``layer`` reads in each forward pass."""
+    read: list[torch.Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    try:
+        yield read
+    finally:
+        hook.remove()
+
+
 def head_and_inputs(teacher: Teacher, texts: Sequence[str]) -> tuple[nn.Linear, np.ndarray] | None:
     """The linear layer that gives the logits, and what it reads of each text, float32 of shape ``(texts, size)``.
 
     None where the teacher has no such layer, or it does not read one vector a text.
     """
-    classes = teacher.model.config.num_labels
-    found = [part for part in teacher.model.modules() if isinstance(part, nn.Linear) and part.out_features == classes]
-    if not found or found[-1].bias is None:
+    if (head := classifier_head(teacher.model, teacher.model.config.num_labels)) is None:
         return None
-    head, read = found[-1], list[torch.Tensor]()
     result = np.zeros((len(texts), head.in_features), np.float32)
-    hook = head.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
-    try:
+    with inputs_of(head) as read:
         for rows, _, _ in teacher.batches(texts, BATCH):
             vectors = read.pop()
             if vectors.ndim != 2:
                 return None
             result[rows] = vectors.float().cpu().numpy()
-    finally:
-        hook.remove()
     return head, result
 
 
-def fit_probe(features: np.ndarray, labels: np.ndarray, seed: int) -> LogisticRegression:
+def fit_probe(features: np.ndarray, labels: np.ndarray, seed: int) -> tuple[LogisticRegression, float]:
     """Logistic regression whose strength of regularisation has the least log loss in cross-validation.
 
     Args:
         features: ``(texts, size)``.
         labels: class numbers ``(texts,)``, of two classes at least; a class may have one text.
         seed: of the folds.
+
+    Returns:
+        The model, fitted on all texts, and its cross-validated log loss.
     """
     rows = np.random.default_rng(seed).permutation(len(labels))[:CHOOSING_ROWS]
     losses = [_log_loss(features[rows], labels[rows], strength, seed) for strength in STRENGTHS]
-    return fit(features, labels, STRENGTHS[int(np.argmin(losses))])
+    return fit(features, labels, STRENGTHS[int(np.argmin(losses))]), min(losses)
 
 
 def _log_loss(features: np.ndarray, labels: np.ndarray, strength: float, seed: int) -> float:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from stillhouse.data.encoded import batches
+from stillhouse.distillation.check import READABLE, Check, selected_epoch
 from stillhouse.distillation.checkpoints import load_checkpoint, save_checkpoint
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.log import Log
@@ -23,13 +23,11 @@ from stillhouse.distillation.schedules import warmup_cosine
 from stillhouse.distillation.watch import Watch
 from stillhouse.models.batching import memory_explained
 from stillhouse.models.students.network import TextNetwork
-from stillhouse.models.students.student import predict_logits
 from stillhouse.params import Training
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS = 50  # of a training at most: where epochs are short, writing one would take longer than the epoch
-TELLING = 100  # validation texts below which they do not tell a good epoch from a lucky one
 HINT = "Lower student.training.learning_rate or student.training.clip_norm."
 LESS_MEMORY = "Lower student.training.batch_size or student.network.max_length."
 
@@ -37,7 +35,7 @@ LESS_MEMORY = "Lower student.training.batch_size or student.network.max_length."
 def train_student(
     network: TextNetwork,
     train: Examples,
-    validation: Examples,
+    check: Check | None,
     objective: Distillation | HardLabels,
     settings: Training,
     *,
@@ -46,28 +44,28 @@ def train_student(
     scratch: Path,
     log: Log,
 ) -> list[dict[str, float]]:
-    """Train ``network`` in place and leave it with the weights of the epoch that :func:`kept_epoch` chooses.
+    """Train ``network`` in place and leave it with the weights of the epoch that :func:`selected_epoch` selects.
 
     AdamW, linear warm-up then cosine decay, clipped gradients, and where ``settings.average`` asks for it a
-    moving average of the weights, which then is what is validated and kept (Polyak and Juditsky 1992). A
+    moving average of the weights, which then is checked and returned (Polyak and Juditsky 1992). A
     checkpoint is written after every epoch (or every few, where there are very many); where ``scratch`` holds one,
     training goes on from it.
 
     Returns:
-        One row an epoch: ``epoch``, ``loss``, ``grad_norm``, ``validation_loss``, ``validation_accuracy``.
+        One row an epoch: ``epoch``, ``loss``, ``grad_norm``, and what ``check`` measures.
 
     Raises:
         TrainingDiverged: the loss or a gradient became NaN or infinite, or the loss exploded.
         BadInput: the GPU's memory does not suffice.
     """
     with memory_explained(LESS_MEMORY):
-        return _train(network, train, validation, objective, settings, device, seed, scratch, log)
+        return _train(network, train, check, objective, settings, device, seed, scratch, log)
 
 
 def _train(
     network: TextNetwork,
     train: Examples,
-    validation: Examples,
+    check: Check | None,
     objective: Distillation | HardLabels,
     settings: Training,
     device: torch.device,
@@ -87,7 +85,7 @@ def _train(
     # Shown on a terminal only: in a log each refresh would be a line.
     for epoch in tqdm(range(first, epochs), initial=first, total=epochs, unit="epoch", disable=None):
         learning.learn(train, batches(train.encoded.lengths, settings.batch_size, seed + epoch), epoch * steps)
-        learning.judge(validation)
+        learning.measure(check)
         _report(log, learning.watch, learning.history[-1], epochs)
         if (epoch + 1) % math.ceil(epochs / CHECKPOINTS) == 0 or epoch + 1 == epochs:
             learning.save(checkpoint)
@@ -134,12 +132,13 @@ class Learning:
             if self.average:
                 self.average.update_parameters(self.network)
 
-    def judge(self, validation: Examples) -> None:
-        """Add the epoch's numbers to the history, and keep its weights if it is the one to be kept."""
+    def measure(self, check: Check | None) -> None:
+        """Add the epoch's numbers to the history, and copy its weights if it is the selected epoch so far."""
         row = {"epoch": len(self.history) + 1.0, **self.watch.summary()}
-        row |= _validate(self.kept, validation, self.device)
+        if check:
+            row |= check.measure(self.kept, self.device)
         self.history.append(row)
-        if kept_epoch(self.history, len(validation.labels)) is row:
+        if selected_epoch(self.history, check) is row:
             self.best = {name: value.cpu().clone() for name, value in self.kept.state_dict().items()}
 
     def save(self, checkpoint: Path) -> None:
@@ -170,27 +169,13 @@ class Learning:
         return parts | ({"average": self.average} if self.average else {})
 
 
-def kept_epoch(history: list[dict[str, float]], texts: int) -> dict[str, float]:
-    """The last epoch that is within one standard error of the best so far, in accuracy on ``texts`` texts.
-
-    On a few hundred texts the best epoch is the luckiest one, while the learning rate and the average settle to the
-    end: so the rule of Breiman et al. 1984 (Classification and Regression Trees), with the later for the simpler.
-    Fewer texts tell nothing: then it is the last epoch.
-    """
-    if texts < TELLING:
-        return history[-1]
-    best = max(row["validation_accuracy"] for row in history)
-    error = math.sqrt(best * (1 - best) / texts)
-    return next(row for row in reversed(history) if row["validation_accuracy"] >= best - error)
-
-
 def _report(log: Log, watch: Watch, row: dict[str, float], epochs: int) -> None:
     epoch = int(row["epoch"])
     log.metrics({name: value for name, value in row.items() if name != "epoch"}, epoch)
     first, norms = watch.norms()
     log.series("step_grad_norm", norms, first)
-    told = "epoch %d of %d: loss %.4f, accuracy on validation %.4f"
-    logger.info(told, epoch, epochs, row["loss"], row["validation_accuracy"])
+    measured = "".join(f", {READABLE[name]} {row[name]:.4f}" for name in READABLE if name in row)
+    logger.info("epoch %d of %d: loss %.4f%s", epoch, epochs, row["loss"], measured)
 
 
 def _average(network: nn.Module, decay: float) -> AveragedModel | None:
@@ -198,15 +183,6 @@ def _average(network: nn.Module, decay: float) -> AveragedModel | None:
         return None
     average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-
-
-def _validate(network: nn.Module, validation: Examples, device: torch.device) -> dict[str, float]:
-    logits = torch.from_numpy(predict_logits(network, validation.encoded, device))
-    labels = torch.from_numpy(validation.labels)
-    return {
-        "validation_loss": functional.cross_entropy(logits, labels).item(),
-        "validation_accuracy": (logits.argmax(1) == labels).float().mean().item(),
-    }
 
 
 def _groups(learner: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

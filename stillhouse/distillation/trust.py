@@ -1,4 +1,4 @@
-"""How much a student listens to its teacher, decided on the validation texts."""
+"""The weight of the soft labels beside hard ones, selected on the validation texts."""
 
 import numpy as np
 
@@ -7,17 +7,17 @@ from stillhouse.evaluation.significance import paired
 TRUSTED, DOUBTED, OVERRULED = 0.9, 0.5, 0.0
 
 
-def chosen_alpha(labels: np.ndarray, teacher: np.ndarray, control: np.ndarray) -> float:
-    """The weight of the soft targets beside labels: 0.9 where the teacher is shown (exact paired test) to be better.
+def chosen_alpha(labels: np.ndarray, soft: np.ndarray, control: np.ndarray) -> float:
+    """0.9 where the soft labels are shown (exact paired test) to be better than the control.
 
-    It is 0 where it is shown to be worse, since it would hand on its mistakes, and 0.5 where neither is shown.
+    0 where they are shown to be worse, and 0.5 where neither is shown.
 
     Args:
         labels: class numbers of the validation texts, ``(texts,)``.
-        teacher: its logits, ``(texts, classes)``.
+        soft: logits of the soft labels of these texts, ``(texts, classes)``.
         control: those of the same network on hard labels alone.
     """
-    right = [(logits.argmax(1) == labels).astype(float) for logits in (teacher, control)]
+    right = [(logits.argmax(1) == labels).astype(float) for logits in (soft, control)]
     gap = paired(*right)
     if gap.is_loss:
         return OVERRULED

@@ -10,11 +10,14 @@ from stillhouse.provenance import folder_md5
 
 @dataclass(frozen=True)
 class Row:
-    """One step; ``docs_per_s`` is None where it was not measured on this machine."""
+    """One step.
+
+    ``accuracy`` is None without labelled texts, ``docs_per_s`` where it was not measured on this machine.
+    """
 
     name: str
     megabytes: float
-    accuracy: float
+    accuracy: float | None
     agreement: float
     largest_difference: float
     docs_per_s: float | None
@@ -35,7 +38,7 @@ def step_rows(folder: Path) -> list[Row]:
         Row(
             name,
             told["bytes"] / 1e6,
-            told["accuracy"],
+            told.get("accuracy"),
             told["agreement"],
             told["largest_difference"],
             speed.get(name),

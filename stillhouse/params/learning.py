@@ -77,14 +77,18 @@ class Augment(Section):
     ngram_words: Annotated[int, Field(ge=1, description="the longest run; the shortest is a quarter of it")]
 
 
-class Soften(Section):
-    """The teacher's one pass over the transfer set."""
+class SoftLabels(Section):
+    """Teacher and second teachers label the transfer set."""
 
     batch_size: Annotated[
         Annotated[Count, Tag("number")] | Annotated[Literal["auto"], Tag("auto")],
         Discriminator(_kind),
         Field(description="texts at once; auto: 32, or what is fastest on a GPU"),
     ]
+    second_teachers: Annotated[
+        int, Field(ge=0, le=8, description="networks like the student that label with the teacher; 0: none")
+    ] = 2
+    second_weight: Annotated[Ratio, Field(description="of their mean answer, against the teacher's")] = 0.5
     augment: Augment
     relation_words: Annotated[int, Field(ge=0, description="words of each text whose relations are kept")] = 0
 

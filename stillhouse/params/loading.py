@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, model
 from stillhouse.errors import BadInput
 from stillhouse.params.devices import Device, DeviceName
 from stillhouse.params.files import read_yaml
-from stillhouse.params.learning import Soften, Student, Teacher
+from stillhouse.params.learning import SoftLabels, Student, Teacher
 from stillhouse.params.located import located
 from stillhouse.params.naming import AUTO, name_of
 from stillhouse.params.optional import applied
@@ -36,7 +36,7 @@ class Params(Section):
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
     data: Data
     teacher: Teacher
-    soften: Soften
+    soft_labels: SoftLabels
     student: Student
     compress: Compress
     evaluate: Evaluate
@@ -51,12 +51,13 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
-        if "minilm" in self.student.losses and not self.soften.relation_words:
-            raise ValueError("student.losses.minilm needs the teacher's relations: set soften.relation_words, e.g. 32")
-        if (self.student.folds or 0) > self.soften.augment.folds:
+        if "minilm" in self.student.losses and not self.soft_labels.relation_words:
             raise ValueError(
-                f"student.folds is {self.student.folds}, but soften.augment.folds makes {self.soften.augment.folds}"
+                "student.losses.minilm needs the teacher's relations: set soft_labels.relation_words, e.g. 32"
             )
+        copies = self.soft_labels.augment.folds
+        if (self.student.folds or 0) > copies:
+            raise ValueError(f"student.folds is {self.student.folds}, but soft_labels.augment.folds makes {copies}")
         return self
 
     @property

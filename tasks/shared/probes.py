@@ -46,7 +46,7 @@ def main() -> None:
     result = {}
     for folder, (train, test) in splits.items():
         learnt, asked = (vectors[[place[text] for text in split["text"]]] for split in (train, test))
-        answers = fit_probe(learnt, labels_of(train), params.seed).predict(asked)
+        answers = fit_probe(learnt, labels_of(train), params.seed)[0].predict(asked)
         result[folder] = (np.asarray(answers) == labels_of(test)).astype(int).tolist()
     write_json(file, result)
 

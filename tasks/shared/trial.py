@@ -1,7 +1,7 @@
-"""A study's trial: one student with other settings, trained in a process of its own on what soften left.
+"""A study's trial: one student with other settings, trained in a process of its own on the soft labels.
 
-``python -m tasks.shared.trial <number> <changes as JSON> <result>`` in a project whose stages up to ``soften`` have
-run. No DVC stage: it is judged on the validation set, and what it leaves is a number and an MLflow run.
+``python -m tasks.shared.trial <number> <changes as JSON> <result>`` in a project whose stages up to ``soft_labels``
+have run. No DVC stage: it is measured on validation or held-out texts, and leaves a number and an MLflow run.
 """
 
 import json
@@ -29,19 +29,19 @@ def run_trial(number: int, changes: dict[str, Any], params: Params, folder: Path
     tokenizer = load_vocabulary(folder / "control" / "model" / "tokenizer.json")
     with part_run(params.tracking.experiment, "trial", f"trial {number}") as run:
         run.params(changes)
-        student, _, kept = fit_student(
+        fitted = fit_student(
             f"trial{number}",
             params,
             folder / "prepare",
             tokenizer,
             device=params.device,
             log=run,
-            answers=folder / "soften" / "answers",
+            answers=folder / "soft_labels" / "answers",
             control=folder / "control" / "model",
             start=starting_from(params.student.start, folder / "teacher" / "model", tokenizer),
         )
         clear_scratch(f"trial{number}")
-        result = {"parameters": sum(p.numel() for p in student.network.parameters()), **kept}
+        result = {"parameters": sum(p.numel() for p in fitted.student.network.parameters()), **fitted.selected}
         run.metrics({"final": result})
     return result
 

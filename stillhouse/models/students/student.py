@@ -4,14 +4,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from datasets import Dataset
 from safetensors.torch import load_model, save_model
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from stillhouse.data.encoded import Encoded, batches
+from stillhouse.data.encoded import Encoded, batches, encode_texts
 from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.models.initialisation import initialise
 from stillhouse.models.students.bilstm import BiLstm
@@ -90,3 +92,12 @@ def predict_logits(network: nn.Module, encoded: Encoded, device: torch.device) -
         result[rows] = logits
     assert result is not None
     return result
+
+
+def student_logits(student: Student, texts: Dataset, device: torch.device) -> np.ndarray:
+    """Logits of the column ``text``, float32 of shape ``(texts, classes)``; all of them are in memory."""
+    if not len(texts):
+        return np.zeros((0, len(student.label_names)), np.float32)
+    with TemporaryDirectory() as scratch:
+        encoded = encode_texts([texts], student.tokenizer, student.settings.reads, Path(scratch) / "ids")
+        return predict_logits(student.network, encoded, device)

@@ -1,0 +1,55 @@
+"""Second teachers: networks like the student, on hard labels, that label the transfer set together with the teacher.
+
+Teacher and student's network see a text differently and make different mistakes, so that the mean of their answers is
+better than either (co-training, A. Blum and T. Mitchell, COLT 1998; deep mutual learning, Y. Zhang et al., CVPR 2018,
+arXiv:1706.00384).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from datasets import Dataset
+
+from stillhouse.models.students.student import Student, student_logits
+
+CHUNK = 20_000  # texts whose answers are in memory at once
+
+
+def second_teachers(labelled: int, others: int, count: int) -> int:
+    """How many second teachers label the transfer set: ``count``, or none where most of it has labels.
+
+    A network knows the labels that it learnt from by heart, so it says nothing new about these texts.
+
+    Args:
+        labelled: texts with a label.
+        others: texts without one.
+        count: second teachers that are asked for.
+    """
+    return count if others > labelled else 0
+
+
+def join(logits: np.ndarray, seconds: Sequence[Student], weight: float, texts: Sequence[Dataset]) -> float:
+    """Replace the teacher's ``logits`` by the weighted mean of its own and the second teachers', in place.
+
+    The softmax of a mean of logits is the normalised geometric mean of the probabilities.
+
+    Args:
+        logits: of the teacher, float32 of shape ``(texts, classes)``.
+        seconds: the second teachers; with none the logits stay as they are.
+        weight: of the second teachers' mean, 0 to 1.
+        texts: data sets with the column ``text``, one after the other.
+
+    Returns:
+        Share of the texts for which the teacher and the second teachers' mean answer the same class; 1 without any.
+    """
+    same, start = 0, 0
+    for dataset in texts if seconds else []:
+        for first in range(0, len(dataset), CHUNK):
+            some = dataset.select(range(first, min(first + CHUNK, len(dataset))))
+            rows = slice(start, start + len(some))
+            mean = np.mean([student_logits(second, some, torch.device("cpu")) for second in seconds], axis=0)
+            same += int((mean.argmax(1) == logits[rows].argmax(1)).sum())
+            logits[rows] = (1 - weight) * logits[rows] + weight * mean
+            start += len(some)
+    return same / start if start else 1.0

@@ -1,0 +1,102 @@
+"""Stage ``soft_labels``: teacher and second teachers label the transfer set once; students never run the teacher."""
+
+import logging
+
+import numpy as np
+from datasets import Dataset
+
+from stillhouse.chain import OUTPUTS
+from stillhouse.data.splits import labels_of, read_split
+from stillhouse.data.transfer import write_transfer
+from stillhouse.data.vocabulary import load_vocabulary, truncate_vocabulary
+from stillhouse.distillation.answers import HELDOUT, VALIDATION
+from stillhouse.distillation.log import NoLog
+from stillhouse.distillation.scratch import mark_finished
+from stillhouse.distillation.second import join, second_teachers
+from stillhouse.distillation.softlabels import Known, write_answers
+from stillhouse.distillation.student import fit_student
+from stillhouse.distillation.vectors import Vectors
+from stillhouse.evaluation.metrics import accuracy, softmax
+from stillhouse.models.batching import SIZES
+from stillhouse.models.device import choose_device, use_bf16
+from stillhouse.models.inherit import starting_from
+from stillhouse.models.students.student import Student, load_student
+from stillhouse.models.teacher import Teacher, load_teacher
+from tasks.shared.stage import Context, Metrics, command
+
+logger = logging.getLogger(__name__)
+
+
+def soft_labels(context: Context) -> Metrics:
+    """Write ``answers/``: the texts beside ``train.arrow``, and the soft labels of all of them."""
+    params, settings, device = context.params, context.params.soft_labels, choose_device(context.device)
+    names = ("train", "unlabelled", "validation", "heldout")
+    train, unlabelled, validation, heldout = (read_split(OUTPUTS / "prepare" / f"{name}.arrow") for name in names)
+    context.run.dataset(OUTPUTS / "prepare" / "train.arrow", "transfer set")
+    answers = context.out / "answers"
+    answers.mkdir()
+    written = write_transfer(train, unlabelled, settings.augment, params.seed, answers / "extra.arrow")
+    extra = read_split(answers / "extra.arrow")
+    teacher = load_teacher(OUTPUTS / "teacher" / "model", params.teacher.max_length, device)
+    bf16 = use_bf16(params.teacher.bf16, device)
+    batch_size = settings.batch_size
+    if batch_size == "auto":
+        batch_size = teacher.fastest_batch(train[: max(SIZES)]["text"], bf16)
+        logger.info("the teacher answers %d texts at once", batch_size)
+    vectors = Vectors.load(OUTPUTS / "teacher" / "vectors")
+    known = Known(vectors.inputs, vectors.places(len(train), written - len(unlabelled), len(unlabelled)))
+    logits = write_answers(teacher, [train, extra], batch_size, bf16, settings.relation_words, answers, known)
+    train_accuracy = accuracy(labels_of(train), logits[: len(train)].argmax(1))
+    seconds = _second_teachers(context, second_teachers(len(train), written, settings.second_teachers))
+    same = join(logits, seconds, settings.second_weight, [train, extra])
+    for file, texts in ((VALIDATION, validation), (HELDOUT, heldout)):
+        np.save(answers / file, _logits(teacher, texts, batch_size, bf16, seconds, settings.second_weight))
+    mark_finished("soft_labels")
+    return {
+        "texts": len(train),
+        "extra_texts": written,
+        "train_accuracy": train_accuracy,
+        "second_teachers": len(seconds),
+        "second_agreement": same,
+        "mean_confidence": float(softmax(logits).max(1).mean()),
+    }
+
+
+def _second_teachers(context: Context, count: int) -> list[Student]:
+    """The control, and networks like it with other seeds that start from the teacher: ``count`` in all."""
+    if count == 0:
+        return []
+    params = context.params
+    result = [load_student(OUTPUTS / "control" / "model")]
+    learnt = load_vocabulary(OUTPUTS / "control" / "model" / "tokenizer.json")
+    tokenizer = truncate_vocabulary(learnt, params.student.vocabulary.size)
+    seed = params.seed if params.student.training.seed is None else params.student.training.seed
+    start = starting_from(params.student.start, OUTPUTS / "teacher" / "model", tokenizer) if count > 1 else None
+    for number in range(1, count):
+        logger.info("second teacher %d of %d", number + 1, count)
+        fitted = fit_student(
+            f"soft_labels-second{number}",
+            params,
+            OUTPUTS / "prepare",
+            tokenizer,
+            device=context.device,
+            log=NoLog(),
+            start=start,
+            seed=seed + number,
+        )
+        result.append(fitted.student)
+    return result
+
+
+def _logits(
+    teacher: Teacher, texts: Dataset, batch_size: int, bf16: bool, seconds: list[Student], weight: float
+) -> np.ndarray:
+    if not len(texts):
+        return np.zeros((0, teacher.model.config.num_labels), np.float32)
+    logits = teacher.logits(list(texts["text"]), batch_size, bf16)
+    join(logits, seconds, weight, [texts])
+    return logits
+
+
+if __name__ == "__main__":
+    command("soft_labels", soft_labels)
