@@ -12,7 +12,7 @@ from stillhouse.data.vocabulary import load_vocabulary, truncate_vocabulary
 from stillhouse.distillation.answers import HELDOUT, VALIDATION
 from stillhouse.distillation.log import NoLog
 from stillhouse.distillation.scratch import mark_finished
-from stillhouse.distillation.second import join, second_teachers
+from stillhouse.distillation.second import join
 from stillhouse.distillation.softlabels import Known, write_answers
 from stillhouse.distillation.student import fit_student
 from stillhouse.distillation.vectors import Vectors
@@ -35,7 +35,9 @@ def soft_labels(context: Context) -> Metrics:
     context.run.dataset(OUTPUTS / "prepare" / "train.arrow", "transfer set")
     answers = context.out / "answers"
     answers.mkdir()
-    written = write_transfer(train, unlabelled, settings.augment, params.seed, answers / "extra.arrow")
+    copies = settings.augment.copies(len(train), len(unlabelled))
+    augment = settings.augment.model_copy(update={"folds": copies})
+    written = write_transfer(train, unlabelled, augment, params.seed, answers / "extra.arrow")
     extra = read_split(answers / "extra.arrow")
     teacher = load_teacher(OUTPUTS / "teacher" / "model", params.teacher.max_length, device)
     bf16 = use_bf16(params.teacher.bf16, device)
@@ -44,10 +46,11 @@ def soft_labels(context: Context) -> Metrics:
         batch_size = teacher.fastest_batch(train[: max(SIZES)]["text"], bf16)
         logger.info("the teacher answers %d texts at once", batch_size)
     vectors = Vectors.load(OUTPUTS / "teacher" / "vectors")
-    known = Known(vectors.inputs, vectors.places(len(train), written - len(unlabelled), len(unlabelled)))
+    known = Known(vectors.inputs, vectors.places(len(train), copies * len(train), len(unlabelled)))
     logits = write_answers(teacher, [train, extra], batch_size, bf16, settings.relation_words, answers, known)
     train_accuracy = accuracy(labels_of(train), logits[: len(train)].argmax(1))
-    seconds = _second_teachers(context, second_teachers(len(train), written, settings.second_teachers))
+    # A network knows the labels that it learnt from by heart: it adds nothing where there are few other texts.
+    seconds = _second_teachers(context, settings.second_teachers if written > len(train) else 0)
     same = join(logits, seconds, settings.second_weight, [train, extra])
     for file, texts in ((VALIDATION, validation), (HELDOUT, heldout)):
         np.save(answers / file, _logits(teacher, texts, batch_size, bf16, seconds, settings.second_weight))

@@ -60,6 +60,7 @@ def test_the_flow_compares_the_arms_in_copies_of_the_project(project):
         "student, hard labels",
         "student of the teacher",
         "student of the regularised teacher",
+        "student of the regularised teacher and second teachers",
     ]
     assert "| student of the teacher - student, hard labels |" in done.stdout and (folder / "comparison.png").exists()
     code = "runs = {run.info.run_id: run for run in client.search_runs([experiment])}\n"
@@ -69,5 +70,5 @@ def test_the_flow_compares_the_arms_in_copies_of_the_project(project):
         "inside = [run for run in runs.values() if run.data.tags.get('mlflow.parentRunId') == arms[0].info.run_id]\n"
     )
     code += "print(json.dumps([len(arms), sorted(parents), len(inside) > 5]))"
-    assert project.mlflow(code) == '[2, ["comparison"], true]'
+    assert project.mlflow(code) == '[3, ["comparison"], true]'
     assert (project.folder / "params.yaml").read_text().count("regularise: none") == 1

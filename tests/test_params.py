@@ -37,7 +37,7 @@ def test_the_shipped_parameters_are_valid():
         ("student.losses", {}, "student.losses is empty; name one or more of hinton, mse"),
         ("student.losses", {"kd": 1.0}, "should be 'hinton', 'mse'"),
         ("student.losses", {"minilm": 1.0}, "student.losses.minilm compares attention"),
-        ("student.folds", 3, "student.folds is 3, but soft_labels.augment.folds makes 0"),
+        ("student.folds", 3, "student.folds is 3, but soft_labels.augment.folds makes 2 at most"),
         ("teacher.regularise", "both", "teacher.regularise"),
         ("teacher.reversed.ratio", 1.5, "teacher.reversed.ratio"),
         ("data.unlabelled", "raw", "the packaged sample has no such split"),

@@ -7,7 +7,7 @@ from project import ROOT
 
 from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.distillation import second
-from stillhouse.distillation.second import join, second_teachers
+from stillhouse.distillation.second import join
 from stillhouse.models.students.student import build_student
 from stillhouse.params import Vocabulary, load_params
 
@@ -54,9 +54,3 @@ def test_without_second_teachers_the_teacher_alone_answers():
     logits = np.ones((2, 3), np.float32)
     assert join(logits, [], 0.5, [Dataset.from_dict({"text": TEXTS[:2]})]) == 1.0
     assert (logits == 1).all()
-
-
-def test_second_teachers_label_only_where_most_texts_have_no_label():
-    assert second_teachers(labelled=80, others=1500, count=2) == 2
-    assert second_teachers(labelled=80, others=1500, count=0) == 0
-    assert second_teachers(labelled=1500, others=80, count=2) == 0

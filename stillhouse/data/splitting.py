@@ -88,8 +88,8 @@ def few_labels(splits: dict[str, Split], per_class: int | None, seed: int) -> tu
 def train_on_all(splits: dict[str, Split], unlabelled: int) -> dict[str, Split]:
     """Move the labelled texts of validation to train, and leave validation empty, where they are fewer than 100.
 
-    So few texts cannot show which of two models is better, but they are labels to learn from. They stay where fewer than
-    100 texts have no label, which could be held out instead, and where the source brings its own validation texts.
+    So few texts cannot show which of two models is better, but they are labels to learn from. They stay where fewer
+    than 100 texts have no label, which could be held out instead, and where the source brings its own validation texts.
 
     Args:
         splits: with ``train`` and ``validation``, rows of the same data set unless the source brings both.

@@ -38,6 +38,7 @@ def write_transfer(train: Dataset, unlabelled: Dataset, settings: Augment, seed:
 
 
 def _batches(train: Dataset, unlabelled: Dataset, settings: Augment, seed: int) -> Iterator[tuple[list[str], int]]:
+    assert settings.folds != "auto"
     for fold in range(settings.folds):
         chance = random.Random(f"{seed}/{fold}")  # each fold is the same however many there are
         for batch in train.iter(BATCH):

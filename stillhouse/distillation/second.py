@@ -16,19 +16,6 @@ from stillhouse.models.students.student import Student, student_logits
 CHUNK = 20_000  # texts whose answers are in memory at once
 
 
-def second_teachers(labelled: int, others: int, count: int) -> int:
-    """How many second teachers label the transfer set: ``count``, or none where most of it has labels.
-
-    A network knows the labels that it learnt from by heart, so it says nothing new about these texts.
-
-    Args:
-        labelled: texts with a label.
-        others: texts without one.
-        count: second teachers that are asked for.
-    """
-    return count if others > labelled else 0
-
-
 def join(logits: np.ndarray, seconds: Sequence[Student], weight: float, texts: Sequence[Dataset]) -> float:
     """Replace the teacher's ``logits`` by the weighted mean of its own and the second teachers', in place.
 

@@ -16,6 +16,7 @@ from stillhouse.params.section import (
     Switch,
 )
 
+AUTO_COPIES = 2  # altered copies of each training text where most texts have a label
 LossName = Literal["hinton", "mse", "standardised", "dkd", "dist", "features", "minilm"]
 
 
@@ -70,11 +71,26 @@ class Teacher(Section):
 class Augment(Section):
     """Texts made from the training texts, for the teacher to label (Tang et al. 2019)."""
 
-    folds: Annotated[int, Field(ge=0, description="altered copies of each training text")]
+    folds: Annotated[
+        Annotated[int, Field(ge=0), Tag("number")] | Annotated[Literal["auto"], Tag("auto")],
+        Discriminator(_kind),
+        Field(description="altered copies of each training text; auto: 2 where most texts have a label, else 0"),
+    ]
     mask: Annotated[Ratio, Field(description="share of words replaced by the mask token")]
     drop: Annotated[Ratio, Field(description="share of words left out")]
     ngram: Annotated[Ratio, Field(description="share of copies cut to one run of words")]
     ngram_words: Annotated[int, Field(ge=1, description="the longest run; the shortest is a quarter of it")]
+
+    @property
+    def most_copies(self) -> int:
+        """The most copies of a training text that ``folds`` may stand for."""
+        return AUTO_COPIES if self.folds == "auto" else self.folds
+
+    def copies(self, labelled: int, unlabelled: int) -> int:
+        """``folds`` for so many texts with and without a label, with ``auto`` resolved."""
+        if self.folds == "auto":
+            return AUTO_COPIES if labelled > unlabelled else 0
+        return self.folds
 
 
 class SoftLabels(Section):

@@ -55,9 +55,11 @@ class Params(Section):
             raise ValueError(
                 "student.losses.minilm needs the teacher's relations: set soft_labels.relation_words, e.g. 32"
             )
-        copies = self.soft_labels.augment.folds
+        copies = self.soft_labels.augment.most_copies
         if (self.student.folds or 0) > copies:
-            raise ValueError(f"student.folds is {self.student.folds}, but soft_labels.augment.folds makes {copies}")
+            raise ValueError(
+                f"student.folds is {self.student.folds}, but soft_labels.augment.folds makes {copies} at most"
+            )
         return self
 
     @property
