@@ -71,7 +71,7 @@ def data(tmp_path, monkeypatch):
 
 
 def fit(data, tokenizer, log, settings=None, **more):
-    return fit_student("control", settings or params(), data, tokenizer, device="cpu", log=log, **more)[0]
+    return fit_student("control", settings or params(), data, tokenizer, device="cpu", log=log, **more).student
 
 
 def test_an_interrupted_control_goes_on_but_not_on_other_word_pieces(data, caplog):

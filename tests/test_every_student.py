@@ -54,8 +54,8 @@ def test_a_student_goes_through_all_stages(project, architecture, monkeypatch, c
         student__training__learning_rate={"transformer": 0.003, "bilstm": 0.02}.get(architecture, 0.01),
         student__training__average=0.5,
         student__generations=2 if architecture == "vgg" else 1,
-        soften__augment={"folds": 1, "mask": 0.1, "drop": 0.1, "ngram": 0.3, "ngram_words": 8},
-        soften__relation_words=8 if architecture == "transformer" else 0,
+        soft_labels__augment={"folds": 1, "mask": 0.1, "drop": 0.1, "ngram": 0.3, "ngram_words": 8},
+        soft_labels__relation_words=8 if architecture == "transformer" else 0,
     )
     (project.folder / "dvc.lock").write_text("schema: '2.0'\n")  # the stages are run without DVC here
     with inside(project):

@@ -1,6 +1,6 @@
-"""Both directions in turn: a student's answers retrain its teacher's head, and that teacher teaches the next student.
+"""Both directions in turn: a student retrains its teacher's head, and both of them label the texts of the next student.
 
-The student sees a text's words, the teacher its meaning, and each corrects what the other learnt wrongly (T. Furlanello
+The student sees a text's words, the teacher its meaning, and each corrects mistakes of the other (T. Furlanello
 et al., "Born-Again Neural Networks", ICML 2018, arXiv:1805.04770; Q. Xie et al., "Self-Training with Noisy Student",
 CVPR 2020, arXiv:1911.04252).
 """
@@ -12,14 +12,18 @@ import numpy as np
 from stillhouse.distillation.examples import Examples
 from stillhouse.evaluation.metrics import softmax
 
+LEAST = 1e-6  # probability, so that its logarithm is finite
 TEXTS = 20_000  # at most that the head learns from; its answers go to all
 
 
 def taught_back(examples: Examples, student: np.ndarray, seed: int) -> Examples:
-    """``examples`` with the answers of a teacher whose head learnt from the student, and from the labels.
+    """``examples`` with the soft labels for the next student.
+
+    They are the mean of the logits of this student and of a teacher whose head is retrained: on the labels, and on the
+    mean of this student's answers and the soft labels that it learnt from. A labelled text has its label.
 
     Args:
-        examples: texts with the teacher's logits and pooled states.
+        examples: texts with soft labels, and what the teacher's head reads.
         student: the student's logits to them, ``(texts, classes)``.
         seed: of the texts that are learnt from, where there are very many.
     """
@@ -28,13 +32,14 @@ def taught_back(examples: Examples, student: np.ndarray, seed: int) -> Examples:
     assert examples.logits is not None and examples.features is not None and examples.stored is not None
     labelled = np.flatnonzero(examples.labels >= 0)
     known = np.eye(student.shape[1])[examples.labels[labelled]]
-    answers = softmax(student)
+    answers = softmax((student + examples.logits[examples.stored]) / 2)
     answers[labelled] = known
     features = np.asarray(examples.features[examples.stored], np.float32)
     rows = np.random.default_rng(seed).permutation(len(answers))[:TEXTS]
     rows = np.union1d(rows, labelled[:TEXTS])
-    given = probabilities(fit_soft(features[rows], answers[rows]), features, student.shape[1])
-    given[labelled] = known
+    retrained = probabilities(fit_soft(features[rows], answers[rows]), features, student.shape[1])
+    joined = softmax((np.log(np.maximum(retrained, LEAST)) + student) / 2)
+    joined[labelled] = known
     logits = np.array(examples.logits)
-    logits[examples.stored] = np.log(np.maximum(given, 1e-6))
+    logits[examples.stored] = np.log(np.maximum(joined, LEAST))
     return replace(examples, logits=logits)
