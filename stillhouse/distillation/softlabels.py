@@ -77,8 +77,8 @@ def write_answers(
     with tqdm(total=int((places < 0).sum()), unit="text", disable=None) as bar:
         # Beside a GPU the next texts are tokenized early; for relations the tokenizer is busy meanwhile.
         early = 1 if teacher.model.device.type == "cuda" and not relation_words else 0
-        for stored, asked, tokens in ahead(_tokenized(teacher, datasets, batch_size * CHUNK, places), early):
-            for rows, answer in _answers(teacher, head, asked, tokens, batch_size, bf16, relation_words):
+        for stored, new_texts, tokens in ahead(_tokenized(teacher, datasets, batch_size * CHUNK, places), early):
+            for rows, answer in _answers(teacher, head, new_texts, tokens, batch_size, bf16, relation_words):
                 logits[stored[rows]], features[stored[rows]] = answer[0], answer[1]
                 if relations is not None:
                     relations[stored[rows]] = answer[2]
