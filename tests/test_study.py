@@ -64,8 +64,8 @@ def test_trials_run_on_dask_and_ray_go_on_and_the_best_is_written_back(project):
         project.set(study__trials=count, study__runner=runner)
         done = project.python("-m", "flows.study", timeout=400)
         assert done.returncode == 0, done.stdout
-        told = re.findall(r"trial (\d+): score [01]\.\d+ with", done.stdout)
-        assert sorted(map(int, told)) == [count - 2, count - 1], done.stdout  # those before are not run again
+        scored = re.findall(r"trial (\d+): score [01]\.\d+ with", done.stdout)
+        assert sorted(map(int, scored)) == [count - 2, count - 1], done.stdout  # those before are not run again
         assert len(re.findall(r"^\d+ +[01]\.\d+ ", done.stdout, re.MULTILINE)) == count
     applied = project.python("-m", "flows.study", "--apply")
     assert applied.returncode == 0 and "params.yaml changed" in applied.stdout, applied.stdout

@@ -78,6 +78,15 @@ def fit(examples, scratch, training=TRAINING, log=None, wrap=None, **changes):
     return student, history
 
 
+def fit_hard(student, data, check, epochs, scratch):
+    """The history of a training on hard labels alone."""
+    training = TRAINING.model_copy(update={"epochs": epochs})
+    cpu = torch.device("cpu")
+    return train_student(
+        student.network, data, check, HardLabels(), training, device=cpu, seed=0, scratch=scratch, log=Notes()
+    )
+
+
 def check_of(texts, kind="validation_accuracy"):
     return Check(kind, Examples(None, np.zeros(texts, int)))
 
@@ -105,17 +114,7 @@ def test_held_out_texts_measure_the_agreement_and_none_measure_nothing(examples,
     student = build_student(tokenizer, LABELS, SMALL)
     measured = Check("heldout_agreement", data).measure(student.network, torch.device("cpu"))
     assert set(measured) == {"heldout_loss", "heldout_agreement"}
-    history = train_student(
-        student.network,
-        data,
-        None,
-        HardLabels(),
-        TRAINING.model_copy(update={"epochs": 2}),
-        device=torch.device("cpu"),
-        seed=0,
-        scratch=tmp_path,
-        log=Notes(),
-    )
+    history = fit_hard(student, data, None, 2, tmp_path)
     assert [set(row) for row in history] == [{"epoch", "loss", "grad_norm"}] * 2
 
 
@@ -224,17 +223,7 @@ def test_the_control_learns_from_hard_labels_alone(examples, tmp_path):
     torch.manual_seed(0)
     student = build_student(tokenizer, LABELS, SMALL)
     bare = Examples(data.encoded, data.labels)
-    history = train_student(
-        student.network,
-        bare,
-        Check("validation_accuracy", bare),
-        HardLabels(),
-        TRAINING.model_copy(update={"epochs": 8}),
-        device=torch.device("cpu"),
-        seed=0,
-        scratch=tmp_path,
-        log=Notes(),
-    )
+    history = fit_hard(student, bare, Check("validation_accuracy", bare), 8, tmp_path)
     assert history[-1]["validation_accuracy"] > 0.9
 
 
