@@ -21,12 +21,13 @@ from benchmarks.corpora import Case, cases, fetch
 from benchmarks.peers import PEERS, Peer, Split
 from benchmarks.results import pack, unpack, write_results
 from flows.shared.workspace import workspace
-from stillhouse.chain import OUTPUTS, before
 from stillhouse.evaluation.metrics import macro_f1
 from stillhouse.evaluation.report import machine
-from tasks.shared.lock import STATE
-from tasks.shared.runner import run_stage
-from tasks.shared.timed import evaluation_is_timed
+from stillhouse.pipeline.artefacts import path
+from stillhouse.pipeline.runner import run_stage
+from stillhouse.pipeline.stages import before
+from stillhouse.pipeline.timed import evaluation_is_timed
+from stillhouse.project import OUTPUTS, STATE
 
 SEEDS = [13, 14, 15]
 ROOM = STATE / "bench"
@@ -42,7 +43,7 @@ def measure(case: Case, seeds: list[int]) -> dict[str, Any]:
         start = time.perf_counter()
         for stage in before("register"):
             run_stage(stage.name, DAY_S, folder=folder)
-        if not evaluation_is_timed(folder / OUTPUTS / "evaluate"):  # brought back by DVC from another run
+        if not evaluation_is_timed(folder):  # brought back by DVC from another run
             run_stage("evaluate", DAY_S, force=True, folder=folder)
         runs.append(collect(folder, seed) | {"seconds": time.perf_counter() - start})
     return {
@@ -88,10 +89,9 @@ def is_asked(peer: Peer, case: Case, first: bool) -> bool:
 
 def collect(folder: Path, seed: int) -> dict[str, Any]:
     """What evaluate left: answers as class numbers, metrics, speed."""
-    place = folder / OUTPUTS / "evaluate"
-    metrics = json.loads((place / "metrics.json").read_text(encoding="utf-8"))["models"]
-    speed = json.loads((place / "speed.json").read_text(encoding="utf-8"))["models"]
-    with (place / "answers.csv").open(newline="", encoding="utf-8") as table:
+    metrics = json.loads(path("evaluate/metrics.json", folder).read_text(encoding="utf-8"))["models"]
+    speed = json.loads(path("evaluate/speed.json", folder).read_text(encoding="utf-8"))["models"]
+    with path("evaluate/answers.csv", folder).open(newline="", encoding="utf-8") as table:
         rows = list(csv.DictReader(table))
     numbers = numbered([row["label"] for row in rows])
     models = {

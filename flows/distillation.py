@@ -25,9 +25,9 @@ from flows.shared.notify import notify, tell_failure
 from flows.shared.owner import check_name
 from flows.shared.push import push
 from flows.shared.running import run_flow, turn
+from flows.shared.stage_task import prefect_task
 from flows.shared.stopping import command
 from flows.shared.summary import Summary
-from stillhouse.chain import CHAIN, OUTPUTS
 from stillhouse.data.readers.layout import split_files
 from stillhouse.errors import StillhouseError
 from stillhouse.evaluation.cases import read_cases
@@ -36,14 +36,16 @@ from stillhouse.evaluation.constant import CONSTANT
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.results import read_models, read_qualities
 from stillhouse.params import Params, load_params
+from stillhouse.pipeline.artefacts import path
+from stillhouse.pipeline.inputs import locked_stages
+from stillhouse.pipeline.links import link_inputs
+from stillhouse.pipeline.room import check_room
+from stillhouse.pipeline.runner import Outcome, settled_stages
+from stillhouse.pipeline.stages import CHAIN, STAGES
+from stillhouse.pipeline.timed import evaluation_is_timed
 from stillhouse.tracking.receipts import is_lost
 from stillhouse.tracking.registry import PIPELINE, get_version
 from stillhouse.tracking.runs import flow_run
-from tasks.shared.inputs import locked_stages
-from tasks.shared.links import link_inputs
-from tasks.shared.room import check_room
-from tasks.shared.runner import Outcome, prefect_task, settled_stages
-from tasks.shared.timed import EVALUATED, evaluation_is_timed
 
 
 def _run_name() -> str:
@@ -100,17 +102,18 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         settled = settled_stages([stage.name for stage in CHAIN])
         for stage in CHAIN:
             start = time.perf_counter()
-            lost = stage.name == "register" and is_lost(stage.folder / "receipt.json", params.model_name)
+            lost = stage.name == "register" and is_lost(path("register/receipt.json"), params.model_name)
             force = (stage.name == "prepare" and refresh) or lost
             outcome = prefect_task(stage, params)(force, settled=stage.name in settled)
             if stage.name == "prepare":
                 check_name(params)
-            if stage.name == "evaluate" and not evaluation_is_timed(stage.folder):
+            if stage.name == "evaluate" and not evaluation_is_timed():
                 outcome = prefect_task(stage, params)(True)
             settled = settled if outcome == "unchanged" else set()
             outcomes[stage.name] = outcome
             seconds[stage.name] = time.perf_counter() - start
-        models, qualities = read_models(OUTPUTS / "evaluate"), read_qualities(OUTPUTS / "evaluate")
+        metrics = path("evaluate/metrics.json")
+        models, qualities = read_models(metrics, path("evaluate/speed.json")), read_qualities(metrics)
         fleet = run_fleet(params, models, outcomes, seconds) if params.devices else None
         summary = _summary(outcomes, seconds, qualities | models, fleet)
         parent.metrics({"seconds": seconds})
@@ -118,11 +121,11 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         test = {name: {key: getattr(model, key) for key in tracked} for name, model in models.items()}
         test[CONSTANT] = {key: getattr(qualities[CONSTANT], key) for key in tracked[:2]}
         parent.metrics({"test": test})
-        for name in EVALUATED:
-            parent.artifact(OUTPUTS / "evaluate" / name)
+        for name in STAGES["evaluate"].beside:
+            parent.artifact(path(f"evaluate/{name}"))
         parent.evidence()
-        parent.dataset(OUTPUTS / "prepare" / "train.arrow", "train")
-        parent.dataset(OUTPUTS / "prepare" / "test.arrow", "test")
+        parent.dataset(path("train"), "train")
+        parent.dataset(path("test"), "test")
         for file in fleet.files if fleet else []:
             parent.artifact(file, "fleet")
         parent.describe(summary.markdown())
@@ -145,15 +148,15 @@ def _tell(params: Params, registered: bool, summary: Summary) -> None:
 def _summary(
     outcomes: dict[str, Outcome], seconds: dict[str, float], models: Mapping[str, Quality], fleet: Fleet | None
 ) -> Summary:
-    receipt = json.loads((OUTPUTS / "register" / "receipt.json").read_text(encoding="utf-8"))
+    receipt = json.loads(path("register/receipt.json").read_text(encoding="utf-8"))
     version = get_version(receipt["name"], receipt["version"])
     return Summary(
-        report=str((OUTPUTS / "evaluate" / "report.html").resolve()),
+        report=str(path("evaluate/report.html").resolve()),
         name=receipt["name"],
         version=receipt["version"],
         aliases=list(version.aliases) if version else [],
         models=models,
-        classes=read_classes(OUTPUTS / "evaluate"),
+        classes=read_classes(path("evaluate/classes.csv")),
         outcomes=outcomes,
         seconds=seconds,
         fleet=fleet,

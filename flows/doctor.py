@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from flows.shared.health import Finding, project_findings
 from flows.shared.http import NoAnswer, ask
 from flows.shared.owner import check_name
-from stillhouse.chain import OUTPUTS
+from stillhouse.data.language import doubt, look_at_language
 from stillhouse.data.readers import of_data, open_table, split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
 from stillhouse.data.splits import read_split
@@ -22,13 +22,13 @@ from stillhouse.errors import BadInput, StillhouseError, listed, not_allowed
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.models.device import choose_device
 from stillhouse.params import Params, load_params
+from stillhouse.pipeline.artefacts import path
+from stillhouse.pipeline.lock import LOCK, holder, is_held
+from stillhouse.pipeline.room import needed
 from stillhouse.secrets import masked
 from stillhouse.tracking.registry import PIPELINE, champion_since
 from stillhouse.tracking.runs import last_flow
 from stillhouse.tracking.store import connect, tracking_uri
-from tasks.shared.language import doubt, look_at_language
-from tasks.shared.lock import LOCK, holder, is_held
-from tasks.shared.room import needed
 
 ANSWER_S = 5.0
 FEW = 5  # training texts of a class
@@ -120,7 +120,7 @@ def _readable(key: str, path: Path) -> None:
 
 def _language(params: Params) -> Iterator[Finding]:
     """Of the last texts that were prepared, where there are any."""
-    prepared = OUTPUTS / "prepare" / "train.arrow"
+    prepared = path("train")
     if prepared.is_file() and (found := look_at_language(params.teacher, read_split(prepared))):
         yield ("note", doubt(params.teacher, found)) if found.is_doubtful else ("ok", f"the teacher's tokens: {found}")
 
@@ -132,7 +132,7 @@ def _cases(params: Params) -> str:
 def _classes() -> Iterator[Finding]:
     """Of the data that the last run prepared: classes with few or no texts, and one that has nearly all."""
     try:
-        splits = json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8"))["splits"]
+        splits = json.loads(path("prepare/card.json").read_text(encoding="utf-8"))["splits"]
         training, test = splits["train"]["labels"], splits["test"]["labels"]
     except (OSError, ValueError, KeyError):  # nothing was prepared yet; a run names a damaged file
         return

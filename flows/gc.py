@@ -27,12 +27,13 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
 from flows.shared.server import prefect_server
 from flows.shared.stopping import command
 from stillhouse.params import load_params
+from stillhouse.pipeline.dvc_config import cache_folder
+from stillhouse.pipeline.lock import project_lock
+from stillhouse.pipeline.room import size_of
+from stillhouse.pipeline.scm import in_git
+from stillhouse.project import STATE
 from stillhouse.tracking.old import remove_old_runs
 from stillhouse.tracking.store import connect, tracking_uri
-from tasks.shared.dvc_config import cache_folder
-from tasks.shared.lock import STATE, project_lock
-from tasks.shared.room import size_of
-from tasks.shared.scm import in_git
 
 COPIES = ("comparison", "labels", "study", "bench", "reproduce", "scratch")  # below .stillhouse
 

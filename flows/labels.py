@@ -22,15 +22,15 @@ from prefect.states import State
 
 from flows.shared.arms import answers_in, keep, right, run_arm, said, tell, tracked
 from flows.shared.running import in_turn, run_flow
+from flows.shared.stage_task import logger, training_slot
 from flows.shared.stopping import command
-from stillhouse.chain import OUTPUTS
 from stillhouse.errors import StillhouseError
 from stillhouse.evaluation import plots
 from stillhouse.evaluation.curve import curve, told
 from stillhouse.params import Params
-from tasks.shared.children import child_process, lines_of
-from tasks.shared.lock import STATE
-from tasks.shared.runner import logger, training_slot
+from stillhouse.pipeline.artefacts import path
+from stillhouse.pipeline.children import child_process, lines_of
+from stillhouse.project import STATE
 
 PROBE = "linear probe"
 MODELS = ("teacher", "compressed student", "TF-IDF + SVM")
@@ -80,7 +80,7 @@ def _changes(count: int | str, draw: int, params: Params) -> dict[str, Any]:
 
 def _labelled(folders: list[Path]) -> float:
     """Labelled texts of an arm, those for validation among them, in the mean over its draws."""
-    cards = [json.loads((folder / OUTPUTS / "prepare" / "metrics.json").read_text("utf-8")) for folder in folders]
+    cards = [json.loads(path("prepare/metrics.json", folder).read_text("utf-8")) for folder in folders]
     return sum(card["rows"]["train"] + card["rows"]["validation"] for card in cards) / len(cards)
 
 
@@ -89,7 +89,7 @@ def _probe(folders: list[str], params: Params) -> dict[str, list[int]]:
     """For each arm whether a linear probe is right on each test text; empty where there is no such probe."""
     file, say = ROOM / "probes.json", logger()
     file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "tasks.shared.probes", str(file), *folders]
+    command = [sys.executable, "-m", "flows.workers.probes", str(file), *folders]
     with training_slot(True, params), child_process(command, DAY_S, Path.cwd()) as (child, _):
         for level, line in lines_of(child):
             say(line, level)

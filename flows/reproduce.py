@@ -25,19 +25,20 @@ from flows.shared.arms import run_stage_of
 from flows.shared.running import run_flow
 from flows.shared.stopping import command
 from flows.shared.workspace import own_cache
-from stillhouse.chain import OUTPUTS, before
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.evaluation.report import as_text
 from stillhouse.params import load_params
 from stillhouse.params.files import read_yaml
 from stillhouse.params.located import write_origin
+from stillhouse.pipeline.artefacts import path
+from stillhouse.pipeline.inputs import digest_of
+from stillhouse.pipeline.links import INPUTS, link_inputs
+from stillhouse.pipeline.stages import before
+from stillhouse.project import STATE
 from stillhouse.provenance import folder_md5
 from stillhouse.tracking import registry
 from stillhouse.tracking.runs import flow_run
 from stillhouse.tracking.store import connect, environment, tracking_uri
-from tasks.shared.inputs import digest_of
-from tasks.shared.links import INPUTS, link_inputs
-from tasks.shared.lock import STATE
 
 MADE = "evaluate"  # up to, and without, this stage
 
@@ -79,7 +80,7 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
         for stage in before(MADE):
             run_stage_of("again", stage.name, stage.trains, params, folder)
         rows = [*differing(made_of, read_yaml(folder / "dvc.lock"))]
-        again = folder_md5(folder / OUTPUTS / "compress" / "model")
+        again = folder_md5(path("compress/model", folder))
         then = registry.tag_of(version, registry.MODEL_TAG)
         rows.append(
             ["the model", "the same" if again == then else "another", "" if again == then else f"{again}, was {then}"]

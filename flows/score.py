@@ -33,9 +33,9 @@ from stillhouse.data.readers import Table, Wanted
 from stillhouse.data.writers import open_writer
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import load_params
+from stillhouse.pipeline.inputs import digest_of
 from stillhouse.tracking.registry import DIGEST_TAG, fetch_model, tag_of, version_of
 from stillhouse.tracking.store import connect, tracking_uri
-from tasks.shared.inputs import digest_of
 
 PARAMS = Path("params.yaml")
 

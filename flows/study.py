@@ -30,20 +30,21 @@ from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTa
 
 from flows.shared.changes import Changes, write_changes
 from flows.shared.running import in_turn, run_flow
+from flows.shared.stage_task import logger, prefect_task, training_slot
 from flows.shared.stopping import command, take_signals
-from stillhouse.chain import OUTPUTS, before
 from stillhouse.errors import BadInput
 from stillhouse.evaluation.report import as_markdown, as_text
 from stillhouse.params import Params, load_params
 from stillhouse.params import Study as Settings
+from stillhouse.pipeline.artefacts import path
+from stillhouse.pipeline.children import child_process, leave_with_parent, lines_of
+from stillhouse.pipeline.links import link_inputs
+from stillhouse.pipeline.stages import before
+from stillhouse.project import STATE
 from stillhouse.provenance import folder_md5
 from stillhouse.study import best_changes, nested, open_study, score, suggest
 from stillhouse.tracking.runs import FLOW_RUN, PARENT_RUN, flow_run
 from stillhouse.tracking.store import tracking_uri
-from tasks.shared.children import child_process, leave_with_parent, lines_of
-from tasks.shared.links import link_inputs
-from tasks.shared.lock import STATE
-from tasks.shared.runner import logger, prefect_task, training_slot
 
 FOLDER = STATE / "study"
 DAY_S = 86_400.0
@@ -96,7 +97,7 @@ def _trial(
     at_once = min(params.study.workers, params.flow.gpu_slots)
     threads = str(max(1, (os.cpu_count() or 1) // at_once))  # trials that share a machine share its cores
     result = FOLDER / f"trial-{number}.json"
-    command = [sys.executable, "-m", "tasks.shared.trial", str(number), json.dumps(changes), str(result)]
+    command = [sys.executable, "-m", "flows.workers.trial", str(number), json.dumps(changes), str(result)]
     (folder / result).unlink(missing_ok=True)
     say = logger()
     with (
@@ -146,7 +147,7 @@ def _search(params: Params) -> dict[str, Any]:
         run.params({"study": params.study.model_dump()})
         for stage in before("student"):
             prefect_task(stage, params)()
-        answers = folder_md5(OUTPUTS / "soft_labels" / "answers")
+        answers = folder_md5(path("soft_labels/answers"))
         parent = {PARENT_RUN: run.id, FLOW_RUN: runtime.id or "", "MLFLOW_TRACKING_URI": tracking_uri()}
         trials.with_options(task_runner=runner)(params, answers, parent)
         found = _open(params, answers)
@@ -193,7 +194,7 @@ def main() -> None:
     params = load_params()
     if not (options.best or options.apply):
         run_flow(study)
-    answers = OUTPUTS / "soft_labels" / "answers"
+    answers = path("soft_labels/answers")
     if not answers.exists():
         raise BadInput("There is no study here yet. Run python -m flows.study first.")
     found = _open(params, folder_md5(answers))

@@ -1,7 +1,7 @@
 """The task type: what a label is. Only this module turns scores into a class.
 
-``SingleLabel`` is text classification in which each text has exactly one class. Served models use this module too, so it
-imports NumPy alone; the losses import PyTorch when they are called.
+``SingleLabel`` is text classification in which each text has exactly one class. Served models use this module too, so
+it imports NumPy alone; the losses import PyTorch when they are called.
 """
 
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ class SingleLabel:
         return exponents
 
     def decision(self, scores: np.ndarray) -> np.ndarray:
-        """The number of the chosen class of each text, ``(texts,)``, from probabilities or logits ``(texts, classes)``."""
+        """The number of each text's class, ``(texts,)``, from probabilities or logits ``(texts, classes)``."""
         chosen: np.ndarray = scores.argmax(-1)
         return chosen
 

@@ -5,17 +5,16 @@ import tempfile
 from itertools import islice
 from pathlib import Path
 
-from stillhouse.chain import OUTPUTS
 from stillhouse.chunks import commonest
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.steps import compress_student
-from stillhouse.data.splits import read_split
 from stillhouse.evaluation.choice import worth_keeping
+from stillhouse.files import write_json
 from stillhouse.models.students.student import Student, load_student
 from stillhouse.params import Compress
+from stillhouse.pipeline.context import Context
+from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.provenance import folder_md5
-from tasks.shared.files import write_json
-from tasks.shared.stage import Context, Metrics, command
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +24,8 @@ LOOKED_AT = 20_000  # texts that they are counted in
 
 def compress(context: Context) -> Metrics:
     """Write ``model/`` and ``speed.json`` for what the stage ``student`` left, or the control where that is better."""
-    student, control = (load_student(OUTPUTS / name / "model") for name in ("student", "control"))
-    answers, plain = _reference(student), _reference(control)
+    student, control = (load_student(context.path(f"{name}/model")) for name in ("student", "control"))
+    answers, plain = _reference(context, student), _reference(context, control)
     labelled = slice(len(answers.labels))
     source = worth_keeping(answers.labels, answers.probabilities[labelled], plain.probabilities[labelled])
     if source == "student":
@@ -42,22 +41,21 @@ def squeeze(context: Context, student: Student, settings: Compress, reference: R
     student's answers, where they are known.
     """
     out = context.out
-    train, unlabelled = (read_split(OUTPUTS / "prepare" / f"{name}.arrow") for name in ("train", "unlabelled"))
+    train, unlabelled = context.read("train", "unlabelled")
     texts = (text for split in (train, unlabelled) for batch in split.iter(1000) for text in batch["text"])
     known = commonest(islice(texts, LOOKED_AT), COMMON)
     with tempfile.TemporaryDirectory() as scratch:
         made = out / "model"
-        told = reference or _reference(student)
-        ladder = compress_student(student, settings, train, known, told, Path(scratch), made)
+        reference = reference or _reference(context, student)
+        ladder = compress_student(student, settings, train, known, reference, Path(scratch), made)
     # Names what was timed: DVC may bring back another model beside it.
     write_json(out / "speed.json", {"model_md5": folder_md5(out / "model"), "docs_per_s": ladder.docs_per_s})
     return {"kept": ladder.last, "steps": ladder.numbers}
 
 
-def _reference(student: Student) -> Reference:
-    # First the texts that the student did not learn from.
-    names = ("validation", "heldout", "unlabelled", "train")
-    return Reference.of(student, *(read_split(OUTPUTS / "prepare" / f"{name}.arrow") for name in names))
+def _reference(context: Context, student: Student) -> Reference:
+    # The texts that the student did not learn from come first.
+    return Reference.of(student, *context.read("validation", "heldout", "unlabelled", "train"))
 
 
 if __name__ == "__main__":

@@ -3,23 +3,23 @@
 It is also the simple model of *model distillation*: ``hints/`` is what the teacher stage gets of it.
 """
 
-from stillhouse.chain import OUTPUTS
-from stillhouse.data.splits import read_split
 from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.distillation.hints import write_hints
 from stillhouse.distillation.scratch import mark_finished
-from stillhouse.distillation.student import fit_student
+from stillhouse.distillation.student import TrainingData, fit_student
+from stillhouse.files import write_csv
 from stillhouse.models.students.student import save_student
-from tasks.shared.files import write_csv
-from tasks.shared.stage import Context, Metrics, command
+from stillhouse.pipeline.context import Context
+from stillhouse.pipeline.stage import Metrics, command
 
 
 def control(context: Context) -> Metrics:
     """Learn the student's vocabulary, then write ``model/``, ``hints/`` and ``training.csv``."""
-    data, params = OUTPUTS / "prepare", context.params
-    context.run.dataset(data / "train.arrow", "train")
-    train, unlabelled = (read_split(data / f"{name}.arrow") for name in ("train", "unlabelled"))
+    params = context.params
+    context.run.dataset(context.path("train"), "train")
+    train, unlabelled = context.read("train", "unlabelled")
     texts = (text for split in (train, unlabelled) for batch in split.iter(1000) for text in batch["text"])
+    data = TrainingData(context.path("train"), context.path("validation"))
     tokenizer = learn_vocabulary(texts, params.student.vocabulary)
     fitted = fit_student("control", params, data, tokenizer, device=context.device, log=context.run)
     save_student(fitted.student, context.out / "model")

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from stillhouse.chain import OUTPUTS
 from stillhouse.classifier import Classifier
-from stillhouse.data.splits import label_names, labels_of, read_split
+from stillhouse.data.splits import label_names, labels_of
 from stillhouse.evaluation.candidate import Candidate, weight_of
 from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
 from stillhouse.evaluation.classes import count_classes, read_classes
 from stillhouse.evaluation.quality import answers_of, quality
 from stillhouse.evaluation.results import plain, read_qualities
 from stillhouse.evaluation.speed import measure_speed
+from stillhouse.files import write_json
+from stillhouse.pipeline.context import Context
+from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.tracking.identity import model_digest
+from stillhouse.tracking.promotion import Case, register_and_judge
 from stillhouse.tracking.receipts import receipt_of
 from stillhouse.tracking.registry import aliases_of
-from tasks.shared.files import write_json
-from tasks.shared.registering import Case, register_and_judge
-from tasks.shared.stage import Context, Metrics, command
 
 
 def deploy(context: Context) -> Metrics:
@@ -34,25 +34,25 @@ def deploy(context: Context) -> Metrics:
     device = params.devices[name]
     os.environ["RAYON_NUM_THREADS"] = str(device.threads)  # tokenizers reads it when it first has many texts
 
-    model = OUTPUTS / "device" / name / "model"
-    test = read_split(OUTPUTS / "prepare" / "test.arrow")
-    context.run.dataset(OUTPUTS / "prepare" / "test.arrow", "test")
+    model = context.path("device/model")
+    [test] = context.read("test")
+    context.run.dataset(context.path("test"), "test")
     texts, labels, names = list(test["text"]), labels_of(test), label_names(test)
     classifier = Classifier.load(model, device.threads)
     candidate = Candidate(name, classifier.predict_proba, weight_of(model))
     scores, speed = measure_speed([candidate], texts)
-    with (OUTPUTS / "evaluate" / "answers.csv").open(newline="", encoding="utf-8") as file:
+    with context.path("evaluate/answers.csv").open(newline="", encoding="utf-8") as file:
         scores["teacher"] = np.array([names.index(row["teacher"]) for row in csv.DictReader(file)])
     sizes = {name: candidate.bytes, "teacher": 0}
     result = quality(labels, scores, sizes, params.evaluate.bootstrap, params.seed)[name]
-    training = [one.training for one in read_classes(OUTPUTS / "evaluate")]
+    training = [one.training for one in read_classes(context.path("evaluate/classes.csv"))]
     case = Case(
         model,
         params.register_,
         f"devices.{name}",
         aliases_of(name),
         result,
-        read_qualities(OUTPUTS / "evaluate")["teacher"],
+        read_qualities(context.path("evaluate/metrics.json"))["teacher"],
         {},  # what is free does not fit a device's budget
         speed[name].latency_ms,
         count_classes(labels, answers_of(scores[name]), names, training),

@@ -3,8 +3,9 @@
 import sys
 
 from stillhouse.distillation.scratch import mark_finished
+from stillhouse.pipeline.context import Context
+from stillhouse.pipeline.stage import Metrics, command
 from tasks.compress import squeeze
-from tasks.shared.stage import Context, Metrics, command
 from tasks.student import distil
 
 

@@ -6,25 +6,25 @@ from pathlib import Path
 
 import numpy as np
 
-from stillhouse.chain import OUTPUTS
 from stillhouse.classifier import Classifier
-from stillhouse.data.splits import label_names, labels_of, read_split
+from stillhouse.data.splits import label_names, labels_of
 from stillhouse.evaluation import candidates, plots
 from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
-from stillhouse.evaluation.classes import CLASSES, Class, class_numbers, class_rows, class_warnings, count_classes
+from stillhouse.evaluation.classes import Class, class_numbers, class_rows, class_warnings, count_classes
 from stillhouse.evaluation.confusion import confusion
 from stillhouse.evaluation.constant import CONSTANT, HELP, Against, against_constant, most_frequent
 from stillhouse.evaluation.examples import telling_examples
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.quality import answers_of, differences, quality
 from stillhouse.evaluation.report import write_report
-from stillhouse.evaluation.results import METRICS, SPEED, Model, plain
+from stillhouse.evaluation.results import Model, plain
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.evaluation.steps import step_rows
+from stillhouse.files import write_csv, write_json
+from stillhouse.pipeline.context import Context
+from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.provenance import file_md5
-from tasks.shared.files import write_csv, write_json
-from tasks.shared.moved import what_moved
-from tasks.shared.stage import Context, Metrics, command
+from stillhouse.tracking.data_drift import what_moved
 
 logger = logging.getLogger(__name__)
 
@@ -45,18 +45,17 @@ def evaluate(context: Context) -> Metrics:
     DVC keeps what the same inputs always give. Timings are not of that kind: they stay beside it.
     """
     params, settings, out = context.params, context.params.evaluate, context.out
-    train = read_split(OUTPUTS / "prepare" / "train.arrow")
-    test = read_split(OUTPUTS / "prepare" / "test.arrow")
-    context.run.dataset(OUTPUTS / "prepare" / "test.arrow", "test")
+    train, test = context.read("train", "test")
+    context.run.dataset(context.path("test"), "test")
     texts, labels, names = list(test["text"]), labels_of(test), label_names(test)
     compared = [
-        candidates.teacher_candidate(OUTPUTS / "teacher" / "model", params.teacher.max_length, settings.batch_size),
-        candidates.student_candidate("control", OUTPUTS / "control" / "model", settings.batch_size),
-        candidates.student_candidate("student", OUTPUTS / "student" / "model", settings.batch_size),
-        candidates.compressed_candidate(OUTPUTS / "compress" / "model"),
+        candidates.teacher_candidate(context.path("teacher/model"), params.teacher.max_length, settings.batch_size),
+        candidates.student_candidate("control", context.path("control/model"), settings.batch_size),
+        candidates.student_candidate("student", context.path("student/model"), settings.batch_size),
+        candidates.compressed_candidate(context.path("compress/model")),
         candidates.svm_candidate(list(train["text"]), labels_of(train), params.seed),
     ]
-    served = Classifier.load(OUTPUTS / "compress" / "model")
+    served = Classifier.load(context.path("compress/model"))
     shown = behaviours(read_cases(Path(settings.cases), names), served.predict)
     scores, speed = measure_speed(compared, texts)
     known = len(label_names(train))
@@ -70,7 +69,7 @@ def evaluate(context: Context) -> Metrics:
     classes = {name: count_classes(labels, answers[name], names, training) for name in (COMPRESSED, TEACHER)}
     against = {name: against_constant(counts) for name, counts in classes.items()}
     _warn(classes[COMPRESSED], against)
-    write_csv(out / CLASSES, class_rows(classes[COMPRESSED]))
+    write_csv(out / "classes.csv", class_rows(classes[COMPRESSED]))
     numbered = confusion(labels, answers[COMPRESSED], names, out / "confusion.png")
     plots.frontier(full, out / "frontier.png")
     # One column a model; the compressed student's is called as the plot in dvc.yaml calls it.
@@ -85,10 +84,10 @@ def evaluate(context: Context) -> Metrics:
         "classes": class_numbers(classes[COMPRESSED]),
         "cases": {"asked": len(shown), "kept": kept_share(shown)},
     }
-    write_json(out / METRICS, metrics)
+    write_json(out / "metrics.json", metrics)
     # Names what was timed: DVC may bring back other results under these files.
     speeds = {name: plain(measured) for name, measured in speed.items()}
-    write_json(out / SPEED, {"metrics_md5": file_md5(out / METRICS), "models": speeds})
+    write_json(out / "speed.json", {"metrics_md5": file_md5(out / "metrics.json"), "models": speeds})
     write_report(
         out / "report.html",
         name=params.model_name,
@@ -97,9 +96,9 @@ def evaluate(context: Context) -> Metrics:
         classes=classes[COMPRESSED],
         differences=gaps,
         free=max(FREE, key=lambda name: results[name].accuracy),
-        source=json.loads((OUTPUTS / "compress" / "metrics.json").read_text(encoding="utf-8"))["source"],
-        steps=step_rows(OUTPUTS / "compress"),
-        card=json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8")),
+        source=json.loads(context.path("compress/metrics.json").read_text(encoding="utf-8"))["source"],
+        steps=step_rows(*map(context.path, ("compress/metrics.json", "compress/speed.json", "compress/model"))),
+        card=json.loads(context.path("prepare/card.json").read_text(encoding="utf-8")),
         behaviours=shown,
         drift=what_moved(texts, [names[label] for label in labels], scores["teacher"]),
         examples=telling_examples(texts, labels, scores, names, settings.examples),

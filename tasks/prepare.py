@@ -9,15 +9,16 @@ from datasets import Dataset
 from stillhouse.data.card import data_card
 from stillhouse.data.cleaning import clean, joined, look_alikes
 from stillhouse.data.drift import Memory, portrait, refuse_loss
+from stillhouse.data.language import warn_of_language
 from stillhouse.data.sources import load_source
 from stillhouse.data.splits import TELLING, read_split, write_split, write_texts
 from stillhouse.data.splitting import complete, few_labels, hold_out, train_on_all
 from stillhouse.errors import listed
+from stillhouse.files import write_json
 from stillhouse.params import load_params
-from tasks.shared.files import write_json
-from tasks.shared.language import warn_of_language
-from tasks.shared.lock import PORTRAITS, STATE
-from tasks.shared.stage import Context, Metrics, command
+from stillhouse.pipeline.context import Context
+from stillhouse.pipeline.stage import Metrics, command
+from stillhouse.project import DATA_SUMMARIES, STATE
 
 logger = logging.getLogger(__name__)
 NAMED = 8  # of a kind of warning
@@ -31,7 +32,7 @@ def prepare(context: Context) -> Metrics:
     source = load_source(data, cache)
     cleaned = clean(source, data)
     splits = complete(cleaned.splits, data, context.params.seed)
-    memory = Memory(PORTRAITS, data)
+    memory = Memory(DATA_SUMMARIES, data)
     looks = portrait(splits.values(), cleaned.label_names + cleaned.unseen, len(cleaned.unlabelled))
     refuse_loss(memory.read().get("now"), looks, data)
     draw = context.params.seed if data.labels_seed is None else data.labels_seed

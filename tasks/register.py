@@ -2,21 +2,22 @@
 
 import json
 
-from stillhouse.chain import OUTPUTS
 from stillhouse.classifier import Classifier
-from stillhouse.data.splits import label_names, labels_of, read_split
+from stillhouse.data.splits import label_names, labels_of
 from stillhouse.evaluation.classes import read_classes
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.latency import latency_ms
-from stillhouse.evaluation.results import METRICS, read_gaps, read_qualities
+from stillhouse.evaluation.results import read_gaps, read_qualities
+from stillhouse.files import write_json
+from stillhouse.pipeline.context import Context
+from stillhouse.pipeline.stage import Metrics, command
+from stillhouse.pipeline.stages import STAGES
 from stillhouse.provenance import folder_md5
 from stillhouse.tracking.identity import model_digest
+from stillhouse.tracking.promotion import Case, register_and_judge
 from stillhouse.tracking.receipts import receipt_of
 from stillhouse.tracking.registry import PIPELINE
 from stillhouse.tracking.runs import find_run
-from tasks.shared.files import write_json
-from tasks.shared.registering import Case, register_and_judge
-from tasks.shared.stage import Context, Metrics, command
 
 
 def register(context: Context) -> Metrics:
@@ -24,11 +25,11 @@ def register(context: Context) -> Metrics:
 
     Identical files under the same serving code are never registered twice: their version is found by its digest.
     """
-    settings, model = context.params.register_, OUTPUTS / "compress" / "model"
-    test = read_split(OUTPUTS / "prepare" / "test.arrow")
-    texts, place = list(test["text"]), OUTPUTS / "evaluate"
-    models, gaps = read_qualities(place), read_gaps(place)
-    student = find_run(context.params.tracking.experiment, "student", folder_md5(OUTPUTS / "student"))
+    settings, model = context.params.register_, context.path("compress/model")
+    [test] = context.read("test")
+    texts, metrics = list(test["text"]), context.path("evaluate/metrics.json")
+    models, gaps = read_qualities(metrics), read_gaps(metrics)
+    student = find_run(context.params.tracking.experiment, "student", folder_md5(STAGES["student"].folder))
     # Measured here and now: the file that evaluate left may be from another machine, or gone.
     latency = latency_ms(Classifier.load(model).predict_proba, texts[:50])[0]
     case = Case(
@@ -40,8 +41,8 @@ def register(context: Context) -> Metrics:
         models["teacher"],
         {name: gaps[f"compressed student - {name}"] for name in FREE},
         latency,
-        read_classes(place),
-        json.loads((place / METRICS).read_text(encoding="utf-8"))["cases"]["kept"],
+        read_classes(context.path("evaluate/classes.csv")),
+        json.loads(metrics.read_text(encoding="utf-8"))["cases"]["kept"],
         texts,
         labels_of(test),
         label_names(test),

@@ -5,16 +5,15 @@ import logging
 import numpy as np
 from datasets import Dataset
 
-from stillhouse.chain import OUTPUTS
 from stillhouse.data.splits import labels_of, read_split
 from stillhouse.data.transfer import write_transfer
-from stillhouse.data.vocabulary import load_vocabulary, truncate_vocabulary
+from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.distillation.answers import HELDOUT, VALIDATION
 from stillhouse.distillation.log import NoLog
 from stillhouse.distillation.scratch import mark_finished
 from stillhouse.distillation.second import join
 from stillhouse.distillation.softlabels import Known, write_answers
-from stillhouse.distillation.student import fit_student
+from stillhouse.distillation.student import TrainingData, fit_student, training_seed
 from stillhouse.distillation.vectors import Vectors
 from stillhouse.evaluation.metrics import accuracy, softmax
 from stillhouse.models.batching import SIZES
@@ -22,7 +21,8 @@ from stillhouse.models.device import choose_device, use_bf16
 from stillhouse.models.inherit import starting_from
 from stillhouse.models.students.student import Student, load_student
 from stillhouse.models.teacher import Teacher, load_teacher
-from tasks.shared.stage import Context, Metrics, command
+from stillhouse.pipeline.context import Context
+from stillhouse.pipeline.stage import Metrics, command
 
 logger = logging.getLogger(__name__)
 
@@ -30,22 +30,21 @@ logger = logging.getLogger(__name__)
 def soft_labels(context: Context) -> Metrics:
     """Write ``answers/``: the texts beside ``train.arrow``, and the soft labels of all of them."""
     params, settings, device = context.params, context.params.soft_labels, choose_device(context.device)
-    names = ("train", "unlabelled", "validation", "heldout")
-    train, unlabelled, validation, heldout = (read_split(OUTPUTS / "prepare" / f"{name}.arrow") for name in names)
-    context.run.dataset(OUTPUTS / "prepare" / "train.arrow", "transfer set")
+    train, unlabelled, validation, heldout = context.read("train", "unlabelled", "validation", "heldout")
+    context.run.dataset(context.path("train"), "transfer set")
     answers = context.out / "answers"
     answers.mkdir()
     copies = settings.augment.copies(len(train), len(unlabelled))
     augment = settings.augment.model_copy(update={"folds": copies})
     written = write_transfer(train, unlabelled, augment, params.seed, answers / "extra.arrow")
     extra = read_split(answers / "extra.arrow")
-    teacher = load_teacher(OUTPUTS / "teacher" / "model", params.teacher.max_length, device)
+    teacher = load_teacher(context.path("teacher/model"), params.teacher.max_length, device)
     bf16 = use_bf16(params.teacher.bf16, device)
     batch_size = settings.batch_size
     if batch_size == "auto":
         batch_size = teacher.fastest_batch(train[: max(SIZES)]["text"], bf16)
         logger.info("the teacher answers %d texts at once", batch_size)
-    vectors = Vectors.load(OUTPUTS / "teacher" / "vectors")
+    vectors = Vectors.load(context.path("teacher/vectors"))
     known = Known(vectors.inputs, vectors.places(len(train), copies * len(train), len(unlabelled)))
     logits = write_answers(teacher, [train, extra], batch_size, bf16, settings.relation_words, answers, known)
     train_accuracy = accuracy(labels_of(train), logits[: len(train)].argmax(1))
@@ -70,22 +69,22 @@ def _second_teachers(context: Context, count: int) -> list[Student]:
     if count == 0:
         return []
     params = context.params
-    result = [load_student(OUTPUTS / "control" / "model")]
-    learnt = load_vocabulary(OUTPUTS / "control" / "model" / "tokenizer.json")
-    tokenizer = truncate_vocabulary(learnt, params.student.vocabulary.size)
-    seed = params.seed if params.student.training.seed is None else params.student.training.seed
-    start = starting_from(params.student.start, OUTPUTS / "teacher" / "model", tokenizer) if count > 1 else None
+    control, teacher = context.path("control/model"), context.path("teacher/model")
+    result = [load_student(control)]
+    data = TrainingData(context.path("train"), context.path("validation"))
+    tokenizer = load_vocabulary(control / "tokenizer.json", params.student.vocabulary.size)
+    start = starting_from(params.student.start, teacher, tokenizer) if count > 1 else None
     for number in range(1, count):
         logger.info("second teacher %d of %d", number + 1, count)
         fitted = fit_student(
             f"soft_labels-second{number}",
             params,
-            OUTPUTS / "prepare",
+            data,
             tokenizer,
             device=context.device,
             log=NoLog(),
             start=start,
-            seed=seed + number,
+            seed=training_seed(params) + number,
         )
         result.append(fitted.student)
     return result

@@ -1,14 +1,14 @@
 """Stage ``student``: distil the soft labels into the small network."""
 
-from stillhouse.chain import OUTPUTS
-from stillhouse.data.vocabulary import load_vocabulary, truncate_vocabulary
+from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.distillation.scratch import mark_finished
-from stillhouse.distillation.student import fit_student
+from stillhouse.distillation.student import TrainingData, fit_student
+from stillhouse.files import write_csv
 from stillhouse.models.inherit import starting_from
 from stillhouse.models.students.student import Student, save_student
 from stillhouse.params import Params
-from tasks.shared.files import write_csv
-from tasks.shared.stage import Context, Metrics, command
+from stillhouse.pipeline.context import Context
+from stillhouse.pipeline.stage import Metrics, command
 
 
 def student(context: Context) -> Metrics:
@@ -21,19 +21,19 @@ def student(context: Context) -> Metrics:
 
 def distil(context: Context, params: Params) -> tuple[Student, Metrics]:
     """The student that ``params`` describes, and the selected epoch's numbers; ``training.csv`` has every epoch's."""
-    context.run.dataset(OUTPUTS / "prepare" / "train.arrow", "train")
-    learnt = load_vocabulary(OUTPUTS / "control" / "model" / "tokenizer.json")
-    tokenizer = truncate_vocabulary(learnt, params.student.vocabulary.size)
+    context.run.dataset(context.path("train"), "train")
+    control = context.path("control/model")
+    data = TrainingData(
+        context.path("train"),
+        context.path("validation"),
+        context.path("heldout"),
+        context.path("soft_labels/answers"),
+        control,
+    )
+    tokenizer = load_vocabulary(control / "tokenizer.json", params.student.vocabulary.size)
+    start = starting_from(params.student.start, context.path("teacher/model"), tokenizer)
     fitted = fit_student(
-        context.stage.address,
-        params,
-        OUTPUTS / "prepare",
-        tokenizer,
-        device=context.device,
-        log=context.run,
-        answers=OUTPUTS / "soft_labels" / "answers",
-        control=OUTPUTS / "control" / "model",
-        start=starting_from(params.student.start, OUTPUTS / "teacher" / "model", tokenizer),
+        context.stage.address, params, data, tokenizer, device=context.device, log=context.run, start=start
     )
     write_csv(context.out / "training.csv", fitted.history)
     return fitted.student, dict(fitted.selected)

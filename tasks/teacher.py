@@ -4,31 +4,30 @@ from pathlib import Path
 
 import torch
 
-from stillhouse.chain import OUTPUTS
-from stillhouse.data.splits import label_names, read_split
+from stillhouse.data.language import warn_of_language
+from stillhouse.data.splits import label_names
 from stillhouse.distillation.hints import read_hints
 from stillhouse.distillation.scratch import identity, mark_finished, scratch_folder
 from stillhouse.distillation.teaching import train_teacher
+from stillhouse.files import write_csv
 from stillhouse.models.device import choose_device
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.models.teacher import Teacher, teacher_md5
-from tasks.shared.files import write_csv
-from tasks.shared.language import warn_of_language
-from tasks.shared.stage import Context, Metrics, command
+from stillhouse.pipeline.context import Context
+from stillhouse.pipeline.stage import Metrics, command
 
 
 def teacher(context: Context) -> Metrics:
     """Write ``model/`` (safetensors and tokenizer), ``vectors/`` and ``training.csv``."""
-    params, data = context.params, OUTPUTS / "prepare"
-    files = [data / f"{name}.arrow" for name in ("train", "validation", "unlabelled")]
-    for file in files[:2]:
-        context.run.dataset(file, file.stem)
-    train, validation, unlabelled = map(read_split, files)
+    params, names = context.params, ("train", "validation", "unlabelled")
+    for name in names[:2]:
+        context.run.dataset(context.path(name), name)
+    train, validation, unlabelled = context.read(*names)
     warn_of_language(params.teacher, train)
-    hints = OUTPUTS / "control" / "hints"
+    hints = context.path("control/hints")
     device = choose_device(context.device)
     seed = params.seed if params.teacher.seed is None else params.teacher.seed
-    inputs = {file.stem: file for file in files} | {"hints": hints}
+    inputs = {name: context.path(name) for name in names} | {"hints": hints}
 
     def load() -> Teacher:
         torch.manual_seed(seed)  # of the new head

@@ -14,7 +14,7 @@ from stillhouse.data.splits import Split, read_split, write_split
 from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.distillation import scratch
 from stillhouse.distillation.scratch import identity, scratch_folder
-from stillhouse.distillation.student import fit_student
+from stillhouse.distillation.student import TrainingData, fit_student
 from stillhouse.models.inherit import starting_from
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.models.students.student import Start
@@ -71,7 +71,8 @@ def data(tmp_path, monkeypatch):
 
 
 def fit(data, tokenizer, log, settings=None, **more):
-    return fit_student("control", settings or params(), data, tokenizer, device="cpu", log=log, **more).student
+    files = TrainingData(data / "train.arrow", data / "validation.arrow")
+    return fit_student("control", settings or params(), files, tokenizer, device="cpu", log=log, **more).student
 
 
 def test_an_interrupted_control_goes_on_but_not_on_other_word_pieces(data, caplog):

@@ -120,7 +120,9 @@ def test_counts_come_back_from_their_table(tmp_path):
         writer = csv.DictWriter(table, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    assert read_classes(tmp_path) == classes and classes[2] == replace(classes[2], training=0, texts=1, right=1)
+    assert read_classes(tmp_path / "classes.csv") == classes and classes[2] == replace(
+        classes[2], training=0, texts=1, right=1
+    )
 
 
 def test_the_doctor_names_rare_and_lopsided_classes_of_the_prepared_data(tmp_path, monkeypatch):

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from project import Project
 
-from stillhouse.chain import STAGES
 from stillhouse.errors import BadInput
-from tasks.shared.inputs import check_inputs, inputs_of
+from stillhouse.pipeline.artefacts import inputs_of
+from stillhouse.pipeline.inputs import check_inputs
+from stillhouse.pipeline.stages import STAGES
 
 READ = {  # by which stage
     "prepare/train.arrow": "control",

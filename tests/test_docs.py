@@ -9,8 +9,8 @@ import pytest
 from project import ROOT
 
 from flows.cli import COMMANDS
-from stillhouse.chain import STAGES
 from stillhouse.params.files import read_yaml
+from stillhouse.pipeline.stages import STAGES
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -86,8 +86,8 @@ def test_results_come_back_from_json_as_they_were(tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     speed = Speed(docs_per_s=51.2, latency_ms=2.0, latency_p95_ms=3.0)
     (tmp_path / "speed.json").write_text(json.dumps({"models": {"student": plain(speed)}}))
-    assert read_models(tmp_path) == {"student": Model.of(STUDENT, speed)}
-    assert read_gaps(tmp_path) == {"student - teacher": gap(0.1)}
+    assert read_models(tmp_path / "metrics.json", tmp_path / "speed.json") == {"student": Model.of(STUDENT, speed)}
+    assert read_gaps(tmp_path / "metrics.json") == {"student - teacher": gap(0.1)}
 
 
 def test_the_baseline_learns():

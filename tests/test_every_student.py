@@ -8,10 +8,10 @@ import mlflow
 import pytest
 from project import Project
 
-from stillhouse.chain import OUTPUTS, STAGES
 from stillhouse.params import load_params
+from stillhouse.pipeline.stage import run as run_stage
+from stillhouse.pipeline.stages import OUTPUTS, STAGES
 from tasks import compress, control, register, soft_labels, student
-from tasks.shared.stage import run as run_stage
 
 LOSSES = {
     "vgg": {"dkd": 0.5, "features": 0.2},

@@ -6,9 +6,9 @@ from project import ROOT
 from scripts import corpus
 
 from stillhouse.data.familiar import familiarity
+from stillhouse.data.language import look_at_language, warn_of_language
 from stillhouse.data.sample import sample_texts
 from stillhouse.params import load_params
-from tasks.shared.language import look_at_language, warn_of_language
 
 SETTINGS = load_params(ROOT / "params.yaml").teacher
 GERMAN = "Die Bundesregierung hat am Mittwoch einen Gesetzentwurf zur Förderung der Windkraft beschlossen"

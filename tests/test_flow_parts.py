@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from prefect.exceptions import ParameterTypeError
@@ -17,14 +18,14 @@ from project import ROOT
 from flows.distillation import distillation
 from flows.reproduce import _extract, differing
 from flows.shared.changes import Changes, write_changes
+from flows.shared.stage_task import prefect_task
 from flows.shared.summary import server_command
-from stillhouse.chain import Stage
 from stillhouse.errors import BadInput
 from stillhouse.params import load_params
-from tasks.shared import runner
-from tasks.shared import stage as stage_module
-from tasks.shared.runner import StageFailed, prefect_task, run_stage
-from tasks.shared.slots import gpu_slot
+from stillhouse.pipeline import stage as stage_module
+from stillhouse.pipeline.runner import StageFailed, run_stage
+from stillhouse.pipeline.slots import gpu_slot
+from stillhouse.pipeline.stages import STAGES
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +163,7 @@ def test_a_stage_that_takes_too_long_is_ended_with_its_children(fake_dvc, tmp_pa
 
 def test_a_cancelled_flow_takes_its_stage_along(fake_dvc, tmp_path, monkeypatch):
     fake_dvc(SLEEPER)
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from tasks.shared.runner import run_stage\n"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from stillhouse.pipeline.runner import run_stage\n"
     code += "from prefect.utilities.engine import capture_sigterm\n"
     code += "with capture_sigterm(): run_stage('teacher', 60)"
     flow = subprocess.Popen([sys.executable, "-c", code, str(ROOT)], cwd=tmp_path, start_new_session=True)
@@ -175,15 +176,18 @@ def test_a_cancelled_flow_takes_its_stage_along(fake_dvc, tmp_path, monkeypatch)
     assert gone(int((tmp_path / "pid").read_text()))
 
 
-def test_output_is_passed_on_line_by_line_and_progress_bars_too(fake_dvc, monkeypatch):
+def test_output_is_passed_on_line_by_line_and_progress_bars_too(fake_dvc):
     code = "import sys; sys.stdout.write('one\\n 10%|#\\r 20%|##\\rtwo\\n\\n'); sys.stderr.write('<4>three\\n')\n"
     code += "open('.stillhouse/stage-teacher.json', 'w').write('{}')"
     fake_dvc(code)
-    said = []
-    monkeypatch.setattr(runner, "logger", lambda: lambda line, level=logging.INFO: said.append((level, line)))
-    assert run_stage("teacher", 30) == "ran"
+    logged = []
+
+    def log(line, level=logging.INFO):
+        logged.append((level, line))
+
+    assert run_stage("teacher", 30, log=log) == "ran"
     info = [(logging.INFO, line) for line in ("one", " 10%|#", " 20%|##", "two")]
-    assert sorted(said) == sorted([*info, (logging.WARNING, "three")])
+    assert sorted(logged) == sorted([*info, (logging.WARNING, "three")])
 
 
 FAILING = """
@@ -204,7 +208,7 @@ def test_only_what_a_second_try_can_mend_is_tried_again(fake_dvc, tmp_path, pref
     fake_dvc(FAILING.replace("NAME", name).replace("AGAIN", str(again)))
     params = load_params(ROOT / "params.yaml")
     params = params.model_copy(update={"flow": params.flow.model_copy(update={"retry_delay_s": 0})})
-    stage = prefect_task(Stage(name, retries=name == "prepare"), params)
+    stage = prefect_task(replace(STAGES[name], retries=name == "prepare"), params)
     with pytest.raises(StageFailed, match=f"{name} failed: the hub is away"):
         flow(lambda: stage(), name="one-stage")()
     assert len((tmp_path / "tries").read_text()) == tries
@@ -234,7 +238,7 @@ def test_two_flow_runs_never_train_at_once(fake_dvc, tmp_path, prefect_server, m
         "import time; f = open('log', 'a'); f.write('in '); f.flush(); time.sleep(1.5); f.write('out '); f.close()"
     )
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    stage = prefect_task(Stage("teacher", trains=True), load_params(ROOT / "params.yaml"))
+    stage = prefect_task(STAGES["teacher"], load_params(ROOT / "params.yaml"))
     train = flow(lambda: stage(), name="train")
     threads = [threading.Thread(target=train) for _ in range(2)]
     [thread.start() for thread in threads]
@@ -244,7 +248,7 @@ def test_two_flow_runs_never_train_at_once(fake_dvc, tmp_path, prefect_server, m
 
 def test_a_place_on_the_gpu_is_free_again_when_its_holder_is_killed(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    code = "import sys, time; from tasks.shared.slots import gpu_slot\n"
+    code = "import sys, time; from stillhouse.pipeline.slots import gpu_slot\n"
     code += "with gpu_slot(1, print): print('holds', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "holds\n"
@@ -288,7 +292,7 @@ def test_a_training_whose_gpu_is_gone_says_so_and_every_one_tells_its_device(mon
     told = {}
     monkeypatch.setattr(stage_module, "last_device", lambda *_: "cuda, NVIDIA H100")
     tracked = type("Tracked", (), {"tags": staticmethod(told.update)})
-    stage_module._tell_device(tracked, Stage("teacher", trains=True), load_params(ROOT / "params.yaml"), "cpu")
+    stage_module._tell_device(tracked, STAGES["teacher"], load_params(ROOT / "params.yaml"), "cpu")
     assert told["stillhouse.device"].startswith("cpu")
     assert "teacher trains on cpu" in caplog.text and "the last time it was cuda, NVIDIA H100" in caplog.text
 

@@ -10,8 +10,8 @@ from project import ROOT
 
 from flows.shared.workspace import workspace
 from stillhouse.params import Params, declared, load_params
-from tasks.shared.inputs import digest_of
-from tasks.shared.links import NOTHING, link_inputs
+from stillhouse.pipeline.inputs import digest_of
+from stillhouse.pipeline.links import NOTHING, link_inputs
 
 
 def changed(params: Params, **sections) -> Params:

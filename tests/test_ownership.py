@@ -11,11 +11,10 @@ from mlflow.tracking import MlflowClient
 from stillhouse.errors import BadInput
 from stillhouse.params.naming import name_of, source_of
 from stillhouse.params.running import Data
-from stillhouse.tracking import identity, registry, store
+from stillhouse.tracking import identity, promotion, registry, store
 from stillhouse.tracking.ownership import PROJECT_TAG, check_owner, classes_of
 from stillhouse.tracking.receipts import is_lost, receipt_of
 from stillhouse.tracking.registry import DIGEST_TAG, PIPELINE, get_version
-from tasks.shared import registering
 
 
 @pytest.fixture
@@ -143,11 +142,11 @@ class Fixed:
 def test_a_champion_is_compared_on_texts_whose_class_it_knows(monkeypatch, tmp_path, theirs, gap, note):
     names = ["a", "b", "c"]
     loaded = {"mine": Fixed(names, "a"), "theirs": Fixed(theirs, "b")}  # right on 1 text of 5, and on 3
-    monkeypatch.setattr(registering.Classifier, "load", lambda folder: loaded[folder])
+    monkeypatch.setattr(promotion.Classifier, "load", lambda folder: loaded[folder])
     monkeypatch.setattr(registry, "fetch_model", lambda *_: "theirs")
     labels = np.array([0, 1, 1, 2, 1])
-    case = registering.Case("mine", None, "", PIPELINE, None, None, {}, 0, [], 0, list("12345"), labels, names, {})
-    found, notes = registering._against(registry.Version("topics", 7, ()), case, names)
+    case = promotion.Case("mine", None, "", PIPELINE, None, None, {}, 0, [], 0, list("12345"), labels, names, {})
+    found, notes = promotion._against(registry.Version("topics", 7, ()), case, names)
     assert (found and found.accuracy) == (gap and pytest.approx(gap))
     assert len(notes) == len(note) and all(part in text for part, text in zip(note, notes, strict=True))
 

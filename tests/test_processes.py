@@ -12,9 +12,9 @@ import psutil
 import pytest
 from project import ROOT
 
-from tasks.shared import leftovers, outputs, rwlock
-from tasks.shared.children import guarded
-from tasks.shared.guard import GUARD
+from stillhouse.pipeline import leftovers, outputs, rwlock
+from stillhouse.pipeline.children import guarded
+from stillhouse.pipeline.guard import GUARD
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl is Linux's")
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"
@@ -35,7 +35,7 @@ def gone(pid: int, within: float = 10) -> bool:
 @LINUX
 def test_a_guard_that_is_killed_takes_along_what_it_started_and_the_stage_below_that(tmp_path):
     stage = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-    stage += "from tasks.shared.leftovers import end_with_guard\nend_with_guard()\n" + SLEEP
+    stage += "from stillhouse.pipeline.leftovers import end_with_guard\nend_with_guard()\n" + SLEEP
     code = "import subprocess, sys\n"  # as DVC, which starts a stage in a shell
     code += f"child = subprocess.Popen([sys.executable, '-c', {stage!r}], start_new_session=True)\n"
     code += "open('pid', 'w').write(str(child.pid)); child.wait()"

@@ -9,7 +9,7 @@ from material import write_csv
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.params import load_params
-from tasks.shared.inputs import locked_stages
+from stillhouse.pipeline.inputs import locked_stages
 
 
 def outputs(project) -> dict[str, bytes]:

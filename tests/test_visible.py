@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-import tasks.shared.stage as stage_module
+import stillhouse.pipeline.stage as stage_module
 from stillhouse.errors import BadInput
 from stillhouse.models.visible import VARIABLE, one_gpu, visible_gpus
-from tasks.shared.slots import gpu_slot
+from stillhouse.pipeline.slots import gpu_slot
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from project import ROOT
 
 from flows import gc
 from flows.shared.health import project_findings
-from tasks.shared import scm
+from stillhouse.pipeline import scm
 
 
 def dvc(*words: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.gpu.job import Cut, Job, Stamps
 from benchmarks.gpu.students import prepared, trained
-from tasks.shared.slots import gpu_slot
+from stillhouse.pipeline.slots import gpu_slot
 
 
 def waiting(job: Job) -> None:

@@ -17,14 +17,16 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run as runtime
 
+from flows.shared.stage_task import logger, training_slot
 from flows.shared.workspace import workspace
-from stillhouse.chain import OUTPUTS, before
+from stillhouse.files import write_json
 from stillhouse.params import Params
+from stillhouse.pipeline.artefacts import path
+from stillhouse.pipeline.runner import run_stage
+from stillhouse.pipeline.stages import before
+from stillhouse.project import OUTPUTS, STATE
 from stillhouse.tracking.runs import flow_run, part_run
 from stillhouse.tracking.store import environment, tracking_uri
-from tasks.shared.files import write_json
-from tasks.shared.lock import STATE
-from tasks.shared.runner import run_stage, training_slot
 
 Answers = dict[str, list[str]]  # by column of answers.csv: the right label, and what each model says
 
@@ -41,7 +43,7 @@ def run_arm(flow: str, name: str, changes: dict[str, Any], params: Params) -> Pa
         run.params(changes)
         for stage in before("register"):
             run_stage_of(name, stage.name, stage.trains, params, folder)
-        metrics = json.loads((folder / OUTPUTS / "evaluate" / "metrics.json").read_text(encoding="utf-8"))
+        metrics = json.loads(path("evaluate/metrics.json", folder).read_text(encoding="utf-8"))
         run.metrics({"test": {model: {"accuracy": told["accuracy"]} for model, told in metrics["models"].items()}})
     return folder
 
@@ -77,7 +79,7 @@ def tell(name: str) -> None:
 
 def answers_in(folder: Path) -> Answers:
     """Every model's answers to the test texts."""
-    with (folder / OUTPUTS / "evaluate" / "answers.csv").open(newline="", encoding="utf-8") as file:
+    with path("evaluate/answers.csv", folder).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return {column: [row[column] for row in rows] for column in rows[0]}
 
@@ -96,4 +98,4 @@ def said(seed: int, own: int | None, params: Params) -> int | None:
 def run_stage_of(arm: str, stage: str, trains: bool, params: Params, folder: Path) -> str:
     """Run one stage in the copy of the project in ``folder``."""
     with training_slot(trains, params):
-        return run_stage(stage, params.flow.timeout_minutes[stage] * 60, folder=folder)
+        return run_stage(stage, params.flow.timeout_minutes[stage] * 60, folder=folder, log=logger())

@@ -9,8 +9,8 @@ own_prefect_home()  # before Prefect is imported: it reads its settings then
 
 from flows.shared.server import prefect_server
 from stillhouse.params import load_params
+from stillhouse.pipeline.scm import settle_scm
 from stillhouse.tracking.store import connect
-from tasks.shared.scm import settle_scm
 
 
 def main() -> None:

@@ -4,12 +4,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from stillhouse.chain import DEVICE_CHAIN, OUTPUTS
+from flows.shared.stage_task import prefect_task
 from stillhouse.evaluation.results import Model
 from stillhouse.params import Params
+from stillhouse.pipeline.artefacts import path
+from stillhouse.pipeline.runner import Outcome
+from stillhouse.pipeline.stages import DEVICE_CHAIN
+from stillhouse.pipeline.timed import deployment_is_timed
+from stillhouse.project import OUTPUTS
 from stillhouse.tracking.receipts import is_lost
-from tasks.shared.runner import Outcome, prefect_task
-from tasks.shared.timed import deployment_is_timed
 
 DEVICE, DEPLOY = DEVICE_CHAIN
 
@@ -31,7 +34,8 @@ def run_fleet(
     Nothing else runs while a device's latency is measured. ``models`` has the numbers of those that the devices are
     shown beside; ``outcomes`` and ``seconds`` are added to.
     """
-    from stillhouse.evaluation.fleet import fleet_table, read_fleet, write_fleet  # matplotlib: a second
+    from stillhouse.evaluation.fleet import fleet_table, read_member, write_fleet  # matplotlib: a second
+    from stillhouse.evaluation.steps import step_rows
 
     names, start = list(params.devices), time.perf_counter()
     made = prefect_task(DEVICE, params).map(instance=names).result()
@@ -39,12 +43,16 @@ def run_fleet(
     seconds["device"] = time.perf_counter() - start
     start, run = time.perf_counter(), prefect_task(DEPLOY, params)
     for name in names:
-        outcome = run(force=is_lost(DEPLOY.of(name).folder / "receipt.json", params.model_name), instance=name)
-        if not deployment_is_timed(DEPLOY.of(name).folder):
+        outcome = run(force=is_lost(path("deploy/receipt.json", device=name), params.model_name), instance=name)
+        if not deployment_is_timed(name):
             outcome = run(force=True, instance=name)
         outcomes[DEPLOY.of(name).address] = outcome
     seconds["deploy"] = time.perf_counter() - start
-    fleet = read_fleet(OUTPUTS, params.devices)
+    fleet = {}
+    for name, budget in params.devices.items():
+        metrics, speed = (path(f"deploy/{file}", device=name) for file in ("metrics.json", "speed.json"))
+        steps = step_rows(*(path(f"device/{file}", device=name) for file in ("metrics.json", "speed.json", "model")))
+        fleet[name] = read_member(budget, metrics, speed, steps)
     others = {name: models[name] for name in ("teacher", "compressed student", "TF-IDF + SVM")}
     files = write_fleet(OUTPUTS / "fleet", params.model_name, fleet, others)
     return Fleet(fleet_table(fleet), files, str(files[0].resolve()))

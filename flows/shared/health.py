@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stillhouse.errors import BadInput
-from tasks.shared.dvc_config import cache_folder, dvc_config
-from tasks.shared.leftovers import left_over
-from tasks.shared.links import INPUTS
-from tasks.shared.room import needed
-from tasks.shared.rwlock import RWLOCK, entries_of_others
-from tasks.shared.scm import SETTING, in_git
+from stillhouse.pipeline.dvc_config import cache_folder, dvc_config
+from stillhouse.pipeline.leftovers import left_over
+from stillhouse.pipeline.links import INPUTS
+from stillhouse.pipeline.room import needed
+from stillhouse.pipeline.rwlock import RWLOCK, entries_of_others
+from stillhouse.pipeline.scm import SETTING, in_git
 
 Finding = tuple[str, str]  # "ok", "note" or "fail", and what
 
@@ -23,7 +23,7 @@ def project_findings() -> Iterator[Finding]:
         yield "note", "git is not installed: runs and models name no commit, and `stillhouse reproduce` cannot work"
     for link in sorted(INPUTS.glob("*")):
         if link.is_symlink() and not link.exists():
-            yield "note", f"{link} leads to nothing; a run renews it, and so does python -m tasks.shared.links"
+            yield "note", f"{link} leads to nothing; a run renews it, and so does python -m stillhouse.pipeline.links"
     for process in left_over():
         yield "note", f"process {process.pid} was left by a run that was killed: the next run ends it, or kill it"
     if others := entries_of_others():

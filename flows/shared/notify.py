@@ -9,8 +9,8 @@ from typing import Any
 from flows.shared.http import NoAnswer, ask
 from stillhouse.errors import StillhouseError
 from stillhouse.params import load_params
+from stillhouse.pipeline.ending import ending
 from stillhouse.secrets import masked, masked_target
-from tasks.shared.ending import ending
 
 PATIENCE_S = 20.0
 logger = logging.getLogger(__name__)

@@ -3,10 +3,10 @@
 import json
 from contextlib import suppress
 
-from stillhouse.chain import OUTPUTS
 from stillhouse.errors import Unavailable
 from stillhouse.params import Params
 from stillhouse.params.naming import source_of
+from stillhouse.pipeline.artefacts import path
 from stillhouse.tracking.ownership import check_owner
 from stillhouse.tracking.registry import PIPELINE
 from stillhouse.tracking.store import answering
@@ -21,7 +21,7 @@ def check_name(params: Params) -> None:
         BadInput: the name holds another project's model.
     """
     try:
-        card = json.loads((OUTPUTS / "prepare" / "card.json").read_text(encoding="utf-8"))
+        card = json.loads(path("prepare/card.json").read_text(encoding="utf-8"))
         classes = [name for name in card["splits"]["train"]["labels"] if name not in card["labels_not_in_train"]]
     except (OSError, ValueError, KeyError, TypeError):
         return

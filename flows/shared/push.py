@@ -4,8 +4,8 @@ import logging
 import sys
 
 from flows.shared.notify import notify
-from tasks.shared.children import child_process, lines_of
-from tasks.shared.runner import logger
+from flows.shared.stage_task import logger
+from stillhouse.pipeline.children import child_process, lines_of
 
 PATIENCE_S = 3600.0
 

@@ -14,7 +14,7 @@ from stillhouse.data.readers import LINE, JsonLines, Table, Wanted, check_types,
 from stillhouse.data.writers import JSON, TARGETS, writable
 from stillhouse.errors import BadInput, listed
 from stillhouse.params import Format
-from tasks.shared.slots import lock_folder
+from stillhouse.pipeline.slots import lock_folder
 
 ADDED = pa.schema([("label", pa.string()), ("probability", pa.float32())])
 

@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings
 
 from flows.shared.http import NoAnswer, ask
 from stillhouse.errors import Unavailable
-from tasks.shared.children import end, guarded
+from stillhouse.pipeline.children import end, guarded
 
 START_S = 120.0
 DRAIN_S = 3.0

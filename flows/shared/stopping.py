@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stillhouse.errors import StillhouseError, not_allowed
-from tasks.shared.children import STOPS, end_all
+from stillhouse.pipeline.children import STOPS, end_all
 
 DEADLINE_S = 8.5  # after which the process leaves at once; what it started is ended by its guards
 AGAIN_S = 1.0  # a terminal that is closed sends its signal more than once

@@ -12,9 +12,9 @@ from stillhouse.evaluation.classes import Class, class_warnings
 from stillhouse.evaluation.constant import against_constant
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.report import as_markdown, as_text, table
+from stillhouse.pipeline.runner import Outcome
 from stillhouse.secrets import masked
 from stillhouse.tracking.store import tracking_uri
-from tasks.shared.runner import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from typing import Any
 from flows.shared.changes import Changes, write_changes
 from stillhouse.params import load_params
 from stillhouse.params.located import write_origin
-from tasks.shared.dvc_config import cache_folder, dvc_config
-from tasks.shared.links import link_inputs
+from stillhouse.pipeline.dvc_config import cache_folder, dvc_config
+from stillhouse.pipeline.links import link_inputs
 
 CODE = ("tasks", "stillhouse", "flows")
 FILES = ("dvc.yaml", "params.yaml", ".dvcignore")

@@ -37,9 +37,10 @@ def learn_vocabulary(texts: Iterable[str], settings: Vocabulary) -> Tokenizer:
     return tokenizer
 
 
-def load_vocabulary(path: Path) -> Tokenizer:
-    """A tokenizer saved as ``tokenizer.json``."""
-    return Tokenizer.from_file(str(path))
+def load_vocabulary(path: Path, size: int | None = None) -> Tokenizer:
+    """A tokenizer saved as ``tokenizer.json``, truncated to ``size`` word pieces if that is given."""
+    tokenizer = Tokenizer.from_file(str(path))
+    return tokenizer if size is None else truncate_vocabulary(tokenizer, size)
 
 
 def truncate_vocabulary(tokenizer: Tokenizer, size: int) -> Tokenizer:

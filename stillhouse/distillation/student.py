@@ -38,6 +38,25 @@ NO_LABEL = -1
 
 
 @dataclass(frozen=True)
+class TrainingData:
+    """The files that a student is trained from.
+
+    Attributes:
+        train: the split with labels.
+        validation: the split that selects the epoch; it may be empty.
+        heldout: texts without labels that select the epoch where validation is empty.
+        answers: the folder of soft labels. None: the training uses the hard labels alone.
+        control: the folder of the control's model. ``alpha: auto`` compares the soft labels with it.
+    """
+
+    train: Path
+    validation: Path
+    heldout: Path | None = None
+    answers: Path | None = None
+    control: Path | None = None
+
+
+@dataclass(frozen=True)
 class Fitted:
     """A trained student with the weights of the selected epoch, one row of numbers an epoch, and that epoch's row."""
 
@@ -49,59 +68,54 @@ class Fitted:
 def fit_student(
     stage: str,
     params: Params,
-    data: Path,
+    data: TrainingData,
     tokenizer: Tokenizer,
     *,
     device: str,
     log: Log,
-    answers: Path | None = None,
-    control: Path | None = None,
     start: Start | None = None,
     seed: int | None = None,
 ) -> Fitted:
-    """Build the student that ``params.student`` describes and train it on the splits in ``data``.
+    """Build the student that ``params.student`` describes and train it.
 
     Args:
         stage: names the checkpoints.
         params: all parameters; those under ``student`` and the seed are used.
-        data: a folder with ``train.arrow``, ``validation.arrow`` and ``heldout.arrow``.
+        data: the files that it learns from.
         tokenizer: the student's own.
         device: as in ``params.device``.
         log: gets the numbers of every epoch and step.
-        answers: the folder of soft labels; None trains on the hard labels alone, as the control does.
-        control: the folder of the model so trained, which ``alpha: auto`` compares the soft labels with.
         start: changes the freshly initialised network, for example to what the teacher knows; None leaves it random.
-        seed: of this training; None: that of ``params``.
+        seed: of this training; None: :func:`training_seed`.
 
     Raises:
         TrainingDiverged: a NaN, an infinity or an exploding loss.
     """
-    settings = params.student
-    if seed is None:
-        seed = params.seed if settings.training.seed is None else settings.training.seed
+    settings, answers = params.student, data.answers
+    seed = training_seed(params) if seed is None else seed
     target = choose_device(device)
     tokenizer.no_truncation()
     tokenizer.no_padding()
     inputs: dict[str, Path | str | None] = {
-        "train": data / "train.arrow",
-        "validation": data / "validation.arrow",
+        "train": data.train,
+        "validation": data.validation,
         "tokenizer": tokenizer.to_str(),
         "answers": answers,
-        "control": control,
+        "control": data.control,
         "start": start.digest if start else None,
     }
     used = settings.model_dump(include=None if answers else {"network", "training"})
     scratch = scratch_folder(stage, identity(used, seed, target.type, inputs))
-    train_split, validation = (read_split(data / f"{name}.arrow") for name in ("train", "validation"))
+    train_split, validation = (read_split(file) for file in (data.train, data.validation))
     names = label_names(train_split)
     given = read_answers(answers) if answers else None
-    alpha = _alpha(settings, validation, answers, control) if answers else 0.0
+    alpha = _alpha(settings, validation, answers, data.control) if answers else 0.0
     length = settings.network.reads
     train = _examples(train_split, tokenizer, length, scratch / "train", given, settings.folds if given else None)
     check = None
     if len(validation):
         check = Check("validation_accuracy", _examples(validation, tokenizer, length, scratch / "check"))
-    elif answers and len(heldout := read_split(data / "heldout.arrow")):
+    elif answers and data.heldout and len(heldout := read_split(data.heldout)):
         encoded = encode_texts([heldout], tokenizer, length, scratch / "check")
         check = Check("heldout_agreement", Examples(encoded, np.load(answers / HELDOUT).argmax(1)))
     generations = settings.generations if answers else 1
@@ -131,6 +145,12 @@ def fit_student(
             logger.info("generation %d of %d retrains the head of its teacher", generation, generations)
             train = taught_back(train, predict_logits(student.network, train.encoded, target), seed)
     return Fitted(student, history, selected_epoch(history, check))
+
+
+def training_seed(params: Params) -> int:
+    """The seed of the student's training: its own, or the seed of everything."""
+    own = params.student.training.seed
+    return params.seed if own is None else own
 
 
 def _alpha(settings: Settings, validation: Dataset, answers: Path, control: Path | None) -> float | Varying:

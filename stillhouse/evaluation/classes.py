@@ -9,7 +9,6 @@ import numpy as np
 
 from stillhouse.errors import listed
 
-CLASSES = "classes.csv"
 NAMED = 8  # classes in one sentence
 
 
@@ -54,16 +53,16 @@ def count_classes(
     return [Class(*row) for row in rows]
 
 
-def read_classes(folder: Path) -> list[Class]:
-    """The counts of the compressed student, as ``evaluate`` wrote them into ``folder``."""
-    with (folder / CLASSES).open(newline="", encoding="utf-8") as table:
+def read_classes(file: Path) -> list[Class]:
+    """The counts of the compressed student, as the stage ``evaluate`` wrote them."""
+    with file.open(newline="", encoding="utf-8") as table:
         return [
             Class(row.pop("name"), **{key: int(value) for key, value in row.items()}) for row in csv.DictReader(table)
         ]
 
 
 def class_rows(classes: Iterable[Class]) -> list[dict[str, str | int]]:
-    """Rows of :data:`CLASSES`."""
+    """The rows of ``classes.csv``."""
     return [asdict(one) for one in classes]
 
 

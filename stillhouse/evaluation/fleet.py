@@ -6,8 +6,8 @@ from pathlib import Path
 
 from stillhouse.evaluation.plots import frontier
 from stillhouse.evaluation.report import number, percent, render
-from stillhouse.evaluation.results import METRICS, SPEED, Model
-from stillhouse.evaluation.steps import Row, step_rows
+from stillhouse.evaluation.results import Model
+from stillhouse.evaluation.steps import Row
 from stillhouse.params import Device
 
 
@@ -23,18 +23,11 @@ class Member:
     steps: list[Row]
 
 
-def read_fleet(outputs: Path, devices: dict[str, Device]) -> dict[str, Member]:
-    """What the stages ``device`` and ``deploy`` left for each of ``devices``."""
-    return {name: _read_member(outputs, name, budget) for name, budget in devices.items()}
-
-
-def _read_member(outputs: Path, name: str, budget: Device) -> Member:
-    metrics, speed = (
-        json.loads((outputs / "deploy" / name / file).read_text(encoding="utf-8")) for file in (METRICS, SPEED)
-    )
-    model = Model(**{field.name: (metrics | speed).get(field.name) for field in fields(Model)})
-    steps = step_rows(outputs / "device" / name)
-    return Member(budget, model, metrics["version"], bool(metrics["passed"]), speed["reasons"], steps)
+def read_member(budget: Device, metrics: Path, speed: Path, steps: list[Row]) -> Member:
+    """One device's student, from the metrics and timings of the stage ``deploy`` and its compression steps."""
+    numbers, timed = (json.loads(file.read_text(encoding="utf-8")) for file in (metrics, speed))
+    model = Model(**{field.name: (numbers | timed).get(field.name) for field in fields(Model)})
+    return Member(budget, model, numbers["version"], bool(numbers["passed"]), timed["reasons"], steps)
 
 
 def fleet_table(fleet: dict[str, Member]) -> list[list[str]]:

@@ -9,8 +9,6 @@ from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.significance import Gap
 from stillhouse.evaluation.speed import Speed
 
-METRICS, SPEED = "metrics.json", "speed.json"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Model(Quality, Speed):
@@ -27,20 +25,20 @@ def plain(measured: Quality | Speed | Gap) -> dict[str, Any]:
     return {name: value for name, value in asdict(measured).items() if value is not None}
 
 
-def read_qualities(folder: Path) -> dict[str, Quality]:
-    """Of every model, from what ``evaluate`` left in ``folder``."""
-    return {name: Quality(**told) for name, told in _read(folder / METRICS)["models"].items()}
+def read_qualities(metrics: Path) -> dict[str, Quality]:
+    """The quality of every model, from the metrics of the stage ``evaluate``."""
+    return {name: Quality(**numbers) for name, numbers in _read(metrics)["models"].items()}
 
 
-def read_gaps(folder: Path) -> dict[str, Gap]:
-    """The differences between models, by ``<one> - <other>``."""
-    return {name: Gap(**told) for name, told in _read(folder / METRICS)["differences"].items()}
+def read_gaps(metrics: Path) -> dict[str, Gap]:
+    """The differences between models, by ``<one> - <other>``, from the same file."""
+    return {name: Gap(**numbers) for name, numbers in _read(metrics)["differences"].items()}
 
 
-def read_models(folder: Path) -> dict[str, Model]:
-    """Quality and speed of every model whose speed was measured: of all but the constant answer."""
-    quality = read_qualities(folder)
-    return {name: Model.of(quality[name], Speed(**told)) for name, told in _read(folder / SPEED)["models"].items()}
+def read_models(metrics: Path, speed: Path) -> dict[str, Model]:
+    """Quality and speed of every model whose speed was measured: all but the constant answer."""
+    quality = read_qualities(metrics)
+    return {name: Model.of(quality[name], Speed(**numbers)) for name, numbers in _read(speed)["models"].items()}
 
 
 def _read(file: Path) -> Any:

@@ -24,25 +24,23 @@ class Row:
     refused: bool
 
 
-def step_rows(folder: Path) -> list[Row]:
-    """What a stage that compresses left in ``folder``: numbers that DVC keeps, and timings that it does not.
+def step_rows(metrics: Path, speed: Path, model: Path) -> list[Row]:
+    """The steps of a stage that compresses, from its metrics, its timings and its model.
 
-    The timings count where they are of this very model; DVC may have brought back another one.
+    The timings are used only if they are of this model: DVC does not store them, and may have restored another model.
     """
-    steps = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["steps"]
-    timed: dict[str, Any] = {}
-    if (folder / "speed.json").exists():
-        timed = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
-    speed = timed["docs_per_s"] if timed.get("model_md5") == folder_md5(folder / "model") else {}
+    steps = json.loads(metrics.read_text(encoding="utf-8"))["steps"]
+    timed: dict[str, Any] = json.loads(speed.read_text(encoding="utf-8")) if speed.exists() else {}
+    docs_per_s = timed["docs_per_s"] if timed.get("model_md5") == folder_md5(model) else {}
     return [
         Row(
             name,
-            told["bytes"] / 1e6,
-            told.get("accuracy"),
-            told["agreement"],
-            told["largest_difference"],
-            speed.get(name),
-            bool(told["refused"]),
+            numbers["bytes"] / 1e6,
+            numbers.get("accuracy"),
+            numbers["agreement"],
+            numbers["largest_difference"],
+            docs_per_s.get(name),
+            bool(numbers["refused"]),
         )
-        for name, told in steps.items()
+        for name, numbers in steps.items()
     ]

@@ -1,4 +1,4 @@
-"""The parameters that a stage may read: those that ``dvc.yaml`` lists for it, since DVC reruns it for no others."""
+"""The parameters that a stage may read: those that it declares, since DVC reruns it for no others."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar

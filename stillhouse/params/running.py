@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from stillhouse.chain import STAGES
 from stillhouse.params.format import Format
 from stillhouse.params.section import Count, Fraction, Name, NotNegative, Positive, Ratio, Section, Seed
+from stillhouse.pipeline.stages import STAGES
 
 SAMPLE_LABELS = 16  # labelled texts of each class that data.labels_per_class: auto keeps of the packaged sample
 

@@ -12,11 +12,11 @@ from ops.test_stopping import processes_of, results, runs
 
 # In the order in which a run comes by: it dies at the first, the next one at the second, and so on.
 PLACES = {
-    "holding a place on the GPU": "tasks.shared.runner:run_stage:before",  # of the flow's process
+    "holding a place on the GPU": "stillhouse.pipeline.runner:run_stage:before",  # of the flow's process
     "outputs were removed": "dvc.stage:Stage.remove_outs:after",  # of DVC's
     "MLflow has it, the journal does not know": "stillhouse.tracking.journal:Journal._note:before",  # of a stage's
-    "in work": "tasks.shared.stage:folder_md5:before",
-    "amid publishing": "tasks.shared.stage:_move:after",
+    "in work": "stillhouse.pipeline.stage:folder_md5:before",
+    "amid publishing": "stillhouse.pipeline.stage:_move:after",
     "dvc.lock was not written": "dvc.dvcfile:Lockfile.dump_stages:before",
     "registered, without an alias": "stillhouse.tracking.registry:offer:before",
 }

@@ -97,12 +97,10 @@ def is_dvc(words: list[str]) -> bool:
 
 def _here() -> dict[str, str]:
     found = {"host": socket.gethostname()}
-    for name, read in (
-        ("boot", lambda: Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()),
-        ("processes", lambda: str(Path("/proc/self/ns/pid").readlink())),
-    ):
-        with contextlib.suppress(OSError):  # not Linux
-            found[name] = read()
+    with contextlib.suppress(OSError):  # not Linux
+        found["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    with contextlib.suppress(OSError):
+        found["processes"] = str(Path("/proc/self/ns/pid").readlink())
     return found
 
 

@@ -3,7 +3,7 @@
 ``dvc.yaml`` lists these links, since DVC knows neither ``~`` nor that ``teacher.model`` may be a folder or a name on a
 hub. DVC follows a link and takes the digest of what it leads to. Flows and stages bring the links up to date; a changed
 parameter reruns its stage, so the link is right when DVC records what the stage depends on.
-``python -m tasks.shared.links`` brings them up to date alone.
+``python -m stillhouse.pipeline.links`` brings them up to date alone.
 """
 
 import os

@@ -1,6 +1,6 @@
 """A study's trial: one student with other settings, trained in a process of its own on the soft labels.
 
-``python -m tasks.shared.trial <number> <changes as JSON> <result>`` in a project whose stages up to ``soft_labels``
+``python -m flows.workers.trial <number> <changes as JSON> <result>`` in a project whose stages up to ``soft_labels``
 have run. No DVC stage: it is measured on validation or held-out texts, and leaves a number and an MLflow run.
 """
 
@@ -10,35 +10,35 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stillhouse.chain import OUTPUTS
 from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.distillation.scratch import clear_scratch
-from stillhouse.distillation.student import fit_student
+from stillhouse.distillation.student import TrainingData, fit_student
 from stillhouse.errors import StillhouseError
+from stillhouse.files import write_json
 from stillhouse.models.inherit import starting_from
 from stillhouse.params import Params
+from stillhouse.pipeline.artefacts import path
+from stillhouse.pipeline.leftovers import end_with_guard
+from stillhouse.pipeline.log import configure
 from stillhouse.study import changed
 from stillhouse.tracking.runs import part_run
-from tasks.shared.files import write_json
-from tasks.shared.leftovers import end_with_guard
-from tasks.shared.log import configure
 
 
-def run_trial(number: int, changes: dict[str, Any], params: Params, folder: Path = OUTPUTS) -> dict[str, float]:
+def run_trial(number: int, changes: dict[str, Any], params: Params, project: Path = Path()) -> dict[str, float]:
     """Train the student of ``params``, into which ``changes`` went; its best epoch's numbers and its size."""
-    tokenizer = load_vocabulary(folder / "control" / "model" / "tokenizer.json")
+    names = ("train", "validation", "heldout", "soft_labels/answers", "control/model")
+    data = TrainingData(*(path(name, project) for name in names))
+    tokenizer = load_vocabulary(path("control/model", project) / "tokenizer.json")
     with part_run(params.tracking.experiment, "trial", f"trial {number}") as run:
         run.params(changes)
         fitted = fit_student(
             f"trial{number}",
             params,
-            folder / "prepare",
+            data,
             tokenizer,
             device=params.device,
             log=run,
-            answers=folder / "soft_labels" / "answers",
-            control=folder / "control" / "model",
-            start=starting_from(params.student.start, folder / "teacher" / "model", tokenizer),
+            start=starting_from(params.student.start, path("teacher/model", project), tokenizer),
         )
         clear_scratch(f"trial{number}")
         result = {"parameters": sum(p.numel() for p in fitted.student.network.parameters()), **fitted.selected}

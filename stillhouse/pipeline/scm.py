@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.shared.dvc_config import dvc_config
+from stillhouse.pipeline.dvc_config import dvc_config
 
 LOCAL = Path(".dvc/config.local")
 MARK = Path(".stillhouse/no_scm")  # that the setting is ours

@@ -13,47 +13,34 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stillhouse.chain import OUTPUTS, STAGES, Stage
 from stillhouse.distillation.scratch import clear_finished
 from stillhouse.errors import BadInput, StillhouseError, Unavailable, not_allowed
+from stillhouse.files import write_json
 from stillhouse.models.visible import VARIABLE, one_gpu
 from stillhouse.params import ALWAYS, Params, declared, load_params
 from stillhouse.params.files import read_yaml
+from stillhouse.pipeline.children import STOPS
+from stillhouse.pipeline.context import Context
+from stillhouse.pipeline.inputs import check_inputs
+from stillhouse.pipeline.leftovers import end_with_guard
+from stillhouse.pipeline.links import link_inputs
+from stillhouse.pipeline.lock import HOLDER, refuse_beside_a_flow, stage_note
+from stillhouse.pipeline.log import configure
+from stillhouse.pipeline.outputs import bring_back
+from stillhouse.pipeline.slots import gpu_slot
+from stillhouse.pipeline.stages import STAGES, Stage
+from stillhouse.project import OUTPUTS, STATE
 from stillhouse.provenance import folder_md5
 from stillhouse.secrets import masked
 from stillhouse.tracking.runs import DEVICE_TAG, OUTPUT_TAG, Run, last_device, stage_run
-from tasks.shared.children import STOPS
-from tasks.shared.files import write_json
-from tasks.shared.inputs import check_inputs, listed
-from tasks.shared.leftovers import end_with_guard
-from tasks.shared.links import link_inputs
-from tasks.shared.lock import HOLDER, STATE, refuse_beside_a_flow, stage_note
-from tasks.shared.log import configure
-from tasks.shared.outputs import bring_back
-from tasks.shared.slots import gpu_slot
 
 logger = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
 _signals: list[int] = []  # that asked this process to end
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a stage works with: parameters, an empty folder for its files, its MLflow run, and which stage it is.
-
-    ``params`` has only what ``dvc.yaml`` lists for the stage, for a device's stage with the device's changes in it.
-    """
-
-    params: Params
-    device: str
-    out: Path
-    run: Any
-    stage: Stage
 
 
 def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -> None:
@@ -113,7 +100,7 @@ def _params_of(stage: Stage, params: Params) -> Params:
     if stage.instance:
         own = {stage.instance: params.devices[stage.instance]}
         params = params.for_device(stage.instance).model_copy(update={"devices": own})
-    return declared(params, [*listed(stage, "params"), *ALWAYS])
+    return declared(params, [*stage.keys, *ALWAYS])
 
 
 def _worked(work: Callable[[Context], Metrics], context: Context) -> Metrics:
@@ -143,9 +130,9 @@ def _slot(stage: Stage, params: Params) -> AbstractContextManager[None]:
 
 
 def _tracked_params(stage: Stage) -> dict[str, Any]:
-    """The keys that ``dvc.yaml`` lists for this stage, with their values."""
+    """The keys that the stage declares, with their values."""
     values = read_yaml(Path("params.yaml"))
-    return {key: _pick(values, key) for key in listed(stage, "params")}
+    return {key: _pick(values, key) for key in stage.keys}
 
 
 def _restore(stage: Stage) -> None:

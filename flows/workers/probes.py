@@ -1,6 +1,6 @@
 """A linear probe on the pretrained teacher for each arm of ``flows.labels``: the least that its encoder is good for.
 
-``python -m tasks.shared.probes <result> <arm's folder> ...``, in a process of its own; all arms have the same texts,
+``python -m flows.workers.probes <result> <arm's folder> ...``, in a process of its own; all arms have the same texts,
 which are read once. No DVC stage: what it leaves is whether each test text was answered rightly, by folder.
 """
 
@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stillhouse.chain import OUTPUTS
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.distillation.probe import fit_probe, head_and_inputs
+from stillhouse.files import write_json
 from stillhouse.models.device import choose_device
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.params import load_params
-from tasks.shared.files import write_json
-from tasks.shared.leftovers import end_with_guard
-from tasks.shared.log import configure
+from stillhouse.pipeline.artefacts import path
+from stillhouse.pipeline.leftovers import end_with_guard
+from stillhouse.pipeline.log import configure
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +29,7 @@ def main() -> None:
     configure()
     end_with_guard()
     file, folders, params = Path(sys.argv[1]), sys.argv[2:], load_params()
-    splits = {
-        folder: [read_split(Path(folder) / OUTPUTS / "prepare" / f"{name}.arrow") for name in ("train", "test")]
-        for folder in folders
-    }
+    splits = {folder: [read_split(path(name, Path(folder))) for name in ("train", "test")] for folder in folders}
     texts = sorted({text for pair in splits.values() for split in pair for text in split["text"]})
     torch.manual_seed(params.seed)
     teacher = load_pretrained(params.teacher, label_names(next(iter(splits.values()))[0]))

@@ -10,9 +10,9 @@ from stillhouse.classifier import Classifier
 from stillhouse.data.drift import Memory, moved
 from stillhouse.errors import StillhouseError
 from stillhouse.params import Params, load_params
+from stillhouse.project import DATA_SUMMARIES
 from stillhouse.tracking import registry
 from stillhouse.tracking.store import answering, connect
-from tasks.shared.lock import PORTRAITS
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def what_moved(texts: list[str], labels: list[str], teacher: np.ndarray) -> list
     ``texts`` and ``labels`` are the test set, ``teacher`` its answers, probabilities of shape ``(texts, classes)``.
     """
     params = load_params()  # all of them: the stage sees only those that its stored results depend on
-    memory = Memory(PORTRAITS, params.data)
+    memory = Memory(DATA_SUMMARIES, params.data)
     memory.add(confidence=float(teacher.max(1).mean()))
     kept = memory.read()
     if "before" not in kept:

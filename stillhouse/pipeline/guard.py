@@ -3,9 +3,9 @@
 ``python guard.py <patience> <command ...>`` runs until the command ends, or its own standard input does: the other
 end is held by the one who asked, so the operating system closes it however that process dies, SIGKILL included.
 Then the group gets SIGINT (DVC leaves its locks in order on that, and a stage closes its run), and SIGKILL
-``patience`` seconds later. Nothing of the group outlives the guard. Where the guard is killed itself, the kernel kills
-the command (Linux), and what that started ends by :mod:`tasks.shared.leftovers`. Imports nothing but the standard
-library's smallest, so that it is there in a hundredth of a second.
+``patience`` seconds later. Nothing of the group outlives the guard. Where the guard itself is killed, the kernel kills
+the command (Linux), and :mod:`stillhouse.pipeline.leftovers` ends what the command started. This file imports only
+small modules of the standard library, so that it starts in a hundredth of a second.
 """
 
 import os

@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from stillhouse.models.visible import VARIABLE, one_gpu
-from tasks.shared.ending import ending
+from stillhouse.pipeline.ending import ending
 
 LOOK_S, SAY_S = 0.5, 20.0
 

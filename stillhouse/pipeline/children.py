@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from stillhouse.pipeline import guard
+from stillhouse.pipeline.ending import ending
+from stillhouse.pipeline.lock import HOLDER
+from stillhouse.pipeline.log import LEVELS, level_of
 from stillhouse.secrets import masked
-from tasks.shared import guard
-from tasks.shared.ending import ending
-from tasks.shared.lock import HOLDER
-from tasks.shared.log import LEVELS, level_of
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_S = 4.0  # for a stage to close its run, before it is killed
@@ -27,7 +27,7 @@ _children: set[subprocess.Popen[str]] = set()
 def guarded(
     command: list[str], patience_s: float, output: int | IO[str], folder: Path = Path(), **variables: str
 ) -> subprocess.Popen[str]:
-    """Start ``command`` under a guard (``tasks/guard.py``): closing its ``stdin`` ends it with all its children."""
+    """Start ``command`` under a guard (``guard.py``): closing its ``stdin`` ends it with all its children."""
     return subprocess.Popen(
         # -I: the guard needs nothing of this environment's, and starts four times as fast so.
         [sys.executable, "-I", "-S", guard.__file__, str(patience_s), *command],

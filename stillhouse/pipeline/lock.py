@@ -19,14 +19,13 @@ import psutil
 from filelock import FileLock, Timeout
 
 from stillhouse.errors import BadInput
-from tasks.shared.leftovers import end_left_over
-from tasks.shared.rwlock import is_dvc, note_place
-from tasks.shared.scm import settle_scm
+from stillhouse.pipeline.leftovers import end_left_over
+from stillhouse.pipeline.rwlock import is_dvc, note_place
+from stillhouse.pipeline.scm import settle_scm
+from stillhouse.project import STATE
 
 HOLDER = "STILLHOUSE_HOLDER"  # set for the children of a flow: the project is theirs already
-STATE = Path(".stillhouse")
 LOCK, NOTE = STATE / "project.lock", STATE / "project.json"
-PORTRAITS = STATE / "portraits"  # what the data looked like, for each source
 LOOK_S, SAY_S = 0.5, 60.0
 _lock: FileLock | None = None
 

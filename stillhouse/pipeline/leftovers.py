@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from tasks.shared.guard import GUARD
+from stillhouse.pipeline.guard import GUARD
 
 GRACE_S = 5.0  # for a process to put its files in order
 POLL_S = 1.0

@@ -3,11 +3,12 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from stillhouse.chain import OUTPUTS, Stage
 from stillhouse.errors import BadInput
 from stillhouse.params.files import read_yaml
+from stillhouse.pipeline.artefacts import inputs_of
+from stillhouse.pipeline.stages import Stage
 from stillhouse.provenance import file_md5
 
 LOCK = Path("dvc.lock")
@@ -52,17 +53,6 @@ def locked_stages() -> dict[str, Any]:
             f"{told} Bring it back (git checkout {LOCK}), or remove it: the next run makes it again, and takes from "
             "DVC's cache what is there."
         ) from None
-
-
-def inputs_of(stage: Stage) -> list[Path]:
-    """The outputs of earlier stages that ``dvc.yaml`` lists for this one."""
-    return [path for path in map(Path, listed(stage, "deps")) if path.parts[0] == OUTPUTS.name]
-
-
-def listed(stage: Stage, what: Literal["deps", "params"]) -> list[str]:
-    """What ``dvc.yaml`` lists for a stage, for its own device where it has one."""
-    entry = read_yaml(Path("dvc.yaml"))["stages"][stage.name]
-    return [one.replace("${key}", stage.instance) for one in entry.get("do", entry).get(what, [])]
 
 
 def digest_of(path: Path) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from stillhouse.chain import OUTPUTS
 from stillhouse.classifier import Classifier
 from stillhouse.evaluation.classes import Class
 from stillhouse.evaluation.gate import Verdict, judge
@@ -17,13 +16,15 @@ from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.significance import Gap, paired
 from stillhouse.params import Register
 from stillhouse.params.naming import source_of
+from stillhouse.pipeline.artefacts import path
+from stillhouse.pipeline.context import Context
+from stillhouse.pipeline.stages import STAGES
 from stillhouse.provenance import file_md5, folder_md5, git_commit, lock_md5
 from stillhouse.tracking import registry
 from stillhouse.tracking.identity import classes_in, model_digest
 from stillhouse.tracking.ownership import PROJECT_TAG, check_owner
 from stillhouse.tracking.runs import find_run
 from stillhouse.tracking.store import answering
-from tasks.shared.stage import Context
 
 logger = logging.getLogger(__name__)
 
@@ -116,9 +117,9 @@ def _evidence(context: Context, digest: str, model: Path, student: Quality) -> d
         PROJECT_TAG: source_of(context.params.data),
         "git.commit": git_commit(),
         "dvc.lock_md5": lock_md5(),
-        "data.train_md5": file_md5(OUTPUTS / "prepare" / "train.arrow"),
-        "data.test_md5": file_md5(OUTPUTS / "prepare" / "test.arrow"),
-        "run.teacher": find_run(experiment, "teacher", folder_md5(OUTPUTS / "teacher")) or "",
+        "data.train_md5": file_md5(path("train")),
+        "data.test_md5": file_md5(path("test")),
+        "run.teacher": find_run(experiment, "teacher", folder_md5(STAGES["teacher"].folder)) or "",
         "test.accuracy": f"{student.accuracy:.4f}",
         "test.macro_f1": f"{student.macro_f1:.4f}",
         "test.teacher_agreement": f"{student.teacher_agreement:.4f}",

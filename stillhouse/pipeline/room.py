@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from stillhouse.chain import OUTPUTS
 from stillhouse.errors import BadInput
+from stillhouse.project import OUTPUTS
 
 TIMES = 3  # new outputs, DVC's copy of them, and checkpoints
 LEAST = 10**9

@@ -1,0 +1,91 @@
+"""The modules that a stage's result depends on. DVC does not follow imports, so ``dvc.yaml`` lists them."""
+
+import ast
+from pathlib import Path
+
+PACKAGES = ("stillhouse", "tasks", "flows")
+# How a stage is run, checked and recorded. A change here does not change a result, so no stage depends on it.
+PLUMBING = (
+    "stillhouse/distillation/checkpoints.py",
+    "stillhouse/distillation/log.py",
+    "stillhouse/distillation/scratch.py",
+    "stillhouse/data/language.py",
+    "stillhouse/errors.py",
+    "stillhouse/files.py",
+    "stillhouse/models/device.py",
+    "stillhouse/params/",
+    "stillhouse/pipeline/",
+    "stillhouse/project.py",
+    "stillhouse/provenance.py",
+    "stillhouse/tracking/__init__.py",
+    "stillhouse/tracking/data_drift.py",
+    "stillhouse/tracking/runs.py",
+    "stillhouse/tracking/store.py",
+)
+# Modules of these packages that a result does depend on.
+RESULTS = ("stillhouse/params/naming.py",)
+# Files that a module reads and does not import.
+READ = {
+    "stillhouse/evaluation/report.py": (
+        "stillhouse/evaluation/report.html.jinja",
+        "stillhouse/evaluation/steps.html.jinja",
+        "stillhouse/evaluation/style.css",
+    ),
+    "stillhouse/tracking/identity.py": ("stillhouse/tracking/served.py",),  # the registered model has a copy
+}
+# A result may depend on code through a file: outputs/control/hints has a digest of the students' code where the teacher
+# learns together with a student, and nothing of it otherwise.
+THROUGH_FILES = {"teacher": ("stillhouse/models/students/", "stillhouse/models/initialisation.py")}
+
+
+def code_of(stage: str, root: Path = Path()) -> list[str]:
+    """The files and folders that the result of a stage depends on, sorted; a folder where all its files count."""
+    files = {file for file in _closure(f"tasks/{stage}.py", root) if not _is_plumbing(file)}
+    files = {file for file in files if not file.startswith(THROUGH_FILES.get(stage, "-"))}
+    folders = {str(Path(file).parent) for file in files} - {"stillhouse", "tasks"}
+    whole = {folder for folder in folders if _modules(folder, root) <= files}
+    return sorted(whole | {file for file in files if str(Path(file).parent) not in whole})
+
+
+def imported(file: str, root: Path = Path()) -> set[str]:
+    """The project's files that ``file`` imports, also within functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse((root / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    mine = [name for name in names if name.split(".")[0] in PACKAGES]
+    return {file for name in mine for file in _files(name, root)}
+
+
+def _closure(file: str, root: Path) -> set[str]:
+    seen: set[str] = set()
+    todo = [file]
+    while todo:
+        current = todo.pop()
+        if current not in seen:
+            seen.add(current)
+            if current.endswith(".py") and not _is_plumbing(current):
+                todo += [*imported(current, root), *READ.get(current, ())]
+    return seen
+
+
+def _is_plumbing(file: str) -> bool:
+    return file.startswith(PLUMBING) and file not in RESULTS
+
+
+def _modules(folder: str, root: Path) -> set[str]:
+    return {str(file.relative_to(root)) for file in (root / folder).rglob("*.py") if _has_code(file)}
+
+
+def _has_code(file: Path) -> bool:
+    """False where there is only a docstring, as in most ``__init__.py``."""
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
+
+
+def _files(name: str, root: Path) -> list[str]:
+    base = root / name.replace(".", "/")
+    found = (base.with_suffix(".py"), base / "__init__.py")
+    return [str(file.relative_to(root)) for file in found if file.exists() and _has_code(file)]

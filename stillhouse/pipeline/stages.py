@@ -1,0 +1,196 @@
+"""The stages of the pipeline, in order: what each one reads, writes and depends on, and how it is run.
+
+This table is the only definition. ``dvc.yaml`` is generated from it. The code of a stage is ``tasks/<name>.py``.
+
+Names of artefacts: ``train``, ``validation``, ``test``, ``unlabelled`` and ``heldout`` are the splits that ``prepare``
+writes. ``inputs/<name>`` is a link to a local file of the user's. Anything else is ``<stage>/<file>``.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stillhouse.project import OUTPUTS
+
+SPLITS = ("train", "validation", "test", "unlabelled", "heldout")
+METRICS = "metrics.json"  # every stage writes it
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A CSV file that ``dvc plots`` shows."""
+
+    file: str
+    x: str
+    y: str
+    title: str
+    template: str = ""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: of the stage, of ``tasks/<name>.py`` and of its folder in ``outputs/``.
+        summary: one line, shown by DVC.
+        reads: artefacts of earlier stages, and links in ``inputs/``.
+        writes: files and folders that DVC stores.
+        beside: files about this machine or this run (timings, a report). DVC does not store them.
+        params: keys of ``params.yaml``. The stage cannot read any other; DVC reruns it when one of them changes.
+        plot: a table that DVC stores and plots.
+        trains: whether the stage needs a place on the GPU.
+        retries: whether a second try can help (network).
+        per_device: whether it runs once for each of ``devices``; artefacts and keys then contain ``{device}``.
+        instance: the device that it runs for; empty in the table.
+    """
+
+    name: str
+    summary: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    params: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    plot: Plot | None = None
+    trains: bool = False
+    retries: bool = False
+    per_device: bool = False
+    instance: str = ""
+
+    @property
+    def address(self) -> str:
+        """Its name in DVC."""
+        return f"{self.name}@{self.instance}" if self.instance else self.name
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its outputs."""
+        return OUTPUTS / self.name / self.instance
+
+    def of(self, device: str) -> "Stage":
+        """The same stage for one device."""
+        return replace(self, instance=device)
+
+    @property
+    def keys(self) -> list[str]:
+        """``params``, with the device's name where it runs for one."""
+        return [key.replace("{device}", self.instance) for key in self.params]
+
+
+LEARNT = ("train", "validation")
+STUDENT = ("student.network", "student.start", "student.training", "student.vocabulary")
+PROVENANCE = (
+    "data.source",
+    "data.path",
+    "data.hub_id",
+    "data.hub_config",
+    "data.text_column",
+    "data.label_column",
+    "tracking",
+)
+
+CHAIN = (
+    Stage(
+        "prepare",
+        "A source of labelled texts -> clean splits without duplicates, and a data card",
+        reads=("inputs/data",),
+        writes=(*(f"{name}.arrow" for name in SPLITS), "card.json"),
+        params=("seed", "data"),
+        retries=True,
+    ),
+    Stage(
+        "control",
+        "The hard-label baseline: the student's network trained on the labels alone",
+        reads=(*LEARNT, "unlabelled"),
+        writes=("hints", "model"),
+        params=("seed", "student.network", "student.training", "student.vocabulary", "teacher.regularise"),
+        plot=Plot("training.csv", "epoch", "loss", "Control, training loss"),
+        trains=True,
+    ),
+    Stage(
+        "teacher",
+        "The large model, fine-tuned or as a linear probe",
+        reads=(*LEARNT, "unlabelled", "control/hints", "inputs/teacher"),
+        writes=("model", "vectors"),
+        params=("seed", "teacher"),
+        plot=Plot("training.csv", "epoch", "loss", "Teacher, training loss"),
+        trains=True,
+        retries=True,  # the pretrained model may come from a hub
+    ),
+    Stage(
+        "soft_labels",
+        "The soft labels of the transfer set, from the teacher and the second teachers",
+        reads=(*LEARNT, "unlabelled", "heldout", "control/model", "teacher/model", "teacher/vectors"),
+        writes=("answers",),
+        params=("seed", "soft_labels", *STUDENT, "teacher.bf16", "teacher.max_length"),
+        trains=True,
+    ),
+    Stage(
+        "student",
+        "The small network, trained on the soft labels",
+        reads=(*LEARNT, "heldout", "control/model", "teacher/model", "soft_labels/answers"),
+        writes=("model",),
+        params=("seed", "student"),
+        plot=Plot("training.csv", "epoch", "loss", "Student, training loss"),
+        trains=True,
+    ),
+    Stage(
+        "compress",
+        "The student as a small ONNX file, compared with the trained one",
+        reads=(*LEARNT, "unlabelled", "heldout", "control/model", "student/model"),
+        writes=("model",),
+        beside=("speed.json",),
+        params=("compress",),
+    ),
+    Stage(
+        "evaluate",
+        "Every model on the same test set",
+        reads=(
+            *("train", "test", "prepare/card.json", "inputs/cases"),
+            *("control/model", "teacher/model", "student/model", "compress/model", "compress/metrics.json"),
+        ),
+        writes=("classes.csv", "confusion.png"),
+        beside=("speed.json", "report.html", "frontier.png"),
+        params=("seed", "data.source", "data.path", "data.hub_id", "evaluate", "teacher.max_length"),
+        plot=Plot("answers.csv", "answer", "label", "Compressed student on the test set", template="confusion"),
+    ),
+    Stage(
+        "register",
+        "A registered version with its evidence; champion if it passes the gate",
+        reads=("test", "compress/model", "evaluate/classes.csv", "evaluate/metrics.json"),
+        writes=("receipt.json",),
+        params=("register", *PROVENANCE),
+        retries=True,
+    ),
+)
+DEVICE_CHAIN = (
+    Stage(
+        "device",
+        "The student of one device, distilled and compressed for it",
+        reads=(*LEARNT, "unlabelled", "heldout", "control/model", "teacher/model", "soft_labels/answers"),
+        writes=("model",),
+        beside=("speed.json",),
+        params=("seed", "student", "compress", "devices.{device}.student", "devices.{device}.compress"),
+        plot=Plot("training.csv", "epoch", "loss", "Student of {device}, training loss"),
+        trains=True,
+        per_device=True,
+    ),
+    Stage(
+        "deploy",
+        "The student of one device on the test set, registered and judged by the device's gate",
+        reads=(
+            *("test", "device/model", "inputs/cases"),
+            *("evaluate/answers.csv", "evaluate/classes.csv", "evaluate/metrics.json"),
+        ),
+        writes=("receipt.json",),
+        beside=("speed.json",),
+        params=("seed", "evaluate", "register", *PROVENANCE, "devices.{device}"),
+        retries=True,
+        per_device=True,
+    ),
+)
+STAGES = {stage.name: stage for stage in CHAIN + DEVICE_CHAIN}
+
+
+def before(name: str) -> tuple[Stage, ...]:
+    """The chain up to, and without, the stage ``name``."""
+    return CHAIN[: CHAIN.index(STAGES[name])]

@@ -1,1 +1,0 @@
-"""What all stages share: how one is run, watched, locked, stopped; and what flows start beside them."""
