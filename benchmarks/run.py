@@ -22,8 +22,8 @@ from benchmarks.peers import PEERS, Peer, Split
 from benchmarks.results import pack, unpack, write_results
 from flows.shared.workspace import workspace
 from stillhouse.chain import OUTPUTS, before
-from stillhouse.evaluation.metrics import macro_f1
 from stillhouse.evaluation.report import machine
+from stillhouse.task import TASK
 from tasks.shared.lock import STATE
 from tasks.shared.runner import run_stage
 from tasks.shared.timed import evaluation_is_timed
@@ -125,9 +125,8 @@ def peer(name: str, folder: Path, run: dict[str, Any]) -> dict[str, Any]:
     answers = np.array([numbers.get(answer, -1) for answer in result["answers"]])
     return result | {
         "answers": pack(answers.tolist()),
-        "accuracy": float((answers == labels).mean()),
-        "macro_f1": macro_f1(labels, answers),
-        "teacher_agreement": float((answers == unpack(run["models"]["teacher"]["answers"])).mean()),
+        **TASK.metrics(labels, answers),
+        "teacher_agreement": TASK.agreement(unpack(run["models"]["teacher"]["answers"]), answers),
     }
 
 
