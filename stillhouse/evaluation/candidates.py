@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from stillhouse.classifier import Classifier
+from stillhouse.data.encoded import batches
 from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.evaluation.candidate import Candidate, weight_of
 from stillhouse.models.students.student import load_student
@@ -33,11 +34,9 @@ def student_candidate(name: str, folder: Path, batch_size: int) -> Candidate:
     def predict(texts: Sequence[str]) -> np.ndarray:
         encodings = student.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         ids = [torch.tensor(encoding.ids, dtype=torch.int64) for encoding in encodings]
-        order = np.argsort([-len(row) for row in ids], kind="stable")
         result = np.empty((len(ids), len(student.label_names)), dtype=np.float32)
         with torch.inference_mode():
-            for start in range(0, len(order), batch_size):
-                rows = order[start : start + batch_size]
+            for rows in batches([len(row) for row in ids], batch_size):
                 batch = torch.nn.utils.rnn.pad_sequence([ids[row] for row in rows], batch_first=True)
                 result[rows] = student.network(batch if batch.shape[1] else batch.new_zeros(len(rows), 1)).numpy()
         return TASK.probabilities(result)
