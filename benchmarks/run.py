@@ -23,6 +23,7 @@ from benchmarks.results import pack, unpack, write_results
 from flows.shared.workspace import workspace
 from stillhouse.chain import OUTPUTS, before
 from stillhouse.evaluation.report import machine
+from stillhouse.files import replacing
 from stillhouse.task import TASK
 from tasks.shared.lock import STATE
 from tasks.shared.runner import run_stage
@@ -148,9 +149,8 @@ def main() -> None:
         else:
             result = measure(known[name], options.seeds)
         ask_peers(known[name], result, options.without)
-        partial = RESULTS / f"{name}.partial"
-        partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
-        partial.replace(RESULTS / f"{name}.json")
+        with replacing(RESULTS / f"{name}.json") as partial:
+            partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
         write_results(RESULTS, Path("benchmarks") / "RESULTS.md")
         print(f"{known[name].title}: done", flush=True)
     print((Path("benchmarks") / "RESULTS.md").read_text(encoding="utf-8"))

@@ -26,6 +26,7 @@ PLUMBING = {
     "stillhouse/chain.py",
     "stillhouse/__init__.py",
     "stillhouse/errors.py",
+    "stillhouse/files.py",
     "stillhouse/params/__init__.py",
     "stillhouse/params/declared.py",
     "stillhouse/params/devices.py",
