@@ -21,13 +21,14 @@ from benchmarks.corpora import Case, cases, fetch
 from benchmarks.peers import PEERS, Peer, Split
 from benchmarks.results import pack, unpack, write_results
 from flows.shared.workspace import workspace
-from stillhouse.evaluation.metrics import macro_f1
 from stillhouse.evaluation.report import machine
+from stillhouse.files import replacing
 from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.runner import run_stage
 from stillhouse.pipeline.stages import before
 from stillhouse.pipeline.timed import evaluation_is_timed
 from stillhouse.project import OUTPUTS, STATE
+from stillhouse.task import TASK
 
 SEEDS = [13, 14, 15]
 ROOM = STATE / "bench"
@@ -125,9 +126,8 @@ def peer(name: str, folder: Path, run: dict[str, Any]) -> dict[str, Any]:
     answers = np.array([numbers.get(answer, -1) for answer in result["answers"]])
     return result | {
         "answers": pack(answers.tolist()),
-        "accuracy": float((answers == labels).mean()),
-        "macro_f1": macro_f1(labels, answers),
-        "teacher_agreement": float((answers == unpack(run["models"]["teacher"]["answers"])).mean()),
+        **TASK.metrics(labels, answers),
+        "teacher_agreement": TASK.agreement(unpack(run["models"]["teacher"]["answers"]), answers),
     }
 
 
@@ -149,9 +149,8 @@ def main() -> None:
         else:
             result = measure(known[name], options.seeds)
         ask_peers(known[name], result, options.without)
-        partial = RESULTS / f"{name}.partial"
-        partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
-        partial.replace(RESULTS / f"{name}.json")
+        with replacing(RESULTS / f"{name}.json") as partial:
+            partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
         write_results(RESULTS, Path("benchmarks") / "RESULTS.md")
         print(f"{known[name].title}: done", flush=True)
     print((Path("benchmarks") / "RESULTS.md").read_text(encoding="utf-8"))

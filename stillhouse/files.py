@@ -1,9 +1,27 @@
-"""How stages and flows write numbers: the same bytes for the same numbers."""
+"""Writing files: complete or not at all, and the same bytes for the same numbers."""
 
 import csv
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """A path beside ``file`` to write to, ``<name>.partial``, which replaces ``file`` at the end of the block.
+
+    Where the block raises, ``file`` stays as it was and the partial file is removed.
+    """
+    partial = file.with_name(f"{file.name}.partial")
+    try:
+        yield partial
+        partial.replace(file)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
 
 
 def write_json(file: Path, content: Any) -> None:

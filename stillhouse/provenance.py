@@ -12,18 +12,16 @@ def file_md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def folder_md5(folder: Path) -> str:
-    """One digest for all files below ``folder``: their relative paths and contents."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+def folder_md5(folder: Path, pattern: str = "*") -> str:
+    """One digest for all files below ``folder`` whose names match ``pattern``: their relative paths and contents."""
+    files = sorted(path for path in folder.rglob(pattern) if path.is_file())
     lines = [f"{path.relative_to(folder).as_posix()} {file_md5(path)}" for path in files]
     return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
 
 
 def code_md5() -> str:
     """One digest for this package's source files."""
-    package = Path(__file__).parent
-    lines = [f"{path.relative_to(package).as_posix()} {file_md5(path)}" for path in sorted(package.rglob("*.py"))]
-    return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
+    return folder_md5(Path(__file__).parent, "*.py")
 
 
 def git_commit() -> str:

@@ -15,7 +15,6 @@ from stillhouse.distillation.second import join
 from stillhouse.distillation.softlabels import Known, write_answers
 from stillhouse.distillation.student import TrainingData, fit_student, training_seed
 from stillhouse.distillation.vectors import Vectors
-from stillhouse.evaluation.metrics import accuracy, softmax
 from stillhouse.models.batching import SIZES
 from stillhouse.models.device import choose_device, use_bf16
 from stillhouse.models.inherit import starting_from
@@ -23,6 +22,7 @@ from stillhouse.models.students.student import Student, load_student
 from stillhouse.models.teacher import Teacher, load_teacher
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
+from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def soft_labels(context: Context) -> Metrics:
     vectors = Vectors.load(context.path("teacher/vectors"))
     known = Known(vectors.inputs, vectors.places(len(train), copies * len(train), len(unlabelled)))
     logits = write_answers(teacher, [train, extra], batch_size, bf16, settings.relation_words, answers, known)
-    train_accuracy = accuracy(labels_of(train), logits[: len(train)].argmax(1))
+    train_accuracy = TASK.accuracy(labels_of(train), TASK.decision(logits[: len(train)]))
     # A network knows the labels that it learnt from by heart: it adds nothing where there are few other texts.
     seconds = _second_teachers(context, settings.second_teachers if written > len(train) else 0)
     same = join(logits, seconds, settings.second_weight, [train, extra])
@@ -60,7 +60,7 @@ def soft_labels(context: Context) -> Metrics:
         "train_accuracy": train_accuracy,
         "second_teachers": len(seconds),
         "second_agreement": same,
-        "mean_confidence": float(softmax(logits).max(1).mean()),
+        "mean_confidence": float(TASK.confidence(TASK.probabilities(logits)).mean()),
     }
 
 

@@ -5,14 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from project import ROOT
-from sklearn.metrics import f1_score
 
 from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.evaluation.choice import worth_keeping
 from stillhouse.evaluation.classes import Class
 from stillhouse.evaluation.constant import CONSTANT
 from stillhouse.evaluation.gate import judge
-from stillhouse.evaluation.metrics import accuracy, agreement, calibration_error, macro_f1, softmax
 from stillhouse.evaluation.quality import Quality, differences, quality
 from stillhouse.evaluation.report import as_markdown, as_text, number, table
 from stillhouse.evaluation.results import Model, plain, read_gaps, read_models
@@ -22,22 +20,6 @@ from stillhouse.params import load_params
 
 RANDOM = np.random.default_rng(0)
 LABELS, ANSWERS = RANDOM.integers(0, 4, 300), RANDOM.integers(0, 4, 300)
-
-
-def test_metrics_agree_with_scikit_learn():
-    assert accuracy(LABELS, ANSWERS) == pytest.approx((LABELS == ANSWERS).mean())
-    assert macro_f1(LABELS, ANSWERS) == pytest.approx(f1_score(LABELS, ANSWERS, average="macro"))
-    assert agreement(LABELS, LABELS) == 1
-
-
-def test_calibration_error_is_zero_when_confidence_is_accuracy():
-    probabilities = np.array([[0.75, 0.25]] * 4)
-    assert calibration_error(np.array([0, 0, 0, 1]), probabilities) == pytest.approx(0)
-    assert calibration_error(np.array([1, 1, 1, 1]), probabilities) == pytest.approx(0.75)
-
-
-def test_softmax_stands_extreme_logits():
-    np.testing.assert_allclose(softmax(np.array([[1e4, -1e4, 0.0]])), [[1, 0, 0]])
 
 
 def test_the_bootstrap_interval_covers_the_mean_with_the_width_of_theory():

@@ -10,6 +10,7 @@ from benchmarks.gpu.students import STUDENT, prepared
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.splits import label_names
 from stillhouse.models.students.student import load_student, predict_logits
+from stillhouse.task import TASK
 
 CPU = torch.device("cpu")
 
@@ -42,7 +43,7 @@ def _compare(job: Job, name: str, plain: np.ndarray, other: np.ndarray) -> None:
     job.row(
         compared=name,
         **{
-            "same answer": f"{(plain.argmax(1) == other.argmax(1)).mean():.2%}",
+            "same answer": f"{TASK.agreement(TASK.decision(plain), TASK.decision(other)):.2%}",
             "largest difference of logits": float(np.abs(plain - other).max()),
             "logits' standard deviation": float(plain.std()),
         },

@@ -8,6 +8,7 @@ import torch
 from benchmarks.gpu.job import Job
 from benchmarks.gpu.material import described, random_bert, splits
 from stillhouse.data.splits import label_names
+from stillhouse.task import TASK
 
 ROOM = 0.75 * 2**30  # bytes beside the weights, of which 1024 texts of 128 tokens need several times as many
 FITS = 8  # texts at once, in the small form
@@ -40,7 +41,7 @@ def out_of_memory(job: Job) -> None:
             "requested batch": size,
             "batch that fits": ", ".join(str(count) for count in sorted(set(found), reverse=True)),
             "became smaller": "yes" if max(found) < min(size, len(texts)) else "no",
-            "same answer as in small batches": f"{(before.argmax(1) == after.argmax(1)).mean():.2%}",
+            "same answer as in small batches": f"{TASK.agreement(TASK.decision(before), TASK.decision(after)):.2%}",
             "largest difference of logits": float(np.abs(before - after).max()),
         },
     )

@@ -5,7 +5,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from datasets import Dataset
 
@@ -22,6 +21,7 @@ from benchmarks.gpu.material import (
     start_memory,
     work_per_text,
 )
+from stillhouse.data.encoded import longest_first
 from stillhouse.data.splits import label_names
 from stillhouse.distillation.softlabels import write_answers
 from stillhouse.models.batching import timed_rate
@@ -110,7 +110,7 @@ def _rate(teacher: Teacher, texts: Dataset, size: int, bf16: bool) -> tuple[floa
 
 def _network_alone(teacher: Teacher, texts: list[str], size: int, bf16: bool) -> float:
     tokens = teacher.tokens(texts)
-    rows = np.argsort([-len(ids) for ids in tokens["input_ids"]], kind="stable")[:size]
+    rows = longest_first([len(ids) for ids in tokens["input_ids"]])[:size]
     chosen = {name: [values[row] for row in rows] for name, values in tokens.items()}
     device = teacher.model.device
     batch = {name: one.to(device) for name, one in teacher.tokenizer.pad(chosen, return_tensors="pt").items()}

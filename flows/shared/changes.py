@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from stillhouse.files import replacing
 from stillhouse.params import Params, Section, check_params, optional
 from stillhouse.params.files import round_trip
 
@@ -36,10 +37,8 @@ def write_changes(changes: BaseModel, path: Path = Path("params.yaml"), nulls: b
     written = dict(_apply(content, changes, "", nulls))
     if written:
         check_params(_plain(content), f"{path} with this run's changes")
-        partial = path.with_suffix(".yaml.partial")
-        with partial.open("w", encoding="utf-8") as file:
+        with replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
             yaml.dump(content, file)
-        partial.replace(path)
     return written
 
 

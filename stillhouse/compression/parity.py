@@ -12,8 +12,8 @@ from datasets import Dataset
 from stillhouse.classifier import Classifier
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.splits import labels_of
-from stillhouse.evaluation.metrics import accuracy, agreement, softmax
 from stillhouse.models.students.student import Student, predict_logits
+from stillhouse.task import TASK
 
 TELLING = 200  # texts that an agreement is measured on at least, where there are so many
 
@@ -37,7 +37,7 @@ class Reference:
         with tempfile.TemporaryDirectory() as scratch:
             encoded = encode_texts(splits, student.tokenizer, student.settings.reads, Path(scratch) / "ids")
             logits = predict_logits(student.network, encoded, torch.device("cpu"))
-        return cls(splits, labels_of(validation), softmax(logits))
+        return cls(splits, labels_of(validation), TASK.probabilities(logits))
 
     def compare(self, model: Path) -> tuple[dict[str, float], float]:
         """Ask the folder ``model``, text in, probabilities out.
@@ -51,11 +51,12 @@ class Reference:
         asked = [classifier.predict_proba(batch["text"]) for split in self.splits for batch in split.iter(1000)]
         given = np.concatenate(asked)
         speed = len(given) / (time.perf_counter() - start)
+        decisions = TASK.decision(given)
         numbers = {
             "bytes": sum(file.stat().st_size for file in model.iterdir()),
-            "agreement": agreement(self.probabilities.argmax(1), given.argmax(1)),
+            "agreement": TASK.agreement(TASK.decision(self.probabilities), decisions),
             "largest_difference": float(np.abs(self.probabilities - given).max()),
         }
         if len(self.labels):
-            numbers["accuracy"] = accuracy(self.labels, given[: len(self.labels)].argmax(1))
+            numbers["accuracy"] = TASK.accuracy(self.labels, decisions[: len(self.labels)])
         return numbers, speed

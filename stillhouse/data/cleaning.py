@@ -17,6 +17,7 @@ from stillhouse.data.sources import Source
 from stillhouse.data.splits import Split
 from stillhouse.errors import BadInput, listed
 from stillhouse.params import Data
+from stillhouse.task import TASK
 
 BATCH = 1000
 NAMED_ROWS = 8
@@ -73,12 +74,11 @@ def clean(source: Source, data: Data) -> Cleaned:
     names = [name for name in source.label_order or _ordered(present) if name in present]
     _check_classes(source, names, dropped["train"].get("duplicate with another label", 0))
     missed = _ordered(set(unseen.get("test", [])))
-    number = {name: index for index, name in enumerate([*names, *missed])}
     splits = {
         split: Split(
             source.splits[split],
             np.array(rows, dtype=np.int64),
-            np.array([number[label] for label in labels], dtype=np.int64),
+            TASK.encode(labels, [*names, *missed]),
         )
         for split, (rows, labels) in kept.items()
     }

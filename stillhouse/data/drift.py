@@ -16,6 +16,7 @@ import numpy as np
 from stillhouse.data.splits import Split
 from stillhouse.data.terms import words_of
 from stillhouse.errors import BadInput, listed
+from stillhouse.files import replacing
 from stillhouse.params import Data
 
 WORDS = 5000  # the commonest, that a portrait keeps
@@ -77,9 +78,8 @@ class Memory:
 
     def _write(self, content: dict[str, Portrait]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_suffix(".partial")
-        partial.write_text(json.dumps(content), encoding="utf-8")
-        partial.replace(self._file)
+        with replacing(self._file) as partial:
+            partial.write_text(json.dumps(content), encoding="utf-8")
 
 
 def refuse_loss(before: Portrait | None, now: Portrait, data: Data) -> None:

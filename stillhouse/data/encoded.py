@@ -102,20 +102,25 @@ def _mapped(file: Path) -> np.ndarray:
     return np.memmap(file, np.int32, "r") if file.stat().st_size else np.zeros(0, np.int32)
 
 
-def batches(lengths: np.ndarray, size: int, seed: int | None = None) -> Iterator[np.ndarray]:
+def longest_first(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Row numbers of texts with these lengths, the longest text first, int64 of shape ``(texts,)``."""
+    return np.argsort(-np.asarray(lengths), kind="stable")
+
+
+def batches(lengths: Sequence[int] | np.ndarray, size: int, seed: int | None = None) -> Iterator[np.ndarray]:
     """Row numbers in batches of texts of similar length, so that little is padded.
 
     With a ``seed`` the rows are shuffled first and the batches come in random order; without, the batches
     go from the longest texts (which need the most memory: fail early) to the shortest.
     """
     if seed is None:
-        order = np.argsort(-lengths, kind="stable")
+        order = longest_first(lengths)
         yield from (order[start : start + size] for start in range(0, len(order), size))
         return
-    random = np.random.default_rng(seed)
+    random, lengths = np.random.default_rng(seed), np.asarray(lengths)
     order = random.permutation(len(lengths))
     chunks = [order[start : start + size * BUCKET] for start in range(0, len(order), size * BUCKET)]
-    sorted_chunks = [chunk[np.argsort(-lengths[chunk], kind="stable")] for chunk in chunks]
+    sorted_chunks = [chunk[longest_first(lengths[chunk])] for chunk in chunks]
     made = [chunk[start : start + size] for chunk in sorted_chunks for start in range(0, len(chunk), size)]
     for index in random.permutation(len(made)):
         yield made[index]

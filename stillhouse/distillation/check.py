@@ -6,11 +6,11 @@ from typing import Literal
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from stillhouse.data.splits import TELLING
 from stillhouse.distillation.examples import Examples
 from stillhouse.models.students.student import predict_logits
+from stillhouse.task import TASK
 
 Kind = Literal["validation_accuracy", "heldout_agreement"]
 READABLE: dict[Kind, str] = {
@@ -21,22 +21,22 @@ READABLE: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Check:
-    """Texts that a student does not learn from, and the class of each.
+    """Texts that a student does not learn from, and their labels.
 
-    ``kind`` is ``validation_accuracy`` where the classes are labels, ``heldout_agreement`` where the texts have none
-    and the classes are those that their soft labels make most likely.
+    ``kind`` is ``validation_accuracy`` where the labels are those of the data, ``heldout_agreement`` where the data has
+    none and the labels are the decisions of the soft labels.
     """
 
     kind: Kind
     examples: Examples
 
     def measure(self, network: nn.Module, device: torch.device) -> dict[str, float]:
-        """The loss and the share of the texts that get their class, named by the kind."""
+        """The mean loss and the share of right decisions, named by the kind."""
         logits = torch.from_numpy(predict_logits(network, self.examples.encoded, device))
-        classes = torch.from_numpy(self.examples.labels)
+        labels = torch.from_numpy(self.examples.labels)
         return {
-            f"{self.kind.partition('_')[0]}_loss": functional.cross_entropy(logits, classes).item(),
-            self.kind: (logits.argmax(1) == classes).float().mean().item(),
+            f"{self.kind.partition('_')[0]}_loss": TASK.hard_loss(logits, labels, "mean").item(),
+            self.kind: TASK.correct(labels, TASK.decision(logits)).float().mean().item(),
         }
 
 

@@ -11,17 +11,17 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
+from stillhouse.files import replacing
+
 logger = logging.getLogger(__name__)
 
 
 def save_checkpoint(state: dict[str, Any], file: Path) -> None:
     """Write tensors and plain values to ``file``; a crash, of the machine too, leaves the checkpoint that was there."""
-    partial = file.with_suffix(".partial")
-    with partial.open("wb") as target:
+    with replacing(file) as partial, partial.open("wb") as target:
         torch.save(state, target)
         target.flush()
         os.fsync(target.fileno())
-    partial.replace(file)
 
 
 def load_checkpoint(file: Path) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from stillhouse.data.terms import analyser
 from stillhouse.distillation.logistic import fit_soft, probabilities
+from stillhouse.task import TASK
 
 WORDS = 50_000  # terms (words, pairs of words), the most frequent: more cost time and gave nothing
 SURE = 0.8  # share of the simple model's answers that are listened to, the surest
@@ -35,7 +36,7 @@ def cotrain(
         rounds: how often; 0 leaves the probe as it is.
     """
     classes, count = int(labels.max()) + 1, len(labels)
-    known = np.eye(classes)[labels]
+    known = TASK.targets(labels, classes)
     if not rounds:
         return probe
     bag = TfidfVectorizer(token_pattern=None, sublinear_tf=True, analyzer=analyser(texts), min_df=2, max_features=WORDS)
@@ -48,7 +49,7 @@ def cotrain(
         taught[:count] = known
         answers = probabilities(fit_soft(words, taught), words, classes)
         answers[:count] = known
-        sureness = answers.max(1)
+        sureness = TASK.confidence(answers)
         sureness[:count] = 1.0
         kept = sureness >= np.quantile(sureness[count:], 1 - SURE)
         probe = fit_soft(features[kept], answers[kept])

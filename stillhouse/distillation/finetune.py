@@ -19,12 +19,12 @@ from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.regularised import MutualTeacher, ReversedTeacher, parameter_groups
 from stillhouse.distillation.watch import Watch
-from stillhouse.evaluation.metrics import accuracy, macro_f1
 from stillhouse.models.batching import memory_explained
 from stillhouse.models.device import use_bf16, use_compile
 from stillhouse.models.students.student import build_student
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import Teacher as Settings
+from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
@@ -185,11 +185,7 @@ def _encode(batch: dict[str, list[Any]], tokenizer: Any, max_length: int, prompt
 
 
 def _metrics(prediction: Any) -> dict[str, float]:
-    answers = np.asarray(prediction.predictions).argmax(1)
-    return {
-        "accuracy": accuracy(prediction.label_ids, answers),
-        "macro_f1": macro_f1(prediction.label_ids, answers),
-    }
+    return TASK.metrics(prediction.label_ids, TASK.decision(np.asarray(prediction.predictions)))
 
 
 def _rows(log: list[dict[str, float]]) -> list[dict[str, float]]:

@@ -10,9 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from stillhouse.distillation.examples import Examples
-from stillhouse.evaluation.metrics import softmax
+from stillhouse.task import TASK
 
-LEAST = 1e-6  # probability, so that its logarithm is finite
 TEXTS = 20_000  # at most that the head learns from; its answers go to all
 
 
@@ -30,16 +29,16 @@ def taught_back(examples: Examples, student: np.ndarray, seed: int) -> Examples:
     from stillhouse.distillation.logistic import fit_soft, probabilities  # scikit-learn: a second, for few runs
 
     assert examples.logits is not None and examples.features is not None and examples.stored is not None
-    labelled = np.flatnonzero(examples.labels >= 0)
-    known = np.eye(student.shape[1])[examples.labels[labelled]]
-    answers = softmax((student + examples.logits[examples.stored]) / 2)
+    labelled = np.flatnonzero(~TASK.unlabelled(examples.labels))
+    known = TASK.targets(examples.labels[labelled], student.shape[1])
+    answers = TASK.probabilities((student + examples.logits[examples.stored]) / 2)
     answers[labelled] = known
     features = np.asarray(examples.features[examples.stored], np.float32)
     rows = np.random.default_rng(seed).permutation(len(answers))[:TEXTS]
     rows = np.union1d(rows, labelled[:TEXTS])
     retrained = probabilities(fit_soft(features[rows], answers[rows]), features, student.shape[1])
-    joined = softmax((np.log(np.maximum(retrained, LEAST)) + student) / 2)
+    joined = TASK.probabilities((TASK.logits(retrained) + student) / 2)
     joined[labelled] = known
     logits = np.array(examples.logits)
-    logits[examples.stored] = np.log(np.maximum(joined, LEAST))
+    logits[examples.stored] = TASK.logits(joined)
     return replace(examples, logits=logits)

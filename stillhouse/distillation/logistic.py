@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from stillhouse.task import TASK
+
 ITERATIONS = 1000
 SOFT_ITERATIONS = 60  # of many texts; more changed no accuracy
 SOFT_STRENGTH = 10.0
@@ -25,13 +27,10 @@ def fit(
 
 
 def fit_soft(features: "np.ndarray | object", answers: np.ndarray) -> LogisticRegression:
-    """Logistic regression on soft answers ``(texts, classes)``: each text once a likely class, weighted by it."""
-    likely = np.argsort(-answers, axis=1, kind="stable")[:, :3]
-    rows = np.repeat(np.arange(len(answers)), likely.shape[1])
-    weights = answers[rows, likely.ravel()]
-    kept = weights > 0.05
-    chosen = features[rows[kept]]  # type: ignore[index]
-    return fit(chosen, likely.ravel()[kept], SOFT_STRENGTH, weights[kept], SOFT_ITERATIONS)
+    """Logistic regression on soft answers ``(texts, classes)``, as weighted hard labels."""
+    rows, labels, weights = TASK.weighted_labels(answers)
+    chosen = features[rows]  # type: ignore[index]
+    return fit(chosen, labels, SOFT_STRENGTH, weights, SOFT_ITERATIONS)
 
 
 def probabilities(model: LogisticRegression, features: "np.ndarray | object", classes: int) -> np.ndarray:

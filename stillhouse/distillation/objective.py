@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from stillhouse.distillation.losses import LOGIT_LOSSES, features, minilm
 from stillhouse.distillation.relations import relation_heads, word_states
@@ -12,6 +11,7 @@ from stillhouse.distillation.schedules import value_at
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.transformer import Transformer
 from stillhouse.params import Student, Varying
+from stillhouse.task import TASK
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,17 @@ class Batch:
 
 
 class HardLabels(nn.Module):
-    """Cross entropy with the labels alone, which is how the control learns."""
+    """The hard loss alone, which is how the control learns."""
 
     needs: frozenset[str] = frozenset()
 
     def forward(self, network: TextNetwork, batch: Batch, progress: float) -> Tensor:
         """The mean over the batch, a scalar."""
-        return functional.cross_entropy(network(batch.ids), batch.labels)
+        return TASK.hard_loss(network(batch.ids), batch.labels, "mean")
 
 
 class Distillation(nn.Module):
-    """``alpha x (weighted losses against the teacher) + (1 - alpha) x cross entropy``, the mean over texts.
+    """``alpha x (weighted losses against the teacher) + (1 - alpha) x hard loss``, the mean over texts.
 
     A text without a label counts with its first term alone. ``alpha`` and the temperature may change with
     the progress of the training.
@@ -79,8 +79,8 @@ class Distillation(nn.Module):
             soft = soft + weight * loss
         if alpha == 1:
             return soft.mean()
-        hard = functional.cross_entropy(logits, batch.labels, ignore_index=-1, reduction="none")
-        return torch.where(batch.labels < 0, soft, alpha * soft + (1 - alpha) * hard).mean()
+        hard = TASK.hard_loss(logits, batch.labels)
+        return torch.where(TASK.unlabelled(batch.labels), soft, alpha * soft + (1 - alpha) * hard).mean()
 
 
 _SIGNALS = {"features": "features", "minilm": "relations"}

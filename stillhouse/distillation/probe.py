@@ -15,6 +15,7 @@ from torch import nn
 
 from stillhouse.distillation.logistic import fit
 from stillhouse.models.teacher import Teacher
+from stillhouse.task import TASK
 
 STRENGTHS = tuple(10.0**power for power in range(-1, 6))
 FOLDS = 4
@@ -81,8 +82,8 @@ def _log_loss(features: np.ndarray, labels: np.ndarray, strength: float, seed: i
         known = asked[np.isin(labels[asked], model.classes_)]
         if len(known):
             given = model.predict_proba(features[known])
-            right = given[np.arange(len(known)), np.searchsorted(model.classes_, labels[known])]
-            lost += (-np.log(np.maximum(right, 1e-12))).tolist()
+            columns = np.searchsorted(model.classes_, labels[known])
+            lost += TASK.log_losses(given, columns).tolist()
     return float(np.mean(lost)) if lost else 0.0
 
 

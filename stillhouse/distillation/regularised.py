@@ -8,13 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from stillhouse.data.encoded import Encoded
-from stillhouse.distillation.losses.hinton import hinton
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.params import Mutual, Reversed
+from stillhouse.task import TASK
 
 
 class ReversedTeacher(nn.Module):
@@ -38,8 +37,8 @@ class ReversedTeacher(nn.Module):
     ) -> SequenceClassifierOutput:
         """As the teacher's own; ``hint`` holds the simple model's logits (batch, classes), in training only."""
         logits, loss = _taught_by_labels(self.teacher, input_ids, attention_mask, token_type_ids, labels)
-        if loss is not None and hint is not None and labels is not None:
-            soft = hinton(logits, hint, labels, self.temperature).mean()
+        if loss is not None and hint is not None:
+            soft = TASK.soft_loss(logits, hint, self.temperature).mean()
             loss = (1 - self.ratio) * loss + self.ratio * soft
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
@@ -70,24 +69,24 @@ class MutualTeacher(nn.Module):
         if loss is not None and row is not None and labels is not None:
             ids = torch.from_numpy(self.texts.padded(row.cpu().numpy())).to(logits.device)
             answers = self.peer(ids)
-            own = self._mixed(loss, logits, answers, labels)
-            loss = own + self._mixed(functional.cross_entropy(answers, labels), answers, logits, labels)
+            own = self._mixed(loss, logits, answers)
+            loss = own + self._mixed(TASK.hard_loss(answers, labels, "mean"), answers, logits)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
-    def _mixed(self, hard: Tensor, learner: Tensor, other: Tensor, labels: Tensor) -> Tensor:
-        soft = hinton(learner, other.detach(), labels, self.temperature).mean()
+    def _mixed(self, hard: Tensor, learner: Tensor, other: Tensor) -> Tensor:
+        soft = TASK.soft_loss(learner, other.detach(), self.temperature).mean()
         return (1 - self.ratio) * hard + self.ratio * soft
 
 
 def _taught_by_labels(
     teacher: nn.Module, ids: Tensor, mask: Tensor, kinds: Tensor | None, labels: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """The teacher's logits, and its cross entropy where there are labels."""
+    """The teacher's logits, and its mean hard loss where there are labels."""
     inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask}
     if kinds is not None:
         inputs["token_type_ids"] = kinds
     logits = teacher(**inputs).logits.float()
-    return logits, None if labels is None else functional.cross_entropy(logits, labels)
+    return logits, None if labels is None else TASK.hard_loss(logits, labels, "mean")
 
 
 def parameter_groups(

@@ -12,6 +12,7 @@ import torch
 from datasets import Dataset
 
 from stillhouse.models.students.student import Student, student_logits
+from stillhouse.task import TASK
 
 CHUNK = 20_000  # texts whose answers are in memory at once
 
@@ -28,7 +29,7 @@ def join(logits: np.ndarray, seconds: Sequence[Student], weight: float, texts: S
         texts: data sets with the column ``text``, one after the other.
 
     Returns:
-        Share of the texts for which the teacher and the second teachers' mean answer the same class; 1 without any.
+        Share of the texts for which the teacher and the second teachers' mean decide the same; 1 without any.
     """
     same, start = 0, 0
     for dataset in texts if seconds else []:
@@ -36,7 +37,7 @@ def join(logits: np.ndarray, seconds: Sequence[Student], weight: float, texts: S
             some = dataset.select(range(first, min(first + CHUNK, len(dataset))))
             rows = slice(start, start + len(some))
             mean = np.mean([student_logits(second, some, torch.device("cpu")) for second in seconds], axis=0)
-            same += int((mean.argmax(1) == logits[rows].argmax(1)).sum())
+            same += int(TASK.correct(TASK.decision(logits[rows]), TASK.decision(mean)).sum())
             logits[rows] = (1 - weight) * logits[rows] + weight * mean
             start += len(some)
     return same / start if start else 1.0

@@ -20,6 +20,7 @@ from stillhouse.distillation.relations import watch_last_attention, word_states
 from stillhouse.errors import BadInput
 from stillhouse.models.batching import ahead
 from stillhouse.models.encoder import hidden_size
+from stillhouse.models.pooling import token_mean
 from stillhouse.models.teacher import Teacher, last_states
 
 CHUNK = 64  # batches that are sorted by length together
@@ -134,7 +135,7 @@ def _answers(
         inputs_of(head) if head else nullcontext() as read,
     ):
         for rows, batch, output in teacher.batches(texts, batch_size, bf16, states=needs_states, tokens=tokens):
-            features = read[-1] if read else _mean_state(output, batch["attention_mask"])
+            features = read[-1] if read else token_mean(last_states(output), batch["attention_mask"])
             if read:
                 read.clear()
             relations = None
@@ -146,11 +147,6 @@ def _answers(
                 seen.clear()
             arrays = [x if x is None else x.float().cpu().numpy() for x in (output.logits, features, relations)]
             yield rows, arrays
-
-
-def _mean_state(output: Any, attention_mask: torch.Tensor) -> torch.Tensor:
-    mask = attention_mask.unsqueeze(2)
-    return (last_states(output) * mask).sum(1) / mask.sum(1).clamp(min=1)
 
 
 def _word_table(teacher: Teacher, texts: list[str], length: int) -> torch.Tensor:

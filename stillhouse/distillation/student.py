@@ -31,10 +31,9 @@ from stillhouse.models.students.student import (
 )
 from stillhouse.params import Params, Varying
 from stillhouse.params import Student as Settings
+from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
-
-NO_LABEL = -1
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def fit_student(
         check = Check("validation_accuracy", _examples(validation, tokenizer, length, scratch / "check"))
     elif answers and data.heldout and len(heldout := read_split(data.heldout)):
         encoded = encode_texts([heldout], tokenizer, length, scratch / "check")
-        check = Check("heldout_agreement", Examples(encoded, np.load(answers / HELDOUT).argmax(1)))
+        check = Check("heldout_agreement", Examples(encoded, TASK.decision(np.load(answers / HELDOUT))))
     generations = settings.generations if answers else 1
     for generation in range(1, generations + 1):
         place = scratch / f"generation-{generation}"
@@ -184,7 +183,7 @@ def _examples(
     extra = answers.extra.select(chosen)
     return Examples(
         encode_texts([split, extra], tokenizer, max_length, file, words=answers.relations is not None),
-        np.concatenate([labels, np.full(len(extra), NO_LABEL)]),
+        np.concatenate([labels, TASK.no_labels(len(extra))]),
         answers.logits,
         answers.features,
         answers.relations,

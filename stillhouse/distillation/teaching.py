@@ -16,9 +16,9 @@ from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.probe import fit_probe, head_and_inputs, set_head
 from stillhouse.distillation.vectors import Vectors, no_vectors
-from stillhouse.evaluation.metrics import accuracy, macro_f1, softmax
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import Teacher as Settings
+from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
@@ -100,12 +100,8 @@ def _probe(
         logger.info("linear probe on %d labelled texts: log loss %.4f in cross-validation", len(labels), loss)
         return Trained(teacher, [row], Vectors(features, rows))
     logits, right = teacher.logits(list(validation["text"]), BATCH), labels_of(validation)
-    likelihood = softmax(logits)[np.arange(len(right)), right]
-    row |= {
-        "validation_loss": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
-        "validation_accuracy": accuracy(right, logits.argmax(1)),
-        "validation_macro_f1": macro_f1(right, logits.argmax(1)),
-    }
+    row["validation_loss"] = float(TASK.log_losses(TASK.probabilities(logits), right).mean())
+    row |= {f"validation_{name}": value for name, value in TASK.metrics(right, TASK.decision(logits)).items()}
     message = "linear probe on %d labelled texts: %.4f on validation"
     logger.info(message, len(labels), row["validation_accuracy"])
     return Trained(teacher, [row], Vectors(features, rows))

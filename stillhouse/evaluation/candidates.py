@@ -7,17 +7,22 @@ import numpy as np
 import torch
 
 from stillhouse.classifier import Classifier
+from stillhouse.data.encoded import batches
 from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.evaluation.candidate import Candidate, weight_of
-from stillhouse.evaluation.metrics import softmax
 from stillhouse.models.students.student import load_student
 from stillhouse.models.teacher import load_teacher
+from stillhouse.task import TASK
 
 
 def teacher_candidate(folder: Path, max_length: int, batch_size: int) -> Candidate:
     """The fine-tuned teacher in PyTorch on the CPU, which is where the students run."""
     teacher = load_teacher(folder, max_length, torch.device("cpu"))
-    return Candidate("teacher", lambda texts: softmax(teacher.logits(texts, batch_size)), weight_of(folder))
+
+    def predict(texts: Sequence[str]) -> np.ndarray:
+        return TASK.probabilities(teacher.logits(texts, batch_size))
+
+    return Candidate("teacher", predict, weight_of(folder))
 
 
 def student_candidate(name: str, folder: Path, batch_size: int) -> Candidate:
@@ -29,14 +34,12 @@ def student_candidate(name: str, folder: Path, batch_size: int) -> Candidate:
     def predict(texts: Sequence[str]) -> np.ndarray:
         encodings = student.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         ids = [torch.tensor(encoding.ids, dtype=torch.int64) for encoding in encodings]
-        order = np.argsort([-len(row) for row in ids], kind="stable")
         result = np.empty((len(ids), len(student.label_names)), dtype=np.float32)
         with torch.inference_mode():
-            for start in range(0, len(order), batch_size):
-                rows = order[start : start + batch_size]
+            for rows in batches([len(row) for row in ids], batch_size):
                 batch = torch.nn.utils.rnn.pad_sequence([ids[row] for row in rows], batch_first=True)
                 result[rows] = student.network(batch if batch.shape[1] else batch.new_zeros(len(rows), 1)).numpy()
-        return softmax(result)
+        return TASK.probabilities(result)
 
     return Candidate(name, predict, weight_of(folder))
 

@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 
 from stillhouse.evaluation.significance import paired
+from stillhouse.task import TASK
 
 Source = Literal["student", "control"]
 
@@ -15,11 +16,11 @@ def worth_keeping(labels: np.ndarray, student: np.ndarray, control: np.ndarray) 
     Without validation texts nothing is shown.
 
     Args:
-        labels: class numbers of the validation texts, ``(texts,)``.
+        labels: of the validation texts, ``(texts,)``.
         student: its scores, ``(texts, classes)``.
         control: the same network's on hard labels alone.
     """
     if not len(labels):
         return "student"
-    right = [(scores.argmax(1) == labels).astype(float) for scores in (control, student)]
-    return "control" if paired(*right).is_gain else "student"
+    rival, own = (TASK.correct(labels, TASK.decision(scores)).astype(float) for scores in (control, student))
+    return "control" if paired(rival, own).is_gain else "student"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from stillhouse.errors import listed
+from stillhouse.task import TASK
 
 NAMED = 8  # classes in one sentence
 
@@ -45,8 +46,7 @@ def count_classes(
         training: labelled training texts of each class; those that it does not reach have none.
     """
     size = len(names)
-    given, answered = np.bincount(labels, minlength=size), np.bincount(answers, minlength=size)
-    right = np.bincount(labels[labels == answers], minlength=size)
+    given, answered, right = TASK.class_counts(labels, answers, size)
     learnt = np.zeros(size, int)
     learnt[: len(training)] = training
     rows = zip(names, learnt.tolist(), given.tolist(), answered.tolist(), right.tolist(), strict=True)

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from stillhouse.evaluation.plots import save
+from stillhouse.task import TASK
 
 SHOWN = 30  # classes at most
 LONGEST = 28  # characters of a name
@@ -24,8 +25,7 @@ def confusion(labels: np.ndarray, answers: np.ndarray, names: list[str], file: P
     Returns:
         Whether the classes are numbered.
     """
-    counts = np.zeros((len(names), len(names)), dtype=int)
-    np.add.at(counts, (labels, answers), 1)
+    counts = TASK.confusion(labels, answers, len(names))
     chosen = most_confused(counts, SHOWN)
     titles = [_short(names[number]) for number in chosen]
     numbered = len(set(titles)) < len(titles) or not all(map(_drawable, titles))

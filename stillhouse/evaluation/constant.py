@@ -8,6 +8,7 @@ from scipy.stats import random_table
 
 from stillhouse.evaluation.classes import Class, mean_recall
 from stillhouse.evaluation.significance import LEVEL, Gap, paired
+from stillhouse.task import TASK
 
 CONSTANT = "most frequent class"
 HELP = (
@@ -50,7 +51,7 @@ def most_frequent(labels: np.ndarray, known: int) -> int:
 
     The test texts and not the training texts decide: ``data.labels_per_class`` makes the classes of the latter equal.
     """
-    return int(np.bincount(labels, minlength=known)[:known].argmax())
+    return TASK.most_frequent(labels, known)
 
 
 def against_constant(classes: Sequence[Class], seed: int = 0) -> Against:

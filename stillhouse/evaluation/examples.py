@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from stillhouse.task import TASK
+
 SHOWN_CHARACTERS = 160
 
 
@@ -14,17 +16,18 @@ def telling_examples(
 
     ``scores`` holds probabilities (texts, classes) of ``teacher`` and ``compressed student``.
     """
-    student, teacher = scores["compressed student"], scores["teacher"].argmax(1)
-    answers, confidence = student.argmax(1), student.max(1)
-    order = np.argsort(confidence, kind="stable")
-    wrong = [int(i) for i in order[::-1] if answers[i] != labels[i]][: count // 2]
+    student, teacher = scores["compressed student"], TASK.decision(scores["teacher"])
+    answers, confidence = TASK.decision(student), TASK.confidence(student)
+    right, order = TASK.correct(labels, answers), np.argsort(confidence, kind="stable")
+    wrong = [int(i) for i in order[::-1] if not right[i]][: count // 2]
     unsure = [int(i) for i in order if int(i) not in wrong][: count - len(wrong)]
+    label, taught, answered = (TASK.decode(rows, names) for rows in (labels, teacher, answers))
     return [
         {
             "text": _short(texts[i]),
-            "label": names[labels[i]],
-            "teacher": names[teacher[i]],
-            "student": names[answers[i]],
+            "label": label[i],
+            "teacher": taught[i],
+            "student": answered[i],
             "probability": float(confidence[i]),
         }
         for i in wrong + unsure

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stillhouse.evaluation.metrics import accuracy, agreement, calibration_error, macro_f1
 from stillhouse.evaluation.significance import Gap, bootstrap_interval, paired
+from stillhouse.task import TASK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +27,9 @@ def quality(
     """Accuracy with its 95 % interval, macro-F1, agreement with the teacher, calibration and size of each model.
 
     Args:
-        labels: class numbers, ``(texts,)``.
-        scores: for each model probabilities ``(texts, classes)`` or class numbers ``(texts,)``; one is named
-            ``teacher``.
+        labels: of the texts, ``(texts,)``.
+        scores: for each model probabilities ``(texts, classes)``, floating-point, or decisions ``(texts,)``, integers;
+            one is named ``teacher``.
         sizes: bytes of each model.
         resamples: of the bootstrap.
         seed: of the bootstrap.
@@ -37,15 +37,15 @@ def quality(
     answers = {name: answers_of(score) for name, score in scores.items()}
     result: dict[str, Quality] = {}
     for name, given in answers.items():
-        low, high = bootstrap_interval((given == labels).astype(float), resamples, seed)
+        low, high = bootstrap_interval(TASK.correct(labels, given).astype(float), resamples, seed)
         result[name] = Quality(
-            accuracy=accuracy(labels, given),
+            accuracy=TASK.accuracy(labels, given),
             accuracy_low=low,
             accuracy_high=high,
-            macro_f1=macro_f1(labels, given),
-            teacher_agreement=agreement(answers["teacher"], given),
+            macro_f1=TASK.macro_f1(labels, given),
+            teacher_agreement=TASK.agreement(answers["teacher"], given),
             megabytes=sizes[name] / 1e6,
-            calibration_error=calibration_error(labels, scores[name]) if scores[name].ndim == 2 else None,
+            calibration_error=TASK.calibration_error(labels, scores[name]) if _are_scores(scores[name]) else None,
         )
     return result
 
@@ -54,10 +54,15 @@ def differences(
     labels: np.ndarray, scores: dict[str, np.ndarray], pairs: list[tuple[str, str]], resamples: int, seed: int
 ) -> dict[str, Gap]:
     """Accuracy of the first minus that of the second of each pair, with its interval and its exact test."""
-    right = {name: (answers_of(score) == labels).astype(float) for name, score in scores.items()}
+    right = {name: TASK.correct(labels, answers_of(score)).astype(float) for name, score in scores.items()}
     return {f"{one} - {other}": paired(right[one], right[other], resamples, seed) for one, other in pairs}
 
 
 def answers_of(scores: np.ndarray) -> np.ndarray:
-    """Class numbers from probabilities, or the class numbers themselves."""
-    return scores.argmax(1) if scores.ndim == 2 else scores
+    """Decisions from probabilities, or the decisions themselves."""
+    return TASK.decision(scores) if _are_scores(scores) else scores
+
+
+def _are_scores(scores: np.ndarray) -> bool:
+    """Probabilities are floating-point numbers, decisions are integers."""
+    return bool(np.issubdtype(scores.dtype, np.floating))

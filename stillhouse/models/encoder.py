@@ -16,6 +16,7 @@ from transformers import (
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from stillhouse.models.pooling import Pooling, Reading
+from stillhouse.task import TASK
 
 HEAD = "head.safetensors"
 
@@ -66,7 +67,7 @@ class EncoderClassifier(nn.Module):
         kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **kinds)[0]
         logits = self.classifier(self.dropout(self.pooling(states, attention_mask)))
-        loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
+        loss = None if labels is None else TASK.hard_loss(logits, labels, "mean")
         return SequenceClassifierOutput(
             loss=loss, logits=logits, hidden_states=(states,) if output_hidden_states else None
         )

@@ -23,9 +23,17 @@ def _sum(states: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     return (states * weights).sum(1), weights.sum(1)
 
 
-def _mean(states: Tensor, mask: Tensor, _: Tensor) -> Tensor:
+def token_mean(states: Tensor, mask: Tensor) -> Tensor:
+    """The mean of states (batch, length, size), each weighted by its ``mask`` (batch, length), (batch, size).
+
+    A student has its own (``students/pooling.py``): a matrix product, which sums in another order.
+    """
     total, count = _sum(states, mask)
     return total / count.clamp(min=1.0)
+
+
+def _mean(states: Tensor, mask: Tensor, _: Tensor) -> Tensor:
+    return token_mean(states, mask)
 
 
 def _mean_sqrt(states: Tensor, mask: Tensor, _: Tensor) -> Tensor:
@@ -34,8 +42,7 @@ def _mean_sqrt(states: Tensor, mask: Tensor, _: Tensor) -> Tensor:
 
 
 def _weighted_mean(states: Tensor, mask: Tensor, places: Tensor) -> Tensor:
-    total, count = _sum(states, mask * places)
-    return total / count.clamp(min=1.0)
+    return token_mean(states, mask * places)
 
 
 def _max(states: Tensor, mask: Tensor, _: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from stillhouse.models.pooling import Reading
 from stillhouse.models.sentence import SentenceEncoder, read_sentence_encoder
 from stillhouse.models.teacher import Teacher, fit_tokenizer, fit_vocabulary
 from stillhouse.params import Teacher as Settings
+from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def load_pretrained(settings: Settings, label_names: list[str]) -> Teacher:
             if reading.layers and sentence:
                 model.pooling.dense.load_state_dict(sentence.weights)
         else:
-            config.problem_type = "single_label_classification"  # the checkpoint may be for another
+            config.problem_type = TASK.problem_type  # the checkpoint may be for another
             model, info = AutoModelForSequenceClassification.from_pretrained(
                 source, ignore_mismatched_sizes=True, **shared, **options
             )

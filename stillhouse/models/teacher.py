@@ -20,6 +20,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from stillhouse.data.encoded import batches, longest_first
 from stillhouse.errors import BadInput
 from stillhouse.models.batching import CPU_BATCH, SIZES, Portions, ahead, fastest_size, timed_rate
 from stillhouse.models.encoder import HEAD, EncoderClassifier
@@ -75,8 +76,7 @@ class Teacher:
         self.model.eval()
         device = self.model.device
         found = self.tokens(texts) if tokens is None else tokens
-        order = np.argsort([-len(ids) for ids in found["input_ids"]], kind="stable")
-        chosen = (order[start : start + batch_size] for start in range(0, len(order), batch_size))
+        chosen = batches([len(ids) for ids in found["input_ids"]], batch_size)
         padded = ((rows, self._padded(found, rows)) for rows in chosen)
         portions = Portions(batch_size)
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
@@ -95,7 +95,7 @@ class Teacher:
             return CPU_BATCH
         self.model.eval()
         found = self.tokens(texts)
-        order = np.argsort([-len(ids) for ids in found["input_ids"]], kind="stable")
+        order = longest_first([len(ids) for ids in found["input_ids"]])
 
         def rate(size: int) -> float:
             batch = {name: tensor.to(device) for name, tensor in self._padded(found, order[:size]).items()}

@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from stillhouse.files import replacing
 from stillhouse.secrets import masked
 from stillhouse.tracking.lines import Entry, Lines, parsed
 from stillhouse.tracking.sender import JOURNAL_TAG, Sender
@@ -183,10 +184,9 @@ class Journal:
 
     def _note(self, **changes: Any) -> None:
         self._state |= changes
-        partial = self._taken.with_suffix(".partial")
         try:
-            partial.write_text(json.dumps(self._state), encoding="utf-8")
-            partial.replace(self._taken)
+            with replacing(self._taken) as partial:
+                partial.write_text(json.dumps(self._state), encoding="utf-8")
         except OSError:  # a full disk: all is sent again after a crash, and MLflow has it once
             with suppress(OSError):
                 self._taken.unlink(missing_ok=True)

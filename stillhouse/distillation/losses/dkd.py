@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stillhouse.task import TASK
+
 TARGET, REST = 1.0, 8.0  # the paper's alpha and its most used beta
 FAR = 1e4
 
@@ -24,7 +26,7 @@ def dkd(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) ->
     Returns:
         ``(batch,)``, each >= 0; 0 where the two rows differ by a constant.
     """
-    target = torch.where(labels < 0, teacher.argmax(1), labels)
+    target = torch.where(TASK.unlabelled(labels), TASK.decision(teacher), labels)
     chosen = functional.one_hot(target, student.shape[1]).bool()
     student, teacher = student / temperature, teacher / temperature
     binary = functional.kl_div(

@@ -1,14 +1,14 @@
 """Soft targets with a temperature."""
 
 from torch import Tensor
-from torch.nn import functional
+
+from stillhouse.task import TASK
 
 
 def hinton(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Kullback-Leibler divergence of the softened student from the softened teacher, times T squared.
+    """The soft loss of the task type: the Kullback-Leibler divergence at a temperature, times T squared.
 
-    G. Hinton, O. Vinyals and J. Dean, "Distilling the Knowledge in a Neural Network", 2015,
-    arXiv:1503.02531. The factor keeps the gradient's size as the temperature changes.
+    G. Hinton, O. Vinyals and J. Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531.
 
     Args:
         student: logits, ``(batch, classes)``.
@@ -19,7 +19,4 @@ def hinton(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float)
     Returns:
         ``(batch,)``, each >= 0; 0 where the two rows differ by a constant.
     """
-    soft_student = functional.log_softmax(student / temperature, dim=1)
-    soft_teacher = functional.log_softmax(teacher / temperature, dim=1)
-    divergence = functional.kl_div(soft_student, soft_teacher, log_target=True, reduction="none").sum(1)
-    return divergence * temperature**2
+    return TASK.soft_loss(student, teacher, temperature)
