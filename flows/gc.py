@@ -27,8 +27,9 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
 from flows.shared.server import prefect_server
 from flows.shared.stopping import command
 from stillhouse.params import load_params
+from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.old import remove_old_runs
-from stillhouse.tracking.store import connect, tracking_uri
+from stillhouse.tracking.store import connect
 from tasks.shared.dvc_config import cache_folder
 from tasks.shared.lock import STATE, project_lock
 from tasks.shared.room import size_of

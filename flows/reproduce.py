@@ -33,8 +33,9 @@ from stillhouse.params.files import read_yaml
 from stillhouse.params.located import write_origin
 from stillhouse.provenance import folder_md5
 from stillhouse.tracking import registry
+from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.runs import flow_run
-from stillhouse.tracking.store import connect, environment, tracking_uri
+from stillhouse.tracking.store import connect, environment
 from tasks.shared.inputs import digest_of
 from tasks.shared.links import INPUTS, link_inputs
 from tasks.shared.lock import STATE

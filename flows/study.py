@@ -38,8 +38,8 @@ from stillhouse.params import Params, load_params
 from stillhouse.params import Study as Settings
 from stillhouse.provenance import folder_md5
 from stillhouse.study import best_changes, nested, open_study, score, suggest
+from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.runs import FLOW_RUN, PARENT_RUN, flow_run
-from stillhouse.tracking.store import tracking_uri
 from tasks.shared.children import child_process, leave_with_parent, lines_of
 from tasks.shared.links import link_inputs
 from tasks.shared.lock import STATE

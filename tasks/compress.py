@@ -6,7 +6,6 @@ from itertools import islice
 from pathlib import Path
 
 from stillhouse.chain import OUTPUTS
-from stillhouse.chunks import commonest
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.steps import compress_student
 from stillhouse.data.splits import read_split
@@ -14,6 +13,7 @@ from stillhouse.evaluation.choice import worth_keeping
 from stillhouse.models.students.student import Student, load_student
 from stillhouse.params import Compress
 from stillhouse.provenance import folder_md5
+from stillhouse.serving.chunks import commonest
 from tasks.shared.files import write_json
 from tasks.shared.stage import Context, Metrics, command
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from stillhouse.chain import OUTPUTS
-from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.evaluation.candidate import Candidate, weight_of
 from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
@@ -16,6 +15,7 @@ from stillhouse.evaluation.classes import count_classes, read_classes
 from stillhouse.evaluation.quality import answers_of, quality
 from stillhouse.evaluation.results import plain, read_qualities
 from stillhouse.evaluation.speed import measure_speed
+from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking.identity import model_digest
 from stillhouse.tracking.receipts import receipt_of
 from stillhouse.tracking.registry import aliases_of

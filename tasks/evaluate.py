@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from stillhouse.chain import OUTPUTS
-from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.evaluation import candidates, plots
 from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
@@ -22,6 +21,7 @@ from stillhouse.evaluation.results import METRICS, SPEED, Model, plain
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.evaluation.steps import step_rows
 from stillhouse.provenance import file_md5
+from stillhouse.serving.classifier import Classifier
 from tasks.shared.files import write_csv, write_json
 from tasks.shared.moved import what_moved
 from tasks.shared.stage import Context, Metrics, command

@@ -3,13 +3,13 @@
 import json
 
 from stillhouse.chain import OUTPUTS
-from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.evaluation.classes import read_classes
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.latency import latency_ms
 from stillhouse.evaluation.results import METRICS, read_gaps, read_qualities
 from stillhouse.provenance import folder_md5
+from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking.identity import model_digest
 from stillhouse.tracking.receipts import receipt_of
 from stillhouse.tracking.registry import PIPELINE

@@ -1,6 +1,7 @@
 """``dvc.yaml`` against the code: DVC does not follow imports, so the lists must be kept right by this."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ PLUMBING = {
     "stillhouse/params/section.py",
     "stillhouse/provenance.py",
     "stillhouse/tracking/__init__.py",
+    "stillhouse/tracking/address.py",
     "stillhouse/tracking/runs.py",
     "stillhouse/tracking/store.py",
     "stillhouse/distillation/checkpoints.py",
@@ -54,7 +56,7 @@ PLUMBING = {
 }
 
 # Code that is not imported but copied into the registered model.
-COPIED = {"stillhouse/tracking/identity.py": {"stillhouse/tracking/served.py"}}
+COPIED = {"stillhouse/tracking/identity.py": {"stillhouse/serving/mlflow_model.py"}}
 
 # A result may depend on code through a file that changes with it: outputs/control/hints carries a digest of the
 # students' code where the teacher learns along with one, and nothing of it otherwise.
@@ -156,8 +158,8 @@ def test_arrows_run_one_way():
         if name.startswith(("stillhouse/models/", "stillhouse/data/")):
             above = ("stillhouse/evaluation/", "stillhouse/compression/", "stillhouse/distillation/")
             assert not {used for used in imported(name) if used.startswith(above)}, name
-        if not name.startswith("stillhouse/tracking/"):
-            assert "import mlflow" not in file.read_text(), name
+        if not name.startswith("stillhouse/tracking/") and name != "stillhouse/serving/mlflow_model.py":
+            assert not re.search(r"^\s*(import|from) mlflow", file.read_text(), re.MULTILINE), name
     for file in ROOT.glob("tasks/**/*.py"):
         assert not {used for used in imported(str(file.relative_to(ROOT))) if used.startswith("flows/")}, file
 

@@ -20,8 +20,9 @@ from prefect.runtime import flow_run as runtime
 from flows.shared.workspace import workspace
 from stillhouse.chain import OUTPUTS, before
 from stillhouse.params import Params
+from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.runs import flow_run, part_run
-from stillhouse.tracking.store import environment, tracking_uri
+from stillhouse.tracking.store import environment
 from tasks.shared.files import write_json
 from tasks.shared.lock import STATE
 from tasks.shared.runner import run_stage, training_slot

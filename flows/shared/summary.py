@@ -13,7 +13,7 @@ from stillhouse.evaluation.constant import against_constant
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.report import as_markdown, as_text, table
 from stillhouse.secrets import masked
-from stillhouse.tracking.store import tracking_uri
+from stillhouse.tracking.address import tracking_uri
 from tasks.shared.runner import Outcome
 
 

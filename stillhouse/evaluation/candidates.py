@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stillhouse.classifier import Classifier
 from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.evaluation.candidate import Candidate, weight_of
 from stillhouse.evaluation.metrics import softmax
 from stillhouse.models.students.student import load_student
 from stillhouse.models.teacher import load_teacher
+from stillhouse.serving.classifier import Classifier
 
 
 def teacher_candidate(folder: Path, max_length: int, batch_size: int) -> Candidate:
