@@ -23,9 +23,10 @@ from stillhouse.evaluation.cases import read_cases
 from stillhouse.models.device import choose_device
 from stillhouse.params import Params, load_params
 from stillhouse.secrets import masked
+from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.registry import PIPELINE, champion_since
 from stillhouse.tracking.runs import last_flow
-from stillhouse.tracking.store import connect, tracking_uri
+from stillhouse.tracking.store import connect
 from tasks.shared.language import doubt, look_at_language
 from tasks.shared.lock import LOCK, holder, is_held
 from tasks.shared.room import needed
@@ -59,7 +60,7 @@ def _libraries() -> Iterator[Finding]:
     yield "ok", f"Python {sys.version.split()[0]}"
     for line in importlib.metadata.requires("stillhouse") or []:
         needed = Requirement(line)
-        if needed.marker and not needed.marker.evaluate({"extra": ""}):
+        if needed.marker and not any(needed.marker.evaluate({"extra": extra}) for extra in ("", "train", "pipeline")):
             continue
         try:
             found = importlib.metadata.version(needed.name)
