@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.served import models
-from stillhouse.classifier import Classifier
 from stillhouse.data.splits import read_split
 from stillhouse.evaluation.candidate import Candidate
 from stillhouse.evaluation.report import as_markdown, machine
 from stillhouse.evaluation.speed import measure_speed
+from stillhouse.serving.classifier import Classifier
 
 WORDS = 20  # of a short text
 SHORT_TEXTS = 8000
@@ -30,7 +30,7 @@ FIRST_PASSES = 5
 ROUND_S = 1.0  # the hosts are shared: the best of many short passes tells more of the models
 COLD = """
 import time; start = time.perf_counter()
-from stillhouse.classifier import Classifier
+from stillhouse.serving.classifier import Classifier
 Classifier.load({model!r}).predict(["The striker scored twice."])
 print(time.perf_counter() - start)
 """
@@ -79,7 +79,7 @@ def first_pass(model: Path, texts: Sequence[str]) -> list[list[str]]:
 
 
 def scale(model: Path, texts: Sequence[str], words: Sequence[str], scratch: Path) -> list[list[str]]:
-    """Seconds and peak memory of ``stillhouse.predict`` over 1, 10 and 100 times as many texts, as table rows.
+    """Seconds and peak memory of ``stillhouse predict`` over 1, 10 and 100 times as many texts, as table rows.
 
     They are as long as ``texts``, of words drawn from ``words``, so that no text comes twice.
     """
@@ -91,7 +91,8 @@ def scale(model: Path, texts: Sequence[str], words: Sequence[str], scratch: Path
         with file.open("w", encoding="utf-8") as lines:
             for length in lengths * times:
                 lines.write(" ".join(drawn[chance.integers(0, len(drawn), length)]) + "\n")
-        seconds, memory, _ = _child([sys.executable, "-m", "stillhouse.predict", str(model), str(file)], scratch)
+        command = [sys.executable, "-m", "stillhouse.serving.predict", str(model), str(file)]
+        seconds, memory, _ = _child(command, scratch)
         count = times * len(texts)
         rows.append([f"{count:,}", f"{seconds:.2f}", f"{count / seconds:,.0f}", f"{memory:,.0f}"])
     return rows

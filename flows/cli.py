@@ -16,7 +16,11 @@ COMMANDS = {
     "check": ("stillhouse.params.__main__", LOOK, "Check params.yaml; --schema writes its JSON schema."),
     "doctor": ("flows.doctor", LOOK, "Say what a run needs here, and whether it is there."),
     "score": ("flows.score", USE, "Label a table with the champion: stillhouse score IN OUT."),
-    "predict": ("stillhouse.predict", USE, "Label lines of text with a student: stillhouse predict MODEL [FILE]."),
+    "predict": (
+        "stillhouse.serving.predict",
+        USE,
+        "Label lines of text: stillhouse predict MODEL [FILE].",
+    ),
     "reproduce": ("flows.reproduce", USE, "Make a registered version again and compare digests."),
     "gc": ("flows.gc", USE, "Remove what old runs left here and nobody needs any more."),
     "rollback": ("flows.rollback", USE, "Make the champion before this one champion again."),

@@ -26,9 +26,10 @@ from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.lock import LOCK, holder, is_held
 from stillhouse.pipeline.room import needed
 from stillhouse.secrets import masked
+from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.registry import PIPELINE, champion_since
 from stillhouse.tracking.runs import last_flow
-from stillhouse.tracking.store import connect, tracking_uri
+from stillhouse.tracking.store import connect
 
 ANSWER_S = 5.0
 FEW = 5  # training texts of a class
@@ -59,7 +60,7 @@ def _libraries() -> Iterator[Finding]:
     yield "ok", f"Python {sys.version.split()[0]}"
     for line in importlib.metadata.requires("stillhouse") or []:
         needed = Requirement(line)
-        if needed.marker and not needed.marker.evaluate({"extra": ""}):
+        if needed.marker and not any(needed.marker.evaluate({"extra": extra}) for extra in ("", "train", "pipeline")):
             continue
         try:
             found = importlib.metadata.version(needed.name)

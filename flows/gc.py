@@ -32,8 +32,9 @@ from stillhouse.pipeline.lock import project_lock
 from stillhouse.pipeline.room import size_of
 from stillhouse.pipeline.scm import in_git
 from stillhouse.project import STATE
+from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.old import remove_old_runs
-from stillhouse.tracking.store import connect, tracking_uri
+from stillhouse.tracking.store import connect
 
 COPIES = ("comparison", "labels", "study", "bench", "reproduce", "scratch")  # below .stillhouse
 

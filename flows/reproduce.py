@@ -37,8 +37,9 @@ from stillhouse.pipeline.stages import before
 from stillhouse.project import STATE
 from stillhouse.provenance import folder_md5
 from stillhouse.tracking import registry
+from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.runs import flow_run
-from stillhouse.tracking.store import connect, environment, tracking_uri
+from stillhouse.tracking.store import connect, environment
 
 MADE = "evaluate"  # up to, and without, this stage
 

@@ -28,14 +28,16 @@ from prefect.states import Failed, State
 from flows.shared.running import run_flow
 from flows.shared.scoring import ADDED, alone, check, format_of
 from flows.shared.stopping import command, take_signals
-from stillhouse.classifier import Classifier
 from stillhouse.data.readers import Table, Wanted
 from stillhouse.data.writers import open_writer
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import load_params
 from stillhouse.pipeline.inputs import digest_of
+from stillhouse.serving.answers import decide
+from stillhouse.serving.classifier import Classifier
+from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.registry import DIGEST_TAG, fetch_model, tag_of, version_of
-from stillhouse.tracking.store import connect, tracking_uri
+from stillhouse.tracking.store import connect
 
 PARAMS = Path("params.yaml")
 
@@ -139,11 +141,10 @@ def _score(source: Path, target: Path, wanted: Wanted, name: str, alias: str, ch
 def label_chunk(table: pa.Table, column: str, schema: pa.Schema, classifier: Classifier, part: Path) -> None:
     """Write the columns of ``schema`` and the two new ones as the Parquet file ``part``, whole or not at all."""
     texts = ["" if value is None else value for value in table[column].to_pylist()]
-    probabilities = classifier.predict_proba(texts)
-    best = probabilities.argmax(1)
+    labels, probabilities = decide(classifier.predict_proba(texts), classifier.classes_)
     table = table.select(schema.names).cast(schema)
-    table = table.append_column(ADDED.field(0), pa.array(classifier.classes_[best].tolist(), pa.string()))
-    table = table.append_column(ADDED.field(1), pa.array(probabilities.max(1), pa.float32()))
+    table = table.append_column(ADDED.field(0), pa.array(labels.tolist(), pa.string()))
+    table = table.append_column(ADDED.field(1), pa.array(probabilities, pa.float32()))
     draft = part.with_suffix(".draft")
     pq.write_table(table, draft)
     draft.replace(part)

@@ -43,8 +43,8 @@ from stillhouse.pipeline.stages import before
 from stillhouse.project import STATE
 from stillhouse.provenance import folder_md5
 from stillhouse.study import best_changes, nested, open_study, score, suggest
+from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.runs import FLOW_RUN, PARENT_RUN, flow_run
-from stillhouse.tracking.store import tracking_uri
 
 FOLDER = STATE / "study"
 DAY_S = 86_400.0

@@ -5,7 +5,6 @@ import tempfile
 from itertools import islice
 from pathlib import Path
 
-from stillhouse.chunks import commonest
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.steps import compress_student
 from stillhouse.evaluation.choice import worth_keeping
@@ -15,6 +14,7 @@ from stillhouse.params import Compress
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.provenance import folder_md5
+from stillhouse.serving.chunks import commonest
 
 logger = logging.getLogger(__name__)
 

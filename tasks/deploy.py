@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of
 from stillhouse.evaluation.candidate import Candidate, weight_of
 from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
@@ -18,6 +17,7 @@ from stillhouse.evaluation.speed import measure_speed
 from stillhouse.files import write_json
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
+from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking.identity import model_digest
 from stillhouse.tracking.promotion import Case, register_and_judge
 from stillhouse.tracking.receipts import receipt_of

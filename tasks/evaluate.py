@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of
 from stillhouse.evaluation import candidates, plots
 from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
@@ -24,6 +23,7 @@ from stillhouse.files import write_csv, write_json
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.provenance import file_md5
+from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking.data_drift import what_moved
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,6 @@
 
 import json
 
-from stillhouse.classifier import Classifier
 from stillhouse.data.splits import label_names, labels_of
 from stillhouse.evaluation.classes import read_classes
 from stillhouse.evaluation.gate import FREE
@@ -13,6 +12,7 @@ from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.pipeline.stages import STAGES
 from stillhouse.provenance import folder_md5
+from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking.identity import model_digest
 from stillhouse.tracking.promotion import Case, register_and_judge
 from stillhouse.tracking.receipts import receipt_of

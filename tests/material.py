@@ -80,3 +80,34 @@ def tiny_teacher(folder: Path, layers: int = 2) -> Path:
     )
     BertForSequenceClassification(config).save_pretrained(folder)
     return folder
+
+
+def tiny_model(folder: Path) -> Path:
+    """A folder as the stage ``compress`` writes it, of a student with random weights and the classes of ``WORDS``."""
+    import torch
+    from datasets import Dataset
+
+    from stillhouse.compression.parity import Reference
+    from stillhouse.compression.steps import compress_student
+    from stillhouse.data.vocabulary import learn_vocabulary
+    from stillhouse.models.students.student import build_student
+    from stillhouse.params import Vocabulary, load_params
+
+    params = load_params(Path(__file__).parent.parent / "params.yaml")
+    texts = [text for text, _ in texts_and_labels(60)]
+    network = params.student.network
+    shape = {"embedding": 16, "width": 16, "depth": 2, "max_length": 16}
+    shape["wide"] = network.wide.model_copy(update={"size": 0})
+    torch.manual_seed(0)
+    student = build_student(
+        learn_vocabulary(texts, Vocabulary(size=200, min_frequency=1, lowercase=True)),
+        sorted(WORDS),
+        network.model_copy(update=shape),
+    )
+    settings = params.compress.model_copy(update={"quantisation": "none", "vocabulary": None})
+    data, scratch = Dataset.from_dict({"text": texts}), folder.with_name(f"{folder.name}-scratch")
+    scratch.mkdir(parents=True)
+    labelled = data.select([]).add_column("label", [])
+    reference = Reference.of(student, labelled, data)
+    compress_student(student, settings, data, ["the", "goal"], reference, scratch, folder)
+    return folder

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from material import texts_and_labels
 from tokenizers import Tokenizer
 
-from stillhouse import chunks
-from stillhouse.chunks import ID, LONGEST, Chunks, commonest
 from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.params import Vocabulary
+from stillhouse.serving import chunks
+from stillhouse.serving.chunks import ID, LONGEST, Chunks, commonest
 
 LENGTH = 12
 TEXTS = [text for text, _ in texts_and_labels(300)] + ["Ein Zug, der fährt; naïve — 12.5 % of 日本語 and emoji 🙂!"] * 3

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stillhouse.classifier import Classifier
+from stillhouse.serving.classifier import Classifier
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_of_a_long_text_only_the_beginning_is_tokenized_and_the_answer_is_that_o
 
 def test_it_starts_within_a_second_and_loads_nothing_heavy(finished):
     code = "import time; start = time.perf_counter(); import sys\n"
-    code += "from stillhouse.classifier import Classifier\n"
+    code += "from stillhouse.serving.classifier import Classifier\n"
     code += "label = Classifier.load('outputs/compress/model').predict(['goal match team'])[0]\n"
     code += "seconds = time.perf_counter() - start\n"
     code += "heavy = {'torch', 'transformers', 'mlflow', 'prefect', 'dvc', 'pandas', 'sklearn'} & sys.modules.keys()\n"
@@ -71,7 +71,7 @@ def test_it_starts_within_a_second_and_loads_nothing_heavy(finished):
 
 FORKED = """
 import multiprocessing, os, signal, threading
-from stillhouse.classifier import Classifier
+from stillhouse.serving.classifier import Classifier
 classifier = Classifier.load('outputs/compress/model', threads=2)
 texts = [f'goal match team {n} word{n}' for n in range(1500)]
 right, busy = classifier.predict_proba(texts), True

@@ -7,7 +7,6 @@ import onnxruntime
 import pytest
 from project import ROOT
 
-from stillhouse.classifier import Classifier
 from stillhouse.compression.parity import TELLING, Reference
 from stillhouse.compression.quantise import KINDS
 from stillhouse.compression.steps import compress_student
@@ -16,6 +15,7 @@ from stillhouse.data.vocabulary import learn_vocabulary, load_vocabulary, trunca
 from stillhouse.errors import StillhouseError
 from stillhouse.models.students.student import load_student
 from stillhouse.params import Vocabulary, load_params
+from stillhouse.serving.classifier import Classifier
 
 DEFAULT = load_params(ROOT / "params.yaml").compress
 

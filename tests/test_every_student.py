@@ -9,8 +9,9 @@ import pytest
 from project import Project
 
 from stillhouse.params import load_params
+from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.stage import run as run_stage
-from stillhouse.pipeline.stages import OUTPUTS, STAGES
+from stillhouse.pipeline.stages import STAGES
 from tasks import compress, control, register, soft_labels, student
 
 LOSSES = {
@@ -79,7 +80,7 @@ def test_a_student_goes_through_all_stages(project, architecture, monkeypatch, c
         run(student)
         assert "going on after epoch 3 of 8" in caplog.text
         run(compress)
-        scores = OUTPUTS / "student" / "metrics.json"
+        scores = path("student/metrics.json")
         assert '"validation_accuracy": ' in scores.read_text()
         run(register)
         name = load_params().model_name

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 sys.path.insert(0, "tests")
 from scripts import corpus
-from stillhouse.chunks import Chunks, commonest
+from stillhouse.serving.chunks import Chunks, commonest
 from stillhouse.data.terms import analyser
 from stillhouse.data.transfer import altered
 from stillhouse.data.vocabulary import learn_vocabulary

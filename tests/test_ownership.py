@@ -104,15 +104,18 @@ def test_a_store_is_named_without_user_and_password(here, monkeypatch):
         assert identity.store_name() == "http://host:5000"
 
 
-@pytest.mark.parametrize("changed", ["classifier.py", "chunks.py", "served.py", "model.onnx", "config.json"])
+@pytest.mark.parametrize("changed", ["classifier.py", "chunks.py", "mlflow_model.py", "model.onnx", "config.json"])
 def test_the_serving_code_is_part_of_a_versions_digest(tmp_path, monkeypatch, changed):
     model, code = tmp_path / "model", tmp_path / "code"
-    for folder, names in ((model, ("model.onnx", "config.json")), (code, ("classifier.py", "chunks.py", "served.py"))):
+    for folder, names in (
+        (model, ("model.onnx", "config.json")),
+        (code, ("classifier.py", "chunks.py", "mlflow_model.py")),
+    ):
         folder.mkdir()
         for name in names:
             (folder / name).write_text(name)
     monkeypatch.setattr(identity, "SERVING", (code / "classifier.py", code / "chunks.py"))
-    monkeypatch.setattr(identity, "SERVED", code / "served.py")
+    monkeypatch.setattr(identity, "SERVED", code / "mlflow_model.py")
     before = identity.model_digest(model)
     assert identity.model_digest(model) == before
     next(tmp_path.glob(f"*/{changed}")).write_text("corrected")

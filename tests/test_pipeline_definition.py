@@ -125,9 +125,9 @@ def test_arrows_run_one_way():
         assert not {used for used in imported(name, ROOT) if used.startswith(("tasks/", "flows/"))}, name
         if name.startswith(("stillhouse/models/", "stillhouse/data/")):
             above = ("stillhouse/evaluation/", "stillhouse/compression/", "stillhouse/distillation/")
-            assert not {used for used in imported(name, ROOT) if used.startswith(above)}, name
-        if not name.startswith("stillhouse/tracking/"):
-            assert "import mlflow" not in file.read_text(), name
+            assert not {used for used in imported(name) if used.startswith(above)}, name
+        if not name.startswith("stillhouse/tracking/") and name != "stillhouse/serving/mlflow_model.py":
+            assert not re.search(r"^\s*(import|from) mlflow", file.read_text(), re.MULTILINE), name
     for file in ROOT.glob("tasks/**/*.py"):
         assert not {used for used in imported(str(file.relative_to(ROOT)), ROOT) if used.startswith("flows/")}, file
 

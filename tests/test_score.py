@@ -1,4 +1,4 @@
-"""Labelling what a user has: a table by flows/score.py, lines by stillhouse.predict."""
+"""Labelling what a user has: a table by flows/score.py, lines by stillhouse predict."""
 
 import json
 import os
@@ -162,14 +162,14 @@ def test_lines_are_answered_in_order_from_a_file_and_from_standard_input(finishe
     file = tmp_path / "lines.txt"
     file.write_text("goal match team\n\nflour butter\u2028 oven\nrain wind storm", encoding="utf-8")
     model = "outputs/compress/model"
-    done = finished.python("-m", "stillhouse.predict", model, str(file))
+    done = finished.python("-m", "stillhouse.serving.predict", model, str(file))
     assert done.returncode == 0, done.stdout
     labels = [line.split("\t")[0] for line in done.stdout.splitlines()]
     assert len(labels) == 4 and labels[0] == "sport" and labels[2:] == ["cooking", "weather"]
-    piped = finished.run("sh", "-c", f"python -m stillhouse.predict models:/topics@champion < {file}")
+    piped = finished.run("sh", "-c", f"python -m stillhouse.serving.predict models:/topics@champion < {file}")
     assert piped.stdout.splitlines()[-4:] == done.stdout.splitlines(), piped.stdout
     file.unlink()
-    missing = finished.python("-m", "stillhouse.predict", model, "nofile.txt")
+    missing = finished.python("-m", "stillhouse.serving.predict", model, "nofile.txt")
     assert missing.returncode == 1 and missing.stdout.strip() == "nofile.txt cannot be read: No such file or directory."
-    wrong = finished.python("-m", "stillhouse.predict", model, str(file))
+    wrong = finished.python("-m", "stillhouse.serving.predict", model, str(file))
     assert wrong.returncode == 1 and "No such file" in wrong.stdout and "Traceback" not in wrong.stdout

@@ -9,7 +9,6 @@ from datasets import Dataset
 from scripts import CORPORA, corpus
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from stillhouse.chunks import Chunks
 from stillhouse.data.encoded import encode_texts, word_numbers
 from stillhouse.data.terms import analyser, terms, words_of
 from stillhouse.data.transfer import altered
@@ -18,6 +17,7 @@ from stillhouse.distillation.cotraining import cotrain
 from stillhouse.distillation.probe import fit_probe
 from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.params import Augment, Vocabulary
+from stillhouse.serving.chunks import Chunks
 
 
 @pytest.mark.parametrize("name", CORPORA)

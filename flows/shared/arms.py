@@ -25,8 +25,9 @@ from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.runner import run_stage
 from stillhouse.pipeline.stages import before
 from stillhouse.project import OUTPUTS, STATE
+from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.runs import flow_run, part_run
-from stillhouse.tracking.store import environment, tracking_uri
+from stillhouse.tracking.store import environment
 
 Answers = dict[str, list[str]]  # by column of answers.csv: the right label, and what each model says
 

@@ -14,7 +14,7 @@ from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.report import as_markdown, as_text, table
 from stillhouse.pipeline.runner import Outcome
 from stillhouse.secrets import masked
-from stillhouse.tracking.store import tracking_uri
+from stillhouse.tracking.address import tracking_uri
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from datasets import Dataset
 
-from stillhouse.classifier import Classifier
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.splits import labels_of
 from stillhouse.models.students.student import Student, predict_logits
+from stillhouse.serving.classifier import Classifier
 from stillhouse.task import TASK
 
 TELLING = 200  # texts that an agreement is measured on at least, where there are so many

@@ -10,7 +10,6 @@ import numpy as np
 from datasets import Dataset
 from tokenizers import Tokenizer
 
-from stillhouse.chunks import ID, Chunks
 from stillhouse.compression.export import export_onnx
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.quantise import KINDS
@@ -20,6 +19,8 @@ from stillhouse.data.encoded import encode_texts
 from stillhouse.errors import StillhouseError
 from stillhouse.models.students.student import Student
 from stillhouse.params import Compress
+from stillhouse.serving.chunks import ID, Chunks
+from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ def compress_student(
         student: the trained student.
         settings: which steps, and what they may cost.
         train: texts to calibrate on.
-        common: what :func:`~stillhouse.chunks.commonest` gives: stretches of text whose ids are kept beside the model.
+        common: the result of :func:`~stillhouse.serving.chunks.commonest`; the folder stores the ids of these chunks.
         reference: the trained student's answers to texts to compare on.
         scratch: an empty folder for what lies between the steps.
         out: the folder to make.
@@ -92,7 +93,8 @@ def compress_student(
         StillhouseError: the result agrees with the trained student less than ``settings.parity``.
     """
     length, ladder = student.settings.reads, Ladder(reference, settings)
-    config = json.dumps({"labels": student.label_names, "max_length": length}, indent=2) + "\n"
+    contents = {"task": TASK.name, "labels": student.label_names, "max_length": length}
+    config = json.dumps(contents, indent=2) + "\n"
 
     def folder(name: str, tokenizer: Tokenizer) -> Path:
         made = scratch / name

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stillhouse.classifier import Classifier
 from stillhouse.data.encoded import batches
 from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.evaluation.candidate import Candidate, weight_of
 from stillhouse.models.students.student import load_student
 from stillhouse.models.teacher import load_teacher
+from stillhouse.serving.classifier import Classifier
 from stillhouse.task import TASK
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stillhouse.classifier import cores
 from stillhouse.evaluation.cases import Behaviour
 from stillhouse.evaluation.classes import Class, class_warnings
 from stillhouse.evaluation.constant import HELP, Against
@@ -16,6 +15,7 @@ from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.results import Model
 from stillhouse.evaluation.significance import Gap, p_value
 from stillhouse.evaluation.steps import Row
+from stillhouse.serving.classifier import cores
 
 
 def write_report(

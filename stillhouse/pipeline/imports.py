@@ -18,6 +18,7 @@ PLUMBING = (
     "stillhouse/project.py",
     "stillhouse/provenance.py",
     "stillhouse/tracking/__init__.py",
+    "stillhouse/tracking/address.py",
     "stillhouse/tracking/data_drift.py",
     "stillhouse/tracking/runs.py",
     "stillhouse/tracking/store.py",
@@ -31,7 +32,7 @@ READ = {
         "stillhouse/evaluation/steps.html.jinja",
         "stillhouse/evaluation/style.css",
     ),
-    "stillhouse/tracking/identity.py": ("stillhouse/tracking/served.py",),  # the registered model has a copy
+    "stillhouse/tracking/identity.py": ("stillhouse/serving/mlflow_model.py",),  # the registered model has a copy
 }
 # A result may depend on code through a file: outputs/control/hints has a digest of the students' code where the teacher
 # learns together with a student, and nothing of it otherwise.

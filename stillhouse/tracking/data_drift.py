@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stillhouse.classifier import Classifier
 from stillhouse.data.drift import Memory, moved
 from stillhouse.errors import StillhouseError
 from stillhouse.params import Params, load_params
 from stillhouse.project import DATA_SUMMARIES
+from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking import registry
 from stillhouse.tracking.store import answering, connect
 

@@ -1,4 +1,4 @@
-"""What makes a registered version the one it is: its files, the code that serves them, and its store."""
+"""What identifies a registered version: its files, the code that serves them, and its store."""
 
 import hashlib
 import json
@@ -6,32 +6,38 @@ import re
 from pathlib import Path
 
 from stillhouse.provenance import file_md5, folder_md5
-from stillhouse.tracking.store import tracking_uri
+from stillhouse.tracking.address import tracking_uri
 
-HERE = Path(__file__).parent
-SERVED = HERE / "served.py"
-SERVING = (HERE.parent / "classifier.py", HERE.parent / "chunks.py")  # modules that served.py imports
+PACKAGE = Path(__file__).parent.parent
+SERVED = PACKAGE / "serving" / "mlflow_model.py"
+# The modules that SERVED imports. A registered version carries copies of them.
+SERVING = (
+    PACKAGE / "task.py",
+    PACKAGE / "serving" / "answers.py",
+    PACKAGE / "serving" / "chunks.py",
+    PACKAGE / "serving" / "classifier.py",
+)
 
 
 def model_digest(model: Path) -> str:
-    """One digest for a folder that the compress stage wrote and for the code that will serve it.
+    """One digest of a folder that the stage ``compress`` wrote and of the code that will serve it.
 
-    The same weights under corrected code answer differently, so they are another version.
+    Corrected code can predict differently with the same weights, so it makes another version.
     """
     lines = [f"model {folder_md5(model)}", *(f"{file.name} {file_md5(file)}" for file in (*SERVING, SERVED))]
     return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
 
 
 def classes_in(model: Path) -> list[str]:
-    """The classes that the model in the folder ``model`` answers with, in its order."""
+    """The classes of the model in the folder ``model``, in the order of its output."""
     labels: list[str] = json.loads((model / "config.json").read_text(encoding="utf-8"))["labels"]
     return labels
 
 
 def store_name() -> str:
-    """Which tracking store this is: ``mlflow.db`` for the project's own, so that clones agree; else its address.
+    """The name of the tracking store: ``mlflow.db`` for the project's own, so that clones agree; else its address.
 
-    User names and passwords are left out: they change, and are nobody else's to see.
+    The name has no user name and no password: they change, and they are secret.
     """
     uri = tracking_uri()
     if uri == f"sqlite:///{Path('mlflow.db').resolve()}":

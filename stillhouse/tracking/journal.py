@@ -26,9 +26,10 @@ from mlflow.tracking import MlflowClient
 
 from stillhouse.files import replacing
 from stillhouse.secrets import masked
+from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.lines import Entry, Lines, parsed
 from stillhouse.tracking.sender import JOURNAL_TAG, Sender
-from stillhouse.tracking.store import BRIEFLY, environment, is_refusal, tracking_uri
+from stillhouse.tracking.store import BRIEFLY, environment, is_refusal
 
 HOME = "STILLHOUSE_JOURNALS"  # set for the children of a run: all journals of a flow lie together
 QUIET_S = 30.0  # after which a store that did not answer is asked again

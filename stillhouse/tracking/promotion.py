@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from stillhouse.classifier import Classifier
 from stillhouse.evaluation.classes import Class
 from stillhouse.evaluation.gate import Verdict, judge
 from stillhouse.evaluation.quality import Quality
@@ -20,6 +19,7 @@ from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stages import STAGES
 from stillhouse.provenance import file_md5, folder_md5, git_commit, lock_md5
+from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking import registry
 from stillhouse.tracking.identity import classes_in, model_digest
 from stillhouse.tracking.ownership import PROJECT_TAG, check_owner

@@ -19,13 +19,13 @@ from mlflow.tracking import MlflowClient
 from mlflow.types.schema import ColSpec, Schema
 
 from stillhouse.errors import BadInput
-from stillhouse.tracking.identity import SERVED, SERVING
+from stillhouse.tracking.identity import PACKAGE, SERVED, SERVING
 from stillhouse.tracking.runs import EVIDENCE, PARENT_RUN, Run
 from stillhouse.tracking.store import answering
 
 MODEL_TAG, DIGEST_TAG, ROLLED_BACK_TAG = "stillhouse.model_md5", "stillhouse.digest", "stillhouse.rolled_back"
 EVIDENCE_TAG = "run.register"
-# Of the output alone: served.py says why there is none of the input.
+# Of the output alone; mlflow_model.py states why there is none of the input.
 SIGNATURE = ModelSignature(outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability")]))
 REQUIREMENTS = ["mlflow", "onnxruntime", "tokenizers", "numpy", "pandas"]
 
@@ -123,12 +123,13 @@ def register_model(run: Run, model: Path, name: str, examples: list[str], tags: 
     """
     length = json.loads((model / "config.json").read_text(encoding="utf-8"))["max_length"]
     with tempfile.TemporaryDirectory() as scratch:
-        # A package of these alone, so that the served file imports them by the same names as it does here.
-        package = Path(scratch) / "stillhouse"
-        package.mkdir()
-        (package / "__init__.py").touch()
+        # A package with these modules alone, under the names by which SERVED imports them.
+        package = Path(scratch) / PACKAGE.name
         for module in SERVING:
-            shutil.copy(module, package)
+            copy = package / module.relative_to(PACKAGE)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            (copy.parent / "__init__.py").touch()
+            shutil.copy(module, copy)
         with mlflow.start_run(run.id):
             logged = mlflow.pyfunc.log_model(
                 name=name,

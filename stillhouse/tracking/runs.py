@@ -15,8 +15,9 @@ from mlflow.tracking import MlflowClient
 from stillhouse.errors import StillhouseError, Unavailable
 from stillhouse.provenance import file_md5, git_commit, lock_md5
 from stillhouse.secrets import masked, shareable
+from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.journal import HOME, Journal, home, send_left
-from stillhouse.tracking.store import connect, environment, tracking_uri
+from stillhouse.tracking.store import connect, environment
 
 PARENT_RUN = "STILLHOUSE_PARENT_RUN"  # set by a flow for the stages it starts
 FLOW_RUN = "STILLHOUSE_FLOW_RUN"

@@ -18,6 +18,7 @@ from requests.exceptions import RequestException
 
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.secrets import masked
+from stillhouse.tracking.address import tracking_uri
 
 for _name in ("alembic", "mlflow.store.db.utils", "mlflow.models.signature"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # their news on each start is no user's
@@ -34,11 +35,6 @@ REFUSALS = (  # MLflow answers and will not have it, now or later
     "RESOURCE_DOES_NOT_EXIST",
 )
 DAMAGED = ("malformed", "not a database")  # what SQLite says then
-
-
-def tracking_uri() -> str:
-    """``MLFLOW_TRACKING_URI``, or the project's own database by its absolute path."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
 
 
 def connect(experiment: str) -> str:

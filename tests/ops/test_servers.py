@@ -104,14 +104,14 @@ def test_old_litter_goes_and_what_is_needed_stays(project):
     assert not (project.folder / ".stillhouse" / "labels" / "old").exists()
     again = project.flow()
     assert again.returncode == 0 and "so no stage ran" in again.stdout, again.stdout
-    code = "from stillhouse.classifier import Classifier\n"
+    code = "from stillhouse.serving.classifier import Classifier\n"
     code += "print(Classifier.load('models:/topics@champion').predict(['the team and the coach win a cup'])[0])"
     assert last_line(project.python("-c", code).stdout) == "sport"
 
 
 def test_a_moved_project_is_told_where_its_files_were(project):
     moved = Project(project.folder.with_name("elsewhere"), project.server)
-    code = "import mlflow; from mlflow.tracking import MlflowClient as C; import stillhouse.tracking.store as s\n"
+    code = "import mlflow; from mlflow.tracking import MlflowClient as C; import stillhouse.tracking.address as s\n"
     code += "mlflow.set_tracking_uri(s.tracking_uri()); e = C().get_experiment_by_name('stillhouse'); import sqlite3\n"
     code += "c = sqlite3.connect('mlflow.db'); c.execute('update experiments set artifact_location = ?', "
     code += f"('file://{project.folder}/mlartifacts',)); c.commit()"

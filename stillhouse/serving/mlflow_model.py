@@ -1,4 +1,7 @@
-"""The registered model as MLflow loads it ("model from code": this file is copied, nothing is pickled)."""
+"""The registered model as MLflow loads it.
+
+It is a "model from code": MLflow copies this file and executes it. Nothing is pickled.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,28 +13,29 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from pydantic import BaseModel
 
-from stillhouse.classifier import Classifier
+from stillhouse.serving.answers import decide
+from stillhouse.serving.classifier import Classifier
 
-COLUMN = "text"  # of a table with several columns, the one that is read
+COLUMN = "text"  # the column that is read of a table with several columns
 FORMS = 'Send texts: {"inputs": ["a text", ...]}, or a table with one column, or one with a column "text"'
 
 
 class Answer(BaseModel):
-    """What one text is answered with."""
+    """The prediction for one text."""
 
     label: str
     probability: float
 
 
 class ServedStudent(PythonModel):
-    """Texts in; for each its most probable label, and how probable.
+    """The model: from texts to the label and the probability of each.
 
-    The model has no input schema: with a type hint of MLflow's its server takes ``inputs`` alone, and with a column
-    schema it drops every column but the first, whatever it is called. What comes in is checked here.
+    The model has no input schema. With one of MLflow's type hints, its server would accept ``inputs`` only. With a
+    schema of columns, it would drop every column but the first, whatever the names are. So this class checks the input.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Open the ONNX file and the tokenizer that were logged as the artifact ``model``."""
+        """Load the files that were logged as the artifact ``model``."""
         self.classifier = Classifier.load(context.artifacts["model"])
 
     def predict(
@@ -46,21 +50,18 @@ class ServedStudent(PythonModel):
             params: not used.
 
         Raises:
-            MlflowException: the input is none of these, or holds something else than texts; the server answers 400.
+            MlflowException: the input has another form, or a value is not a text; the server responds with status 400.
         """
         try:
             probabilities = self.classifier.predict_proba(texts_of(model_input))
         except (TypeError, ValueError) as error:
             raise MlflowException.invalid_parameter_value(f"{error}. {FORMS}.") from None
-        best = probabilities.argmax(1)
-        return [
-            Answer(label=str(self.classifier.classes_[index]), probability=float(row[index]))
-            for index, row in zip(best, probabilities, strict=True)
-        ]
+        decided = zip(*decide(probabilities, self.classifier.classes_), strict=True)
+        return [Answer(label=str(label), probability=float(probability)) for label, probability in decided]
 
 
 def texts_of(given: Any) -> list[Any]:
-    """The texts of a request in any of its forms. Raises TypeError where it has none of these."""
+    """The texts of a request in any accepted form. Raises TypeError for any other form."""
     if isinstance(given, list) and given and all(isinstance(row, Mapping) for row in given):
         given = pd.DataFrame([{name: _plain(value) for name, value in row.items()} for row in given])
     if isinstance(given, Mapping):
@@ -99,7 +100,7 @@ def _checked(texts: list[Any]) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A value of a row, which MLflow puts into an array without dimensions."""
+    """A value of a row; MLflow puts it into an array without dimensions."""
     return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 

@@ -1,6 +1,6 @@
-"""Word pieces by look-up: each stretch of text between spaces is tokenized once and remembered.
+"""Word pieces by look-up: each chunk (a stretch of text between spaces) is tokenized once and cached.
 
-Needs tokenizers alone. The registered model carries a copy of this file.
+It needs NumPy and tokenizers alone. A registered model carries a copy of this file.
 """
 
 import threading
@@ -13,27 +13,27 @@ import numpy as np
 from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import Whitespace
 
-LIMIT = 100_000  # chunks that are remembered: 25 MB of usual words, 40 MB at most
-LONGEST = 40  # characters of a chunk that is remembered
-CHARACTERS = 6  # of a word piece, rather too many: so much of a long text is looked at first
-# str.split() splits at these, too; in Unicode (and so in tokenizers) they are no spaces.
+LIMIT = 100_000  # maximum of cached chunks: 25 MB for usual words, 40 MB at most
+LONGEST = 40  # maximum length of a cached chunk in characters
+CHARACTERS = 6  # a high estimate of the characters in a word piece: of a long text, only so much is tokenized first
+# str.split() splits at these characters; for Unicode, and so for tokenizers, they are not spaces.
 SEPARATORS = "\x1c\x1d\x1e\x1f"
-FENCE = "[PAD]"  # no text has its id, unless it has these very letters
-TOGETHER = 256  # chunks that the tokenizer sees as one text
+FENCE = "[PAD]"  # the special token between two chunks; only a text with these characters can contain its id
+TOGETHER = 256  # chunks that are joined to one text for the tokenizer
 ID = np.dtype(np.int32)
 
 
 class Chunks:
-    """The ids that ``tokenizer`` gives, for texts whose chunks are known without asking it.
+    """The ids that a tokenizer gives to texts, with a cache of chunks.
 
-    No word piece spans a space, so a text's ids are those of its chunks one after the other. Safe to use from several
-    threads: what is remembered is only added to, or replaced as a whole.
+    No word piece spans a space, so the ids of a text are the ids of its chunks in order. Several threads can use one
+    object: the cache is only extended, or replaced as a whole.
     """
 
     def __init__(
         self, tokenizer: Tokenizer, max_length: int, common: Mapping[str, Sequence[int]] = MappingProxyType({})
     ) -> None:
-        """``common`` chunks are known from the start with their ids, and never forgotten."""
+        """Make an empty cache; the ``common`` chunks with their ids are in it from the start and stay in it."""
         tokenizer.no_padding()
         tokenizer.no_truncation()
         self._tokenizer, self._max_length, self._bytes = tokenizer, max_length, max_length * ID.itemsize
@@ -45,9 +45,9 @@ class Chunks:
         self._lock = threading.Lock()
 
     def ids(self, texts: Sequence[str]) -> list[bytes]:
-        """Of each text its first ``max_length`` ids as int32 (``ID``), as if the tokenizer had seen it whole.
+        """The first ``max_length`` ids of each text as bytes of int32 (``ID``), the same as for the whole text.
 
-        Half of a surrogate pair, as JSON may hold it, is read as a question mark: UTF-8 has no bytes for it.
+        Half of a surrogate pair, which JSON can contain, is read as a question mark because UTF-8 cannot encode it.
         """
         length = self._max_length * CHARACTERS
         rows = self._rows([_head(text, length) for text in texts])
@@ -74,7 +74,7 @@ class Chunks:
             for n, chunks in later:
                 try:
                     rows[n] = b"".join(map(self._known.__getitem__, chunks))[: self._bytes]
-                except KeyError:  # too long to be remembered, or forgotten again
+                except KeyError:  # too long for the cache, or removed from it by another thread
                     rows[n] = b"".join(new[one] if one in new else known[one] for one in chunks)[: self._bytes]
         return rows
 
@@ -84,7 +84,7 @@ class Chunks:
         return text.split()
 
     def _encoded(self, chunks: list[str]) -> dict[str, bytes]:
-        """Asked one by one, chunks cost ten times what their text does; so many are asked at once as one text."""
+        """The ids of each chunk; the tokenizer gets many at once, because one by one takes ten times as long."""
         try:
             return self._alone(chunks) if self._fence is None else self._fenced(chunks, self._fence)
         except TypeError:
@@ -97,7 +97,7 @@ class Chunks:
         return dict(zip(chunks, ids, strict=True))
 
     def _fenced(self, chunks: list[str], fence: int) -> dict[str, bytes]:
-        """With a special token, whose id is ``fence``, between one chunk and the next."""
+        """The ids of each chunk, from texts in which a special token with the id ``fence`` separates the chunks."""
         plain = [chunk for chunk in chunks if FENCE not in chunk]
         rows = [plain[start : start + TOGETHER] for start in range(0, len(plain), TOGETHER)]
         texts = [f" {FENCE} ".join(row) for row in rows]
@@ -106,15 +106,15 @@ class Chunks:
             ids = np.array(one.ids, ID)
             ends = [*(np.flatnonzero(ids == fence) * ID.itemsize).tolist(), ids.nbytes]
             starts = [0, *(end + ID.itemsize for end in ends[:-1])]
-            spans, said = zip(row, starts, ends, strict=True), ids.tobytes()
-            found.update((chunk, said[start : min(end, start + self._bytes)]) for chunk, start, end in spans)
+            spans, content = zip(row, starts, ends, strict=True), ids.tobytes()
+            found.update((chunk, content[start : min(end, start + self._bytes)]) for chunk, start, end in spans)
         return found | self._alone([chunk for chunk in chunks if FENCE in chunk])
 
     def _remember(self, new: dict[str, bytes]) -> None:
         short = {chunk: ids for chunk, ids in new.items() if len(chunk) <= LONGEST}
         with self._lock:
             if len(self._known) + len(short) > LIMIT:
-                self._known = dict(self._common)  # another thread may still read the one before
+                self._known = dict(self._common)  # a new dictionary, because another thread may read the old one
                 short = dict(islice(short.items(), LIMIT - len(self._known)))
             self._known.update(short)
 
@@ -128,7 +128,7 @@ def commonest(texts: Iterable[str], count: int) -> list[str]:
 
 
 def _head(text: str, length: int) -> str:
-    """The text up to the last space within ``length`` characters; no word piece spans a space."""
+    """The text up to the last space in its first ``length`` characters; no word piece spans a space."""
     if len(text) <= length:
         return text
     end = text.rfind(" ", 0, length)

@@ -1,0 +1,26 @@
+"""Where MLflow's store is, and how to download a registered model by its name.
+
+This module needs MLflow alone, so that a machine which only predicts can use it.
+"""
+
+import os
+from pathlib import Path
+
+from mlflow.artifacts import download_artifacts
+
+
+def tracking_uri() -> str:
+    """``MLFLOW_TRACKING_URI``, or the project's own database by its absolute path."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
+
+
+def download_model(uri: str) -> Path:
+    """Download the registered version ``uri``, such as ``models:/name@champion``.
+
+    Returns:
+        The folder with the files that the compress stage wrote.
+
+    Raises:
+        MlflowException: there is no such version, or the store does not answer.
+    """
+    return Path(download_artifacts(artifact_uri=uri, tracking_uri=tracking_uri())) / "artifacts" / "model"

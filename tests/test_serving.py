@@ -1,0 +1,108 @@
+"""The serving package: one decision for all ways to predict, few imports, and models of an unknown kind."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from material import tiny_model
+from project import ROOT
+
+from flows import console
+from flows.score import label_chunk
+from stillhouse.serving import Classifier, answers, mlflow_model, predict
+
+TEXTS = ["the goal of the match", "butter and flour", "rain", "snow and frost and fog"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+def test_importing_it_loads_nothing_that_a_light_install_lacks():
+    code = "import sys, stillhouse.serving, stillhouse.serving.predict, flows.console; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "onnxruntime" in loaded
+    assert not loaded & {"torch", "transformers", "pydantic", "mlflow", "prefect", "pandas", "dvc", "sklearn", "tqdm"}
+
+
+def test_the_decision_is_the_most_probable_class_and_its_probability():
+    probabilities = np.array([[0.1, 0.7, 0.2], [0.5, 0.5, 0.0]], np.float32)
+    labels, confidence = answers.decide(probabilities, np.array(["a", "b", "c"], dtype=object))
+    assert labels.tolist() == ["b", "a"] and confidence.tolist() == [np.float32(0.7), 0.5]
+    labels, confidence = answers.decide(np.empty((0, 3), np.float32), np.array(["a", "b", "c"], dtype=object))
+    assert labels.shape == confidence.shape == (0,)
+
+
+def test_all_four_ways_to_predict_use_the_one_decision(model, monkeypatch, tmp_path):
+    classifier = Classifier.load(model)
+    served = mlflow_model.ServedStudent()
+    served.classifier = classifier
+
+    def table():
+        part = tmp_path / "part.parquet"
+        label_chunk.fn(pa.table({"text": TEXTS}), "text", pa.schema([("text", pa.string())]), classifier, part)
+        made = pq.read_table(part)
+        return list(zip(made["label"].to_pylist(), made["probability"].to_pylist(), strict=True))
+
+    def ways():
+        blocks = list(predict.label_lines(classifier, TEXTS))
+        replies = [(one.label, one.probability) for one in served.predict(None, TEXTS)]
+        return list(classifier.predict(TEXTS)), [pair for block in blocks for pair in block], replies, table()
+
+    labels, lines, replies, rows = ways()
+    assert lines == replies == rows and labels == [label for label, _ in lines]
+    task = SimpleNamespace(decision=lambda scores: scores.argmin(-1), confidence=lambda scores: scores.min(-1))
+    monkeypatch.setattr(answers, "TASK", task)  # the least probable class
+    other, lines, replies, rows = ways()
+    assert lines == replies == rows and other == [label for label, _ in lines]
+    assert all(one != two for one, two in zip(labels, other, strict=True))
+
+
+def test_a_model_names_its_task_type_and_an_unknown_one_is_refused(model):
+    file = model / "config.json"
+    text = file.read_text()
+    assert json.loads(text)["task"] == "single_label"
+    try:
+        file.write_text(text.replace("single_label", "multi_label"))
+        with pytest.raises(
+            ValueError, match="task type 'multi_label'; this version of Stillhouse knows 'single_label'"
+        ):
+            Classifier.load(model)
+        file.write_text(text.replace('"task": "single_label",', ""))  # registered before the type was recorded
+        assert len(Classifier.load(model).predict(TEXTS)) == len(TEXTS)
+    finally:
+        file.write_text(text)
+
+
+def test_without_mlflow_a_registered_version_is_refused_with_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow.artifacts", None)
+    monkeypatch.delitem(sys.modules, "stillhouse.tracking.address")
+    with pytest.raises(ModuleNotFoundError, match="MLflow is not installed"):
+        Classifier.load("models:/topics@champion")
+
+
+def test_a_command_that_needs_a_missing_package_names_the_extra(monkeypatch, capsys):
+    def absent(name):
+        return lambda: (_ for _ in ()).throw(ModuleNotFoundError(f"No module named {name!r}", name=name))
+
+    monkeypatch.setattr(sys, "argv", ["stillhouse", "run"])
+    monkeypatch.setattr("flows.cli.main", absent("prefect.flows"))
+    with pytest.raises(
+        SystemExit, match=r"stillhouse run needs the package prefect, .* pip install 'stillhouse\[all\]'"
+    ):
+        console.main()
+    monkeypatch.setattr("flows.cli.main", absent("stillhouse.gone"))  # a fault of this project is not hidden
+    with pytest.raises(ModuleNotFoundError):
+        console.main()
+    started = []
+    monkeypatch.setattr(predict, "main", lambda: started.append(sys.argv))
+    monkeypatch.setattr(sys, "argv", ["stillhouse", "predict", "model", "--threads", "2"])
+    console.main()
+    assert started == [["stillhouse predict", "model", "--threads", "2"]]
