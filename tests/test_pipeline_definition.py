@@ -26,18 +26,9 @@ PLUMBING = {
     "stillhouse/chain.py",
     "stillhouse/__init__.py",
     "stillhouse/errors.py",
-    "stillhouse/params/__init__.py",
-    "stillhouse/params/declared.py",
-    "stillhouse/params/devices.py",
-    "stillhouse/params/files.py",
-    "stillhouse/params/format.py",
-    "stillhouse/params/optional.py",
-    "stillhouse/params/learning.py",
-    "stillhouse/params/loading.py",
-    "stillhouse/params/located.py",
-    "stillhouse/params/running.py",
-    "stillhouse/params/section.py",
+    *(str(file.relative_to(ROOT)) for file in ROOT.glob("stillhouse/params/*.py") if file.name != "naming.py"),
     "stillhouse/provenance.py",
+    "stillhouse/registry.py",
     "stillhouse/tracking/__init__.py",
     "stillhouse/tracking/runs.py",
     "stillhouse/tracking/store.py",
@@ -55,6 +46,14 @@ PLUMBING = {
 
 # Code that is not imported but copied into the registered model.
 COPIED = {"stillhouse/tracking/identity.py": {"stillhouse/tracking/served.py"}}
+
+# A registry imports the modules in its folder by their names (stillhouse/registry.py): what uses it depends on all.
+LISTED = {
+    "stillhouse/compression/quantisations/__init__.py": "stillhouse/compression/quantisations/*.py",
+    "stillhouse/data/sources/__init__.py": "stillhouse/data/sources/*.py",
+    "stillhouse/distillation/losses/__init__.py": "stillhouse/distillation/losses/*.py",
+    "stillhouse/models/students/architectures/__init__.py": "stillhouse/models/students/architectures/*.py",
+}
 
 # A result may depend on code through a file that changes with it: outputs/control/hints carries a digest of the
 # students' code where the teacher learns along with one, and nothing of it otherwise.
@@ -79,6 +78,11 @@ def imported(file: str) -> set[str]:
     return set().union(*(module_files(name) for name in mine)) if mine else set()
 
 
+def listed(file: str) -> list[str]:
+    """The modules that the registry in ``file`` imports by name; none where there is no registry."""
+    return [str(found.relative_to(ROOT)) for found in ROOT.glob(LISTED[file])] if file in LISTED else []
+
+
 def closure(file: str) -> set[str]:
     seen, todo = set(), [file]
     while todo:
@@ -86,7 +90,7 @@ def closure(file: str) -> set[str]:
         if current not in seen:
             seen.add(current)
             # What plumbing imports is for its own work.
-            todo += [] if current in PLUMBING else [*imported(current), *COPIED.get(current, ())]
+            todo += [] if current in PLUMBING else [*imported(current), *COPIED.get(current, ()), *listed(current)]
     return seen
 
 

@@ -3,7 +3,10 @@
 from torch import Tensor
 from torch.nn import functional
 
+from stillhouse.registry import register
 
+
+@register
 def hinton(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """Kullback-Leibler divergence of the softened student from the softened teacher, times T squared.
 
