@@ -5,15 +5,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from stillhouse.evaluation.plots import frontier
-from stillhouse.evaluation.report import number, percent, render
-from stillhouse.evaluation.results import METRICS, SPEED, Model
+from stillhouse.evaluation.report import render
+from stillhouse.evaluation.results import METRIC_TABLE, METRICS, SPEED, Model
 from stillhouse.evaluation.steps import Row, step_rows
 from stillhouse.params import Device
 
 
 @dataclass(frozen=True)
 class Member:
-    """A device, what its student was measured to do there and how it was judged, and the steps that made it small."""
+    """A device, its student's measurements there and the gate's verdict, and the steps of its compression."""
 
     budget: Device
     model: Model
@@ -24,7 +24,7 @@ class Member:
 
 
 def read_fleet(outputs: Path, devices: dict[str, Device]) -> dict[str, Member]:
-    """What the stages ``device`` and ``deploy`` left for each of ``devices``."""
+    """The results of the stages ``device`` and ``deploy`` for each of ``devices``."""
     return {name: _read_member(outputs, name, budget) for name, budget in devices.items()}
 
 
@@ -39,12 +39,12 @@ def _read_member(outputs: Path, name: str, budget: Device) -> Member:
 
 def fleet_table(fleet: dict[str, Member]) -> list[list[str]]:
     """The devices as rows of text, the first the heading."""
-    rows = [["device", "accuracy", "size MB", "ms a text", "threads", "version", "gate"]]
+    metrics = [METRIC_TABLE[name] for name in ("accuracy", "megabytes", "latency_ms")]
+    rows = [["device", *(metric.title for metric in metrics), "threads", "version", "gate"]]
     for name, member in fleet.items():
-        size, latency = number(member.model.megabytes), number(member.model.latency_ms)
         gate = "passed" if member.passed else "FAILED"
         version, threads = str(member.version), str(member.budget.threads)
-        rows.append([name, percent(member.model.accuracy), size, latency, threads, version, gate])
+        rows.append([name, *(metric.cell(member.model) for metric in metrics), threads, version, gate])
     return rows
 
 

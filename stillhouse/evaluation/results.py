@@ -1,15 +1,20 @@
-"""What was measured of the models, and the one way of it to JSON and back."""
+"""The measured numbers of the models: the table of metrics, and how numbers are written to JSON and read."""
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from stillhouse.evaluation.display import metrics_of
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.significance import Gap
 from stillhouse.evaluation.speed import Speed
 
 METRICS, SPEED = "metrics.json", "speed.json"
+# Every metric by name: quality first, then size and speed.
+METRIC_TABLE = {
+    metric.name: metric for metric in sorted(metrics_of(Quality) + metrics_of(Speed), key=lambda metric: metric.cost)
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,20 +32,26 @@ def plain(measured: Quality | Speed | Gap) -> dict[str, Any]:
     return {name: value for name, value in asdict(measured).items() if value is not None}
 
 
+def brief(model: Quality) -> dict[str, float]:
+    """The metrics of the short table by name, as the flow's run in MLflow records them; size and speed of a `Model`."""
+    chosen = [one for one in METRIC_TABLE.values() if one.brief and (isinstance(model, Model) or not one.cost)]
+    return {metric.name: getattr(model, metric.name) for metric in chosen}
+
+
 def read_qualities(folder: Path) -> dict[str, Quality]:
-    """Of every model, from what ``evaluate`` left in ``folder``."""
-    return {name: Quality(**told) for name, told in _read(folder / METRICS)["models"].items()}
+    """The quality of every model, from the files of the stage ``evaluate`` in ``folder``."""
+    return {name: Quality(**values) for name, values in _read(folder / METRICS)["models"].items()}
 
 
 def read_gaps(folder: Path) -> dict[str, Gap]:
     """The differences between models, by ``<one> - <other>``."""
-    return {name: Gap(**told) for name, told in _read(folder / METRICS)["differences"].items()}
+    return {name: Gap(**values) for name, values in _read(folder / METRICS)["differences"].items()}
 
 
 def read_models(folder: Path) -> dict[str, Model]:
     """Quality and speed of every model whose speed was measured: of all but the constant answer."""
     quality = read_qualities(folder)
-    return {name: Model.of(quality[name], Speed(**told)) for name, told in _read(folder / SPEED)["models"].items()}
+    return {name: Model.of(quality[name], Speed(**values)) for name, values in _read(folder / SPEED)["models"].items()}
 
 
 def _read(file: Path) -> Any:
