@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from stillhouse.evaluation.comparison import Arm, compare, tables
-from stillhouse.evaluation.report import as_markdown, number
+from stillhouse.evaluation.display import number
+from stillhouse.evaluation.report import as_markdown
+from stillhouse.evaluation.results import METRIC_TABLE
 
 STUDENT, SVM, SETFIT = "compressed student", "TF-IDF + SVM", "SetFit"
 LEAST = {  # accuracy that is aimed at, %
@@ -75,7 +77,8 @@ def _summary(results: list[dict[str, Any]]) -> list[list[str]]:
 
 def _case(name: str, result: dict[str, Any]) -> list[str]:
     labels, runs = unpack(result["labels"]), result["runs"]
-    rows = [["model", "accuracy", "macro-F1", "agrees with teacher", "size MB", "docs/s", "one text, ms"]]
+    shown = ("accuracy", "macro_f1", "teacher_agreement", "megabytes", "docs_per_s", "latency_ms")
+    rows = [["model", *(METRIC_TABLE[name].title for name in shown)]]
     for model in _names(runs):
         told = [run["models"][model] for run in runs if model in run["models"]]
         accuracies = 100 * np.array([one["accuracy"] for one in told])

@@ -20,6 +20,7 @@ from benchmarks.served import models
 from stillhouse.data.splits import read_split
 from stillhouse.evaluation.candidate import Candidate
 from stillhouse.evaluation.report import as_markdown, machine
+from stillhouse.evaluation.results import METRIC_TABLE
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.serving.classifier import Classifier
 
@@ -40,7 +41,8 @@ def side_by_side(timed: Sequence[Candidate], texts: Sequence[str]) -> list[list[
     """Texts a second, latency, and how the compressed student compares, as table rows."""
     _, speed = measure_speed(timed, texts, ROUND_S)
     own = speed["compressed student"].docs_per_s
-    rows = [["model", "size MB", "docs/s", "p50 ms", "p95 ms", "compressed student is"]]
+    titles = [METRIC_TABLE[name].title for name in ("megabytes", "docs_per_s")]
+    rows = [["model", *titles, "p50 ms", "p95 ms", "compressed student is"]]
     for candidate in timed:
         numbers = speed[candidate.name]
         rows.append(

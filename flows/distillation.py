@@ -32,9 +32,8 @@ from stillhouse.data.readers.layout import split_files
 from stillhouse.errors import StillhouseError
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.evaluation.classes import read_classes
-from stillhouse.evaluation.constant import CONSTANT
 from stillhouse.evaluation.quality import Quality
-from stillhouse.evaluation.results import read_models, read_qualities
+from stillhouse.evaluation.results import brief, read_models, read_qualities
 from stillhouse.params import Params, load_params
 from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.inputs import locked_stages
@@ -117,10 +116,7 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         fleet = run_fleet(params, models, outcomes, seconds) if params.devices else None
         summary = _summary(outcomes, seconds, qualities | models, fleet)
         parent.metrics({"seconds": seconds})
-        tracked = ("accuracy", "macro_f1", "megabytes", "docs_per_s")
-        test = {name: {key: getattr(model, key) for key in tracked} for name, model in models.items()}
-        test[CONSTANT] = {key: getattr(qualities[CONSTANT], key) for key in tracked[:2]}
-        parent.metrics({"test": test})
+        parent.metrics({"test": {name: brief(model) for name, model in (qualities | models).items()}})
         for name in STAGES["evaluate"].beside:
             parent.artifact(path(f"evaluate/{name}"))
         parent.evidence()

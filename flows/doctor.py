@@ -88,6 +88,8 @@ def _data(params: Params) -> str:
         return f"data: {data.hub_id}, fetched from the hub when a run needs it"
     if data.source == "sample":
         return f"data: the packaged sample, {len(sample_texts()[0]):,} texts"
+    if data.source != "files":
+        return f"data: {data.path}, read by the source {data.source}"
     files = split_files(Path(data.path), data.unlabelled)
     for split, file in files.items():
         _readable("data.path", file)

@@ -8,7 +8,7 @@ import pytest
 from project import ROOT
 
 from stillhouse.compression.parity import TELLING, Reference
-from stillhouse.compression.quantise import KINDS
+from stillhouse.compression.quantisations import QUANTISATIONS
 from stillhouse.compression.steps import compress_student
 from stillhouse.data.splits import read_split
 from stillhouse.data.vocabulary import learn_vocabulary, load_vocabulary, truncate_vocabulary
@@ -42,7 +42,7 @@ def compress(finished, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "none"])
+@pytest.mark.parametrize("kind", [*QUANTISATIONS, "none"])
 def test_every_quantisation_answers_as_the_trained_student(compress, kind):
     ladder, model = compress(quantisation=kind)
     assert ladder.last == (kind if kind != "none" else "float32")

@@ -10,9 +10,10 @@ from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.evaluation.choice import worth_keeping
 from stillhouse.evaluation.classes import Class
 from stillhouse.evaluation.constant import CONSTANT
+from stillhouse.evaluation.display import number
 from stillhouse.evaluation.gate import judge
 from stillhouse.evaluation.quality import Quality, differences, quality
-from stillhouse.evaluation.report import as_markdown, as_text, number, table
+from stillhouse.evaluation.report import as_markdown, as_text, table
 from stillhouse.evaluation.results import Model, plain, read_gaps, read_models
 from stillhouse.evaluation.significance import Gap, bootstrap_interval, mcnemar, paired
 from stillhouse.evaluation.speed import Speed

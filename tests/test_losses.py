@@ -8,8 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from stillhouse.distillation.losses import LOGIT_LOSSES, dist, dkd, features, hinton, minilm, mse, standardised
+from stillhouse.distillation.losses import LOSSES, signal_of
+from stillhouse.distillation.losses.dist import dist
+from stillhouse.distillation.losses.dkd import dkd
+from stillhouse.distillation.losses.features import features
+from stillhouse.distillation.losses.hinton import hinton
+from stillhouse.distillation.losses.minilm import minilm
+from stillhouse.distillation.losses.mse import mse
+from stillhouse.distillation.losses.standardised import standardised
 
+LOGIT_LOSSES = {name: LOSSES[name] for name in LOSSES if signal_of(LOSSES[name]) == "logits"}
 NO_LABELS = torch.full((8,), -1)
 logits = arrays("float32", (8, 5), elements=st.integers(-32, 32).map(lambda n: n / 4)).map(torch.from_numpy)
 temperatures = st.sampled_from([0.5, 1.0, 4.0, 20.0])

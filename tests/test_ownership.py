@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
+from project import ROOT
 
 from stillhouse.errors import BadInput
+from stillhouse.params import load_params
 from stillhouse.params.naming import name_of, source_of
-from stillhouse.params.running import Data
 from stillhouse.tracking import identity, promotion, registry, store
 from stillhouse.tracking.ownership import PROJECT_TAG, check_owner, classes_of
 from stillhouse.tracking.receipts import is_lost, receipt_of
@@ -154,9 +155,7 @@ def test_a_champion_is_compared_on_texts_whose_class_it_knows(monkeypatch, tmp_p
     assert len(notes) == len(note) and all(part in text for part, text in zip(note, notes, strict=True))
 
 
-SETTINGS = Data(
-    source="files", path="data/reviews.csv", text_column="text", label_column="label", test_fraction=0.2, validation_fraction=0.1
-)  # fmt: skip
+SETTINGS = load_params(ROOT / "params.yaml").data.model_copy(update={"source": "files", "path": "data/reviews.csv"})
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from stillhouse.models.pretrained import load_pretrained
 from stillhouse.models.sentence import SWITCHES
 from stillhouse.models.teacher import load_teacher
 from stillhouse.params import load_params
-from stillhouse.params.learning import Teacher as Settings
+from stillhouse.params.teacher import Teacher as Settings
 
 SETTINGS = load_params(ROOT / "params.yaml").teacher.model_copy(update={"max_length": 32, "freeze_layers": 0})
 TEXTS = ["the goal of the match", "butter and flour", "rain", "the team in the storm " * 9]

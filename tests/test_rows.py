@@ -17,6 +17,7 @@ from stillhouse.errors import BadInput
 from stillhouse.params import Format
 
 # Take derandomize out, and raise the number by hand, to look for more.
+DETECTED = dict.fromkeys(Format.model_fields, "auto")
 MANY = settings(
     max_examples=int(os.environ.get("EXAMPLES", "120")),
     derandomize="EXAMPLES" not in os.environ,
@@ -33,7 +34,7 @@ def read(content: bytes, suffix: str, columns: tuple[str, ...] = ("text", "label
         file = Path(folder) / f"table{suffix}"
         file.write_bytes(content)
         settings_ = dict(zip(("text_column", "label_column"), columns, strict=False))
-        table = open_table(file, Wanted(settings_, Format(**changes)))
+        table = open_table(file, Wanted(settings_, Format(**{**DETECTED, **changes})))
         return [row for batch in table.batches(columns) for row in zip(*batch.to_pydict().values(), strict=True)]
 
 

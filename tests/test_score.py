@@ -20,7 +20,8 @@ from stillhouse.data.writers import open_writer
 from stillhouse.errors import BadInput
 from stillhouse.params import Format
 
-WANTED = Wanted({"text_column": "text"}, Format(), "--")
+DETECTED = Format(**dict.fromkeys(Format.model_fields, "auto"))
+WANTED = Wanted({"text_column": "text"}, DETECTED, "--")
 ROWS = [text for text, _ in texts_and_labels(90, seed=5)]
 
 
@@ -81,7 +82,7 @@ def test_a_table_that_cannot_be_labelled_is_refused_at_the_start(tmp_path, sourc
     (tmp_path / "ragged.csv").write_text("text\nrain, and wind\n")
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(BadInput, match=re.escape(message)):
-        check(tmp_path / source, tmp_path / target, Wanted({"text_column": column}, Format(), "--"), 10)
+        check(tmp_path / source, tmp_path / target, Wanted({"text_column": column}, DETECTED, "--"), 10)
 
 
 def columns(**values):

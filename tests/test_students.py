@@ -10,13 +10,14 @@ from material import tiny_teacher
 from project import ROOT
 
 from stillhouse.compression.export import export_onnx
-from stillhouse.compression.quantise import KINDS
+from stillhouse.compression.quantisations import QUANTISATIONS
 from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.errors import BadInput
 from stillhouse.models.inherit import inherit, input_vectors, output_vectors, reduced
 from stillhouse.models.pretrained import load_pretrained
+from stillhouse.models.students.architectures import ARCHITECTURES
 from stillhouse.models.students.pooling import POOLINGS
-from stillhouse.models.students.student import ARCHITECTURES, build_student, load_student, save_student
+from stillhouse.models.students.student import build_student, load_student, save_student
 from stillhouse.params import Network, Vocabulary, load_params
 
 PARAMS = load_params(ROOT / "params.yaml")
@@ -82,8 +83,8 @@ def test_a_student_is_saved_loaded_and_exported_whole(architecture, tmp_path):
     expected = network(ids).detach()
     torch.testing.assert_close(load_student(tmp_path / "model").network(ids), expected)
     export_onnx(student, tmp_path / "plain.onnx")
-    for kind, quantise in KINDS.items():
-        quantise(tmp_path / "plain.onnx", tmp_path / f"{kind}.onnx", [ids.numpy()])
+    for kind in QUANTISATIONS:
+        QUANTISATIONS[kind](tmp_path / "plain.onnx", tmp_path / f"{kind}.onnx", [ids.numpy()], network)
     for name, tolerance in (
         ("plain", 1e-4),
         ("int8", 0.05),

@@ -164,7 +164,8 @@ class Fixed(torch.nn.Module):
 
 
 def test_the_objective_mixes_losses_by_weight_and_labels_by_alpha():
-    from stillhouse.distillation.losses import hinton, mse
+    from stillhouse.distillation.losses.hinton import hinton
+    from stillhouse.distillation.losses.mse import mse
 
     torch.manual_seed(0)
     student, teacher, labels = torch.randn(4, 3), torch.randn(4, 3), torch.tensor([0, 1, -1, -1])
@@ -181,7 +182,7 @@ def test_the_objective_mixes_losses_by_weight_and_labels_by_alpha():
 
 @pytest.mark.parametrize(("shape", "middle"), [("linear", 0.25), ("cosine", 0.1464)])
 def test_alpha_and_temperature_follow_their_schedules(shape, middle):
-    from stillhouse.distillation.losses import hinton
+    from stillhouse.distillation.losses.hinton import hinton
     from stillhouse.distillation.schedules import value_at
 
     falling = Varying(start=1.0, end=0.0, shape=shape)

@@ -6,7 +6,7 @@ import torch
 from test_students import TEXTS, TOKENIZER, student_of, token_ids
 
 from stillhouse.data.encoded import Encoded
-from stillhouse.models.students.student import ARCHITECTURES
+from stillhouse.models.students.architectures import ARCHITECTURES
 from stillhouse.models.students.wide import Wide, looked_up, pairs_of
 from stillhouse.params import Wide as Settings
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.record import Record
-from stillhouse.evaluation.report import as_markdown, number
+from stillhouse.evaluation.display import number
+from stillhouse.evaluation.report import as_markdown
 
 NO_GPU = "No GPU has run this yet"
 STATES = {"done": "", "cut": "**Cut**", "failed": "**Failed**", "not run": "**Not run**"}

@@ -27,7 +27,7 @@ from flows.shared.server import prefect_server
 from flows.shared.stopping import take_signals
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import Params, load_params
-from stillhouse.params.running import Flow as Settings
+from stillhouse.params.flow import Flow as Settings
 from stillhouse.pipeline.lock import note_runs, project_lock, unfinished_runs
 
 _mine: list[str] = []  # flow runs of this process

@@ -9,8 +9,6 @@ import torch
 from stillhouse.models.students.student import Student
 
 OPSET = 17
-# The graph's names for what has one row a word piece.
-OF_PIECES = ("embedding.weight", "wide.pieces.weight", "wide.piece_weights")
 
 
 def export_onnx(student: Student, file: Path) -> None:

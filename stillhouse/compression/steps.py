@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from stillhouse.compression.export import export_onnx
 from stillhouse.compression.parity import Reference
-from stillhouse.compression.quantise import KINDS
+from stillhouse.compression.quantisations import QUANTISATIONS
 from stillhouse.compression.seal import seal
 from stillhouse.compression.vocabulary import prune_vocabulary
 from stillhouse.data.encoded import encode_texts
@@ -112,9 +112,10 @@ def compress_student(
     export_onnx(student, made / "model.onnx")
     ladder.step("float32", made)
     if settings.vocabulary is not None and settings.vocabulary < tokenizer.get_vocab_size():
-        smaller = prune_vocabulary(made / "model.onnx", scratch / "pruned.onnx", tokenizer, settings.vocabulary)
+        pruned, tables = scratch / "pruned.onnx", student.network.piece_tables
+        smaller = prune_vocabulary(made / "model.onnx", pruned, tokenizer, settings.vocabulary, tables)
         made = folder(f"{settings.vocabulary} word pieces", smaller)
-        (scratch / "pruned.onnx").replace(made / "model.onnx")
+        pruned.replace(made / "model.onnx")
         ladder.step(made.name, made)
     if settings.quantisation != "none":
         source = ladder.kept / "model.onnx"
@@ -125,7 +126,7 @@ def compress_student(
         starts = range(0, len(chosen), CALIBRATION_BATCH)
         rows = [np.arange(start, min(start + CALIBRATION_BATCH, len(chosen))) for start in starts]
         batches = [encoded.padded(batch) for batch in rows]
-        KINDS[settings.quantisation](source, made / "model.onnx", batches)
+        QUANTISATIONS[settings.quantisation](source, made / "model.onnx", batches, student.network)
         ladder.step(made.name, made)
     same, difference = (ladder.numbers[ladder.last][key] for key in ("agreement", "largest_difference"))
     if same < settings.parity:

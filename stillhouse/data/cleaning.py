@@ -13,7 +13,7 @@ from datasets import Dataset
 
 from stillhouse.data.keys import text_key
 from stillhouse.data.readers.values import NESTED, number_name
-from stillhouse.data.sources import Source
+from stillhouse.data.source import Source
 from stillhouse.data.splits import Split
 from stillhouse.errors import BadInput, listed
 from stillhouse.params import Data

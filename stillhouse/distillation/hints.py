@@ -44,7 +44,7 @@ def write_hints(kind: str, student: Student, train: Dataset, folder: Path) -> No
 
 
 def _code_digest() -> str:
-    files = sorted(Path(students.__file__).parent.glob("*.py"))
+    files = sorted(Path(students.__file__).parent.rglob("*.py"))
     return hashlib.md5(b"".join(file.read_bytes() for file in files), usedforsecurity=False).hexdigest()
 
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from stillhouse.distillation.losses import LOGIT_LOSSES, features, minilm
+from stillhouse.distillation.losses import LOSSES, signal_of
 from stillhouse.distillation.relations import relation_heads, word_states
 from stillhouse.distillation.schedules import value_at
 from stillhouse.models.students.network import TextNetwork
-from stillhouse.models.students.transformer import Transformer
 from stillhouse.params import Student, Varying
 from stillhouse.task import TASK
 
@@ -51,31 +50,38 @@ class Distillation(nn.Module):
     def __init__(
         self, losses: dict[str, float], alpha: float | Varying, temperature: float | Varying, projection: nn.Module
     ) -> None:
-        """``projection`` takes the student's pooled states to the teacher's size, for the loss ``features``."""
+        """``projection`` maps the student's pooled states to the teacher's size, for losses that compare features."""
         super().__init__()
         self.losses, self.alpha, self.temperature = losses, alpha, temperature
         self.projection = projection
-        self.needs = frozenset({"logits"} | ({"features", "relations"} & {_SIGNALS.get(name, "") for name in losses}))
+        self.functions = {name: LOSSES[name] for name in losses}
+        self.needs: frozenset[str] = frozenset({"logits", *map(signal_of, self.functions.values())})
 
     def forward(self, network: TextNetwork, batch: Batch, progress: float) -> Tensor:
         """A scalar; ``progress`` runs from 0 to 1 over the training."""
         alpha, temperature = value_at(self.alpha, progress), value_at(self.temperature, progress)
-        pooled, attended = _pooled_and_attended(network, batch, "minilm" in self.losses)
+        attended = None
+        if "relations" in self.needs:
+            pooled, attended = network.pooled_and_attended(batch.ids)
+        else:
+            pooled = network.pooled(batch.ids)
         logits = network.classify(pooled)
         soft = torch.zeros(len(logits), device=logits.device)
         for name, weight in self.losses.items():
-            if name in LOGIT_LOSSES:
+            function = self.functions[name]
+            signal = signal_of(function)
+            if signal == "logits":
                 assert batch.logits is not None
-                loss = LOGIT_LOSSES[name](logits, batch.logits, batch.labels, temperature)
-            elif name == "features":
+                loss = function(logits, batch.logits, batch.labels, temperature)
+            elif signal == "features":
                 assert batch.features is not None
-                loss = features(self.projection(pooled), batch.features)
+                loss = function(self.projection(pooled), batch.features)
             else:
                 assert batch.relations is not None and batch.words is not None and attended is not None
                 words = batch.words[:, : attended.shape[2]]  # of what the layers read
                 own, mask = word_states(attended, words, batch.relations.shape[2])
                 mask = mask * (batch.relations != 0).any(3).any(1)  # words that the teacher did read
-                loss = minilm(own, batch.relations, mask, relation_heads(own.shape[3], batch.relations.shape[3]))
+                loss = function(own, batch.relations, mask, relation_heads(own.shape[3], batch.relations.shape[3]))
             soft = soft + weight * loss
         if alpha == 1:
             return soft.mean()
@@ -83,21 +89,10 @@ class Distillation(nn.Module):
         return torch.where(TASK.unlabelled(batch.labels), soft, alpha * soft + (1 - alpha) * hard).mean()
 
 
-_SIGNALS = {"features": "features", "minilm": "relations"}
-
-
-def _pooled_and_attended(network: TextNetwork, batch: Batch, attention: bool) -> tuple[Tensor, Tensor | None]:
-    if not attention:
-        return network.pooled(batch.ids), None
-    assert isinstance(network, Transformer)
-    pooled, attended = network.pooled_and_attended(batch.ids)
-    return pooled, torch.stack([attended.query, attended.key, attended.value], 1)
-
-
 def distillation(settings: Student, alpha: float | Varying, network: TextNetwork, teacher_size: int) -> Distillation:
     """What ``settings`` ask for, with this ``alpha``; ``teacher_size`` is that of the teacher's pooled states."""
     projection: nn.Module = nn.Identity()
-    if "features" in settings.losses:
+    if any(signal_of(LOSSES[name]) == "features" for name in settings.losses):
         projection = nn.Linear(network.features, teacher_size)
         nn.init.xavier_uniform_(projection.weight)
         nn.init.zeros_(projection.bias)

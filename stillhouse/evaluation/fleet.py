@@ -5,15 +5,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from stillhouse.evaluation.plots import frontier
-from stillhouse.evaluation.report import number, percent, render
-from stillhouse.evaluation.results import Model
+from stillhouse.evaluation.report import render
+from stillhouse.evaluation.results import METRIC_TABLE, Model
 from stillhouse.evaluation.steps import Row
 from stillhouse.params import Device
 
 
 @dataclass(frozen=True)
 class Member:
-    """A device, what its student was measured to do there and how it was judged, and the steps that made it small."""
+    """A device, its student's measurements there and the gate's verdict, and the steps of its compression."""
 
     budget: Device
     model: Model
@@ -32,12 +32,12 @@ def read_member(budget: Device, metrics: Path, speed: Path, steps: list[Row]) ->
 
 def fleet_table(fleet: dict[str, Member]) -> list[list[str]]:
     """The devices as rows of text, the first the heading."""
-    rows = [["device", "accuracy", "size MB", "ms a text", "threads", "version", "gate"]]
+    metrics = [METRIC_TABLE[name] for name in ("accuracy", "megabytes", "latency_ms")]
+    rows = [["device", *(metric.title for metric in metrics), "threads", "version", "gate"]]
     for name, member in fleet.items():
-        size, latency = number(member.model.megabytes), number(member.model.latency_ms)
         gate = "passed" if member.passed else "FAILED"
         version, threads = str(member.version), str(member.budget.threads)
-        rows.append([name, percent(member.model.accuracy), size, latency, threads, version, gate])
+        rows.append([name, *(metric.cell(member.model) for metric in metrics), threads, version, gate])
     return rows
 
 

@@ -1,24 +1,29 @@
 """Each model's predictions on the test set, as numbers."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
+from stillhouse.evaluation.display import Metric, number, percent
 from stillhouse.evaluation.significance import Gap, bootstrap_interval, paired
 from stillhouse.task import TASK
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """A model on the test set; all but ``megabytes`` from 0 to 1. No calibration where there are no probabilities."""
+    """A model on the test set; all but ``megabytes`` from 0 to 1. No calibration where there are no probabilities.
 
-    accuracy: float
+    A new metric: a field here with its title, format and direction, and its value in :func:`quality`.
+    """
+
+    accuracy: Annotated[float, Metric("accuracy", percent, higher_is_better=True, brief=True, evidence=True)]
     accuracy_low: float
     accuracy_high: float
-    macro_f1: float
-    teacher_agreement: float
-    megabytes: float
-    calibration_error: float | None = None
+    macro_f1: Annotated[float, Metric("macro-F1", percent, higher_is_better=True, brief=True, evidence=True)]
+    teacher_agreement: Annotated[float, Metric("agrees with teacher", percent, higher_is_better=True, evidence=True)]
+    megabytes: Annotated[float, Metric("size MB", number, higher_is_better=False, brief=True, cost=True)]
+    calibration_error: Annotated[float | None, Metric("calibration error", percent, higher_is_better=False)] = None
 
 
 def quality(

@@ -11,8 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from stillhouse.evaluation.cases import Behaviour
 from stillhouse.evaluation.classes import Class, class_warnings
 from stillhouse.evaluation.constant import HELP, Against
+from stillhouse.evaluation.display import MISSING, number, percent
 from stillhouse.evaluation.quality import Quality
-from stillhouse.evaluation.results import Model
+from stillhouse.evaluation.results import METRIC_TABLE, Model
 from stillhouse.evaluation.significance import Gap, p_value
 from stillhouse.evaluation.steps import Row
 from stillhouse.serving.classifier import cores
@@ -40,7 +41,7 @@ def write_report(
     """Write ``file``.
 
     ``free`` is the best of the models that cost no distillation, ``source`` the network that was compressed
-    (``student``, or ``control``), ``against`` how teacher and compressed student compare with a constant answer,
+    (``student``, or ``control``), ``against`` how teacher and compressed student compare with a constant prediction,
     ``classes`` the counts of the compressed student, ``numbered`` whether ``confusion`` shows class numbers instead of
     names, ``drift`` a table of how the data moved, the first row its heading.
     """
@@ -76,7 +77,7 @@ def write_report(
 
 
 def render(template: str, file: Path, **values: Any) -> None:
-    """Fill in a template of this folder; pictures (paths, through ``embed``) become part of the page."""
+    """Fill in a template of this folder; pictures (paths, by the filter ``embed``) become part of the page."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -84,17 +85,18 @@ def render(template: str, file: Path, **values: Any) -> None:
         trim_blocks=True,
     )
     environment.filters.update(percent=percent, number=number, points=_points, p_value=p_value, embed=_embed)
-    file.write_text(environment.get_template(template).render(machine=machine(), **values), encoding="utf-8")
+    file.write_text(
+        environment.get_template(template).render(machine=machine(), metrics=METRIC_TABLE, **values), encoding="utf-8"
+    )
 
 
 def table(models: Mapping[str, Quality]) -> list[list[str]]:
-    """The results as rows of text, the first the heading; a dash for a size and a speed that were not measured."""
-    rows = [["model", "accuracy", "macro-F1", "size MB", "docs/s"]]
+    """The short results as rows of text, the first the heading; a dash for size and speed where not measured."""
+    metrics = [metric for metric in METRIC_TABLE.values() if metric.brief]
+    rows = [["model", *(metric.title for metric in metrics)]]
     for name, model in models.items():
-        size = speed = "–"
-        if isinstance(model, Model):
-            size, speed = number(model.megabytes), number(model.docs_per_s)
-        rows.append([name, percent(model.accuracy), percent(model.macro_f1), size, speed])
+        measured = isinstance(model, Model)
+        rows.append([name, *(metric.cell(model) if measured or not metric.cost else MISSING for metric in metrics)])
     return rows
 
 
@@ -127,16 +129,6 @@ def machine() -> str:
         names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
     return f"{cores()} cores of {model}"
-
-
-def number(value: float) -> str:
-    """Three significant digits, thousands separated."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def percent(value: float) -> str:
-    """One digit after the point."""
-    return f"{100 * value:.1f} %"
 
 
 def _points(value: float) -> str:

@@ -1,13 +1,19 @@
-"""What was measured of the models, and the one way of it to JSON and back."""
+"""The measured numbers of the models: the table of metrics, and how numbers are written to JSON and read."""
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from stillhouse.evaluation.display import metrics_of
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.significance import Gap
 from stillhouse.evaluation.speed import Speed
+
+# Every metric by name: quality first, then size and speed.
+METRIC_TABLE = {
+    metric.name: metric for metric in sorted(metrics_of(Quality) + metrics_of(Speed), key=lambda metric: metric.cost)
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +29,12 @@ class Model(Quality, Speed):
 def plain(measured: Quality | Speed | Gap) -> dict[str, Any]:
     """For JSON: what was not measured is left out."""
     return {name: value for name, value in asdict(measured).items() if value is not None}
+
+
+def brief(model: Quality) -> dict[str, float]:
+    """The metrics of the short table by name, as the flow's run in MLflow records them; size and speed of a `Model`."""
+    chosen = [one for one in METRIC_TABLE.values() if one.brief and (isinstance(model, Model) or not one.cost)]
+    return {metric.name: getattr(model, metric.name) for metric in chosen}
 
 
 def read_qualities(metrics: Path) -> dict[str, Quality]:

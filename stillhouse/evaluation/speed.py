@@ -3,10 +3,12 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from stillhouse.evaluation.candidate import Candidate
+from stillhouse.evaluation.display import Metric, number
 from stillhouse.evaluation.latency import latency_ms
 
 ROUNDS = 3
@@ -17,10 +19,13 @@ ROUND_S = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """Text in to label out: ``docs_per_s`` of all texts in one call, the latency of one text a call in milliseconds."""
+    """Text in to label out: ``docs_per_s`` of all texts in one call, the latency of one text a call in milliseconds.
 
-    docs_per_s: float
-    latency_ms: float
+    A new metric: a field here with its title, format and direction, and its value in :func:`measure_speed`.
+    """
+
+    docs_per_s: Annotated[float, Metric("docs/s", number, higher_is_better=True, brief=True, cost=True)]
+    latency_ms: Annotated[float, Metric("one text, ms", number, higher_is_better=False, cost=True)]
     latency_p95_ms: float
 
 
@@ -29,11 +34,11 @@ def measure_speed(
 ) -> tuple[dict[str, np.ndarray], dict[str, Speed]]:
     """Time each candidate on ``texts`` together and one by one, in turns, so that all see the same machine.
 
-    A pass that takes longer than 4 s is not repeated; one of milliseconds, which says little, is until a turn has
+    A pass that takes longer than 4 s is not repeated; one of milliseconds is repeated until a turn has
     taken ``round_s``.
 
     Returns:
-        What each candidate answered to ``texts``, by name; and how fast: the best pass, and median and 95th
+        Each candidate's predictions for ``texts``, by name; and its speed: the best pass, and median and 95th
         percentile of single texts.
     """
     for candidate in candidates:

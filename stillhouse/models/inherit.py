@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from stillhouse.errors import BadInput
 from stillhouse.models.initialisation import EMBEDDING_STD
+from stillhouse.models.students.architectures.transformer import Transformer
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.student import Start
-from stillhouse.models.students.transformer import Transformer
 from stillhouse.provenance import folder_md5
 
 if TYPE_CHECKING:  # transformers takes seconds to load, for nothing where a student starts at random

@@ -1,36 +1,27 @@
-"""``params.yaml`` as one typed, validated model: the only place where a parameter is checked."""
+"""``params.yaml`` as one typed, validated model: the only place where a parameter is checked.
 
+One module for each section. The model has no defaults: they are in ``params.yaml`` alone, which must have every key.
+"""
+
+from stillhouse.params.comparison import Comparison
+from stillhouse.params.compress import Compress
+from stillhouse.params.data import Data
 from stillhouse.params.declared import ALWAYS, declared
 from stillhouse.params.devices import Device
+from stillhouse.params.evaluate import Evaluate
+from stillhouse.params.flow import Flow
 from stillhouse.params.format import Format
-from stillhouse.params.learning import (
-    Augment,
-    Mutual,
-    Network,
-    Reversed,
-    SoftLabels,
-    Student,
-    Teacher,
-    Training,
-    Varying,
-    Vocabulary,
-    Wide,
-)
+from stillhouse.params.labels import Labels
 from stillhouse.params.loading import Params, check_params, load_params
 from stillhouse.params.optional import optional
-from stillhouse.params.running import (
-    Comparison,
-    Compress,
-    Data,
-    Evaluate,
-    Flow,
-    Labels,
-    Register,
-    Schedule,
-    Study,
-    Tracking,
-)
+from stillhouse.params.register import Register
+from stillhouse.params.schedule import Schedule
 from stillhouse.params.section import Section
+from stillhouse.params.soft_labels import Augment, SoftLabels
+from stillhouse.params.student import Network, Student, Training, Varying, Vocabulary, Wide
+from stillhouse.params.study import Study
+from stillhouse.params.teacher import Mutual, Reversed, Teacher
+from stillhouse.params.tracking import Tracking
 
 __all__ = [
     "ALWAYS",

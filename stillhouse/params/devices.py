@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from stillhouse.params.learning import Student
+from stillhouse.params.compress import Compress
 from stillhouse.params.optional import optional
-from stillhouse.params.running import Compress
 from stillhouse.params.section import Count, NotNegative, Positive, Ratio, Section
+from stillhouse.params.student import Student
 
 StudentChanges: Any = optional(Student)
 CompressChanges: Any = optional(Compress)
@@ -16,7 +16,7 @@ CompressChanges: Any = optional(Compress)
 
 def _free(name: str) -> str:
     if name in ("champion", "challenger", "latest") or re.fullmatch(r"v\d+", name):
-        raise ValueError(f"devices.{name}: {name} is an alias that MLflow or the pipeline has for itself")
+        raise ValueError(f"devices.{name}: {name} is an alias that MLflow or the pipeline uses itself")
     return name
 
 
@@ -25,14 +25,14 @@ DeviceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), Aft
 
 
 class Device(Section):
-    """What a device bears, and what its student does differently from ``student`` and ``compress``."""
+    """A device's limits, and the keys of ``student`` and ``compress`` that differ for it."""
 
-    threads: Annotated[Count, Field(description="that answer one text")]
+    threads: Annotated[Count, Field(description="CPU threads that predict one text")]
     min_retention: Annotated[NotNegative, Field(description="student accuracy / teacher accuracy")]
     max_size_mb: Positive
     max_latency_ms: Annotated[Positive, Field(description="one text, median, with these threads")]
     min_class_recall: Ratio | None = Field(
         None, description="least recall of each class with test texts; null: no limit"
     )
-    student: StudentChanges = Field(description="keys of student that are different here")
-    compress: CompressChanges = Field(description="keys of compress that are different here")
+    student: StudentChanges = Field(description="keys of student that differ for this device")
+    compress: CompressChanges = Field(description="keys of compress that differ for this device")

@@ -15,17 +15,15 @@ class Format(Section):
     delimiter: Annotated[
         str,
         Field(description="between fields of delimited text: auto (comma, semicolon, tab, pipe), tab, or a character"),
-    ] = "auto"
+    ]
     quoting: Annotated[
         Literal["auto", "minimal", "none"],
         Field(description="delimited text: minimal (fields may be in double quotes), none (quotes are text), auto"),
-    ] = "auto"
+    ]
     escape: Annotated[
         str | None, Field(description="delimited text: the escape character, auto (backslash or none), null: none")
-    ] = "auto"
-    encoding: Annotated[Name, Field(description="of text files: auto (UTF-8, UTF-16, UTF-32), or a Python codec")] = (
-        "auto"
-    )
+    ]
+    encoding: Annotated[Name, Field(description="of text files: auto (UTF-8, UTF-16, UTF-32), or a Python codec")]
 
     @field_validator("delimiter")
     @classmethod

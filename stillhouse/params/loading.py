@@ -6,27 +6,27 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from stillhouse.errors import BadInput
+from stillhouse.params.comparison import Comparison
+from stillhouse.params.compress import Compress
+from stillhouse.params.data import Data
 from stillhouse.params.devices import Device, DeviceName
+from stillhouse.params.evaluate import Evaluate
 from stillhouse.params.files import read_yaml
-from stillhouse.params.learning import SoftLabels, Student, Teacher
+from stillhouse.params.flow import Flow
+from stillhouse.params.labels import Labels
 from stillhouse.params.located import located
 from stillhouse.params.naming import AUTO, name_of
 from stillhouse.params.optional import applied
-from stillhouse.params.running import (
-    Comparison,
-    Compress,
-    Data,
-    Evaluate,
-    Flow,
-    Labels,
-    Register,
-    Schedule,
-    Study,
-    Tracking,
-)
+from stillhouse.params.register import Register
+from stillhouse.params.schedule import Schedule
 from stillhouse.params.section import Section, Seed
+from stillhouse.params.soft_labels import SoftLabels
+from stillhouse.params.student import RELATION_LOSSES, Student
+from stillhouse.params.study import Study
+from stillhouse.params.teacher import Teacher
+from stillhouse.params.tracking import Tracking
 
-TAGS = {"number", "auto", "schedule"}  # of the union that alpha and temperature are
+TAGS = {"number", "auto", "schedule"}  # of unions by kind (section.py)
 
 
 class Params(Section):
@@ -51,10 +51,11 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
-        if "minilm" in self.student.losses and not self.soft_labels.relation_words:
-            raise ValueError(
-                "student.losses.minilm needs the teacher's relations: set soft_labels.relation_words, e.g. 32"
-            )
+        for name in self.student.losses:
+            if name in RELATION_LOSSES and not self.soft_labels.relation_words:
+                raise ValueError(
+                    f"student.losses.{name} needs the teacher's relations: set soft_labels.relation_words, e.g. 32"
+                )
         copies = self.soft_labels.augment.most_copies
         if (self.student.folds or 0) > copies:
             raise ValueError(
@@ -68,10 +69,10 @@ class Params(Section):
         return self.register_.name if self.register_.name != AUTO else name_of(self.data)
 
     def for_device(self, name: str) -> "Params":
-        """The parameters by which the student of the device ``name`` is made.
+        """The parameters that the student of the device ``name`` is made with.
 
         Raises:
-            ValidationError: the device's changes do not go with the rest.
+            ValidationError: the device's changes contradict other parameters.
         """
         device, content = self.devices[name], self.model_dump(by_alias=True)
         content["student"] = applied(self.student, device.student)
@@ -106,7 +107,7 @@ def check_params(content: Any, where: str) -> Params:
 
 
 def _problems_of(params: Params, device: str) -> list[str]:
-    """What does not go together once the device's changes are made."""
+    """One line for each contradiction between the device's changes and other parameters."""
     try:
         learnt = params.for_device(device).student.vocabulary
     except ValidationError as error:

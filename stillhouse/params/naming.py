@@ -6,7 +6,7 @@ import re
 import unicodedata
 from pathlib import Path
 
-from stillhouse.params.running import Data
+from stillhouse.params.data import Data
 
 AUTO = "auto"
 SAMPLE = "bbc-news"
@@ -46,6 +46,5 @@ def _allowed(name: str) -> str:
 
 def source_of(data: Data) -> str:
     """Where the texts come from, the same in every clone of a project: source, place and columns."""
-    place = {"sample": "", "files": data.path, "hub": "/".join(filter(None, [data.hub_id, data.hub_config]))}
-    where = place[data.source]
+    where = "/".join(filter(None, [data.hub_id, data.hub_config])) if data.source == "hub" else data.place
     return f"{data.source}: {where} ({data.text_column}, {data.label_column})" if where else data.source

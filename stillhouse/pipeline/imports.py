@@ -17,6 +17,7 @@ PLUMBING = (
     "stillhouse/pipeline/",
     "stillhouse/project.py",
     "stillhouse/provenance.py",
+    "stillhouse/registry.py",
     "stillhouse/tracking/__init__.py",
     "stillhouse/tracking/address.py",
     "stillhouse/tracking/data_drift.py",
@@ -25,9 +26,17 @@ PLUMBING = (
 )
 # Modules of these packages that a result does depend on.
 RESULTS = ("stillhouse/params/naming.py",)
+# Packages whose modules a registry imports by their names (stillhouse/registry.py): what uses one depends on all.
+REGISTRIES = (
+    "stillhouse/compression/quantisations",
+    "stillhouse/data/sources",
+    "stillhouse/distillation/losses",
+    "stillhouse/models/students/architectures",
+)
 # Files that a module reads and does not import.
 READ = {
     "stillhouse/evaluation/report.py": (
+        "stillhouse/evaluation/models.html.jinja",
         "stillhouse/evaluation/report.html.jinja",
         "stillhouse/evaluation/steps.html.jinja",
         "stillhouse/evaluation/style.css",
@@ -45,7 +54,7 @@ def code_of(stage: str, root: Path = Path()) -> list[str]:
     files = {file for file in files if not file.startswith(THROUGH_FILES.get(stage, "-"))}
     folders = {str(Path(file).parent) for file in files} - {"stillhouse", "tasks"}
     whole = {folder for folder in folders if _modules(folder, root) <= files}
-    return sorted(whole | {file for file in files if str(Path(file).parent) not in whole})
+    return sorted(path for path in files | whole if not any(str(above) in whole for above in Path(path).parents))
 
 
 def imported(file: str, root: Path = Path()) -> set[str]:
@@ -68,8 +77,13 @@ def _closure(file: str, root: Path) -> set[str]:
         if current not in seen:
             seen.add(current)
             if current.endswith(".py") and not _is_plumbing(current):
-                todo += [*imported(current, root), *READ.get(current, ())]
+                todo += [*imported(current, root), *READ.get(current, ()), *_registered(current, root)]
     return seen
+
+
+def _registered(file: str, root: Path) -> set[str]:
+    folder, _, name = file.rpartition("/")
+    return _modules(folder, root) if name == "__init__.py" and folder in REGISTRIES else set()
 
 
 def _is_plumbing(file: str) -> bool:

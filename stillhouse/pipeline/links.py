@@ -26,7 +26,7 @@ def link_inputs(params: Params, folder: Path = Path()) -> None:
         BadInput: a link cannot be written.
     """
     data, teacher = params.data, params.teacher.model
-    _link(folder, "data", {"sample": None, "files": data.path, "hub": _folder(folder, data.hub_id)}[data.source])
+    _link(folder, "data", _folder(folder, data.hub_id) if data.source == "hub" else data.place)
     _link(folder, "teacher", _folder(folder, teacher) if teacher != "sample" else None)
     _link(folder, "cases", params.evaluate.cases)
 

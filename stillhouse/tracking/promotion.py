@@ -12,6 +12,7 @@ import numpy as np
 from stillhouse.evaluation.classes import Class
 from stillhouse.evaluation.gate import Verdict, judge
 from stillhouse.evaluation.quality import Quality
+from stillhouse.evaluation.results import METRIC_TABLE
 from stillhouse.evaluation.significance import Gap, paired
 from stillhouse.params import Register
 from stillhouse.params.naming import source_of
@@ -120,10 +121,7 @@ def _evidence(context: Context, digest: str, model: Path, student: Quality) -> d
         "data.train_md5": file_md5(path("train")),
         "data.test_md5": file_md5(path("test")),
         "run.teacher": find_run(experiment, "teacher", folder_md5(STAGES["teacher"].folder)) or "",
-        "test.accuracy": f"{student.accuracy:.4f}",
-        "test.macro_f1": f"{student.macro_f1:.4f}",
-        "test.teacher_agreement": f"{student.teacher_agreement:.4f}",
-    }
+    } | {f"test.{name}": f"{getattr(student, name):.4f}" for name, metric in METRIC_TABLE.items() if metric.evidence}
 
 
 def _against(version: registry.Version, case: Case, classes: list[str]) -> tuple[Gap | None, list[str]]:

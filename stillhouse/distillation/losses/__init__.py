@@ -1,31 +1,39 @@
-"""Distillation losses by name, pure functions over one batch.
+"""Distillation losses: a file here is a loss, and its name is the loss's name in ``student.losses``.
 
-``LOGIT_LOSSES`` compare answers: ``(student, teacher, labels, temperature) -> loss``, logits of shape
-``(batch, classes)``, class numbers ``(batch,)`` (-1 where a text has no label), a number > 0; they give one
-value a text, ``(batch,)``, so that a caller can weigh texts. ``features`` and ``minilm`` compare states and
-have signatures of their own. A new loss: one file here, one line below or in ``objective.py``, one name in
-``params.LossName``.
+A loss is a function marked with ``@register``, pure, over one batch. It returns one value a text, ``(batch,)``, so
+that a caller can weight texts. Its arguments depend on what it compares:
+
+- logits (the default): ``(student, teacher, labels, temperature)`` with logits ``(batch, classes)``, class numbers
+  ``(batch,)`` (-1 where a text has no label), and a number > 0;
+- features, marked ``@compares("features")``: ``(student, teacher)`` with vectors of the texts, ``(batch, size)``;
+- relations, marked ``@compares("relations")``: ``(student, teacher, mask, heads)``, see ``minilm.py``. Its name must
+  also be in ``RELATION_LOSSES`` (``stillhouse/params/student.py``).
 """
 
 from collections.abc import Callable
+from typing import Any, Literal, TypeVar, cast
 
 from torch import Tensor
 
-from stillhouse.distillation.losses.dist import dist
-from stillhouse.distillation.losses.dkd import dkd
-from stillhouse.distillation.losses.features import features
-from stillhouse.distillation.losses.hinton import hinton
-from stillhouse.distillation.losses.minilm import minilm
-from stillhouse.distillation.losses.mse import mse
-from stillhouse.distillation.losses.standardised import standardised
+from stillhouse.registry import Registry
 
-LogitLoss = Callable[[Tensor, Tensor, Tensor, float], Tensor]
-LOGIT_LOSSES: dict[str, LogitLoss] = {
-    "hinton": hinton,
-    "mse": mse,
-    "standardised": standardised,
-    "dkd": dkd,
-    "dist": dist,
-}
+Signal = Literal["logits", "features", "relations"]
+Loss = Callable[..., Tensor]
+AnyLoss = TypeVar("AnyLoss", bound=Callable[..., Any])
 
-__all__ = ["LOGIT_LOSSES", "LogitLoss", "dist", "dkd", "features", "hinton", "minilm", "mse", "standardised"]
+LOSSES: Registry[Loss] = Registry("stillhouse.distillation.losses")
+
+
+def compares(signal: Signal) -> Callable[[AnyLoss], AnyLoss]:
+    """Decorator: what of student and teacher the loss compares."""
+
+    def mark(loss: AnyLoss) -> AnyLoss:
+        loss.__dict__["compares"] = signal
+        return loss
+
+    return mark
+
+
+def signal_of(loss: Loss) -> Signal:
+    """What ``loss`` compares."""
+    return cast(Signal, getattr(loss, "compares", "logits"))

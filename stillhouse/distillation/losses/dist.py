@@ -3,10 +3,13 @@
 import torch
 from torch import Tensor
 
+from stillhouse.registry import register
+
 VARIED = 1e-2  # a teacher whose answers vary less has no relation to teach
 SMALLEST = 1e-4
 
 
+@register
 def dist(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """1 - Pearson correlation of probabilities, over classes and over texts, their sum times T squared.
 

@@ -4,12 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stillhouse.registry import register
 from stillhouse.task import TASK
 
 TARGET, REST = 1.0, 8.0  # the paper's alpha and its most used beta
 FAR = 1e4
 
 
+@register
 def dkd(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """Decoupled distillation: TCKD + 8 x NCKD, times T squared.
 

@@ -3,7 +3,12 @@
 from torch import Tensor
 from torch.nn import functional
 
+from stillhouse.distillation.losses import compares
+from stillhouse.registry import register
 
+
+@register
+@compares("features")
 def features(student: Tensor, teacher: Tensor) -> Tensor:
     """Squared distance of the two vectors once each has length 1, which is 2 - 2 x cosine.
 

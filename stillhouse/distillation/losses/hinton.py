@@ -2,9 +2,11 @@
 
 from torch import Tensor
 
+from stillhouse.registry import register
 from stillhouse.task import TASK
 
 
+@register
 def hinton(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """The soft loss of the task type: the Kullback-Leibler divergence at a temperature, times T squared.
 

@@ -4,9 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stillhouse.distillation.losses import compares
+from stillhouse.registry import register
+
 LOWEST = -1e4
 
 
+@register
+@compares("relations")
 def minilm(student: Tensor, teacher: Tensor, mask: Tensor, heads: int = 12) -> Tensor:
     """Kullback-Leibler divergence of the student's relations between words from the teacher's.
 

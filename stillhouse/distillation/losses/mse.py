@@ -2,7 +2,10 @@
 
 from torch import Tensor
 
+from stillhouse.registry import register
 
+
+@register
 def mse(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """Mean squared difference of the logits, each row's mean taken off first.
 

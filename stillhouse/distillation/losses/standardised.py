@@ -3,10 +3,12 @@
 from torch import Tensor
 
 from stillhouse.distillation.losses.hinton import hinton
+from stillhouse.registry import register
 
 SMALLEST = 1e-3  # logits that differ by less say nothing, and must not be blown up
 
 
+@register
 def standardised(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """Hinton's loss after each row of logits is brought to mean 0 and standard deviation 1.
 

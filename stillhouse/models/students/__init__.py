@@ -1,1 +1,1 @@
-"""The small networks that are taught, one file each, and what they have in common."""
+"""The small networks that learn from the teacher. ``architectures/`` has one file for each."""

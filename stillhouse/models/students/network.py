@@ -1,5 +1,7 @@
 """What every student is: word vectors, an encoder of its own, one vector for the text, and a linear layer."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,17 @@ class TextNetwork(nn.Module):
     """The base of all students: a subclass says how word vectors become states.
 
     Padding is masked throughout, so a text's logits do not depend on what it is batched with.
+
+    Attributes:
+        attends: whether :meth:`pooled_and_attended` works, which losses that compare relations need.
+        piece_tables: parameters with one row for each word piece. A smaller vocabulary drops rows of these.
+        float_parts: submodules outside the encoder. In a convolutional student ``int8_static`` quantises the
+            operations between convolutions, but not those in these parts.
     """
+
+    attends: ClassVar[bool] = False
+    piece_tables: ClassVar[tuple[str, ...]] = ("embedding.weight", "wide.pieces.weight", "wide.piece_weights")
+    float_parts: ClassVar[tuple[str, ...]] = ("pool", "bag", "wide", "head")
 
     def __init__(self, vocabulary: int, classes: int, settings: Network, states: int) -> None:
         """``states`` is the number of channels that :meth:`encode` gives."""
@@ -61,6 +73,13 @@ class TextNetwork(nn.Module):
         ids = self.noisy(ids)
         x, mask = self.look_up(ids)
         return self.join(ids, x, mask, *self.encode(x, mask))
+
+    def pooled_and_attended(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`pooled`, with queries, keys and values of the last layer, (batch, 3, length, width).
+
+        Only for a network that ``attends``.
+        """
+        raise NotImplementedError
 
     def join(self, ids: Tensor, x: Tensor, mask: Tensor, states: Tensor, states_mask: Tensor) -> Tensor:
         """Pooled states, and where asked for the mean of the word vectors ``x`` and the wide branch beside them.

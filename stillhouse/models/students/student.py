@@ -16,20 +16,9 @@ from torch import Tensor, nn
 from stillhouse.data.encoded import Encoded, batches, encode_texts
 from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.models.initialisation import initialise
-from stillhouse.models.students.bilstm import BiLstm
+from stillhouse.models.students.architectures import ARCHITECTURES
 from stillhouse.models.students.network import TextNetwork
-from stillhouse.models.students.resnet import ResNet
-from stillhouse.models.students.transformer import Transformer
-from stillhouse.models.students.vgg import Vgg
 from stillhouse.params import Network
-
-# A new student: one file beside this one, one line here, one name in params.Network.architecture.
-ARCHITECTURES: dict[str, Callable[[int, int, Network], TextNetwork]] = {
-    "resnet": ResNet,
-    "vgg": Vgg,
-    "bilstm": BiLstm,
-    "transformer": Transformer,
-}
 
 EVALUATION_BATCH = 256
 

@@ -5,8 +5,10 @@ from torch import Tensor, nn
 
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.params import Network
+from stillhouse.registry import register
 
 
+@register
 class Vgg(TextNetwork):
     """``depth`` stages of two convolutions of width 3; each stage halves the length, and the channels double.
 

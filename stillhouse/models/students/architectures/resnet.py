@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.params import Network
+from stillhouse.registry import register
 
 
 class Block(nn.Module):
@@ -26,6 +27,7 @@ class Block(nn.Module):
         return torch.relu(x + self.norm2(self.conv2(self.dropout(y)))) * mask
 
 
+@register
 class ResNet(TextNetwork):
     """A stem, then ``depth`` residual blocks of ``width`` channels that each halve the length.
 

@@ -9,6 +9,7 @@ from torch.nn import functional
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.pooling import LOWEST
 from stillhouse.params import Network
+from stillhouse.registry import register
 
 
 @dataclass
@@ -43,12 +44,15 @@ class Layer(nn.Module):
         return self.norm2(x + self.dropout(self.outer(functional.gelu(self.inner(x))))), attended
 
 
+@register
 class Transformer(TextNetwork):
     """``depth`` layers of ``width``, over word vectors that one linear layer widens.
 
     After V. Sanh et al., "DistilBERT", 2019, arXiv:1910.01108, whose layers start as the teacher's own
     (``models/inherit.py``), and Z. Lan et al., "ALBERT", ICLR 2020, for the factorised word vectors.
     """
+
+    attends = True
 
     def __init__(self, vocabulary: int, classes: int, settings: Network) -> None:
         super().__init__(vocabulary, classes, settings, states=settings.width)
@@ -65,15 +69,16 @@ class Transformer(TextNetwork):
         x, _ = self.attend(x, mask)
         return x * mask.unsqueeze(2), mask
 
-    def pooled_and_attended(self, ids: Tensor) -> tuple[Tensor, Attended]:
-        """As :meth:`pooled`, with what the last layer's attention was made of."""
+    def pooled_and_attended(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`pooled`, with queries, keys and values of the last layer, (batch, 3, length, width)."""
         ids = self.noisy(ids)
         x, mask = self.look_up(ids)
         states, attended = self.attend(x, mask)
-        return self.join(ids, x, mask, states * mask.unsqueeze(2), mask), attended
+        pooled = self.join(ids, x, mask, states * mask.unsqueeze(2), mask)
+        return pooled, torch.stack([attended.query, attended.key, attended.value], 1)
 
     def attend(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Attended]:
-        """As :meth:`encode`, with what the last layer's attention was made of."""
+        """As :meth:`encode`, with queries, keys and values of the last layer."""
         places = self.positions(torch.arange(x.shape[1], device=x.device))
         x = self.norm(self.widen(x) + places)
         bias = ((1 - mask) * LOWEST)[:, None, None, :]

@@ -5,8 +5,10 @@ from torch import Tensor, nn
 
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.params import Network
+from stillhouse.registry import register
 
 
+@register
 class BiLstm(TextNetwork):
     """``depth`` layers, each with ``width`` units a direction.
 

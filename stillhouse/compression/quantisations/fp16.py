@@ -1,0 +1,16 @@
+"""``fp16``: half precision."""
+
+from pathlib import Path
+
+import onnx
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from stillhouse.compression.quantisations import Batches
+from stillhouse.models.students.network import TextNetwork
+from stillhouse.registry import register
+
+
+@register
+def fp16(source: Path, file: Path, batches: Batches, network: TextNetwork) -> None:
+    """Half-precision weights and arithmetic; for devices that have it (most CPUs convert back and forth)."""
+    onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), file)

@@ -1,0 +1,22 @@
+"""The section ``compress``."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from stillhouse.params.section import Count, OneOf, Ratio, Section
+from stillhouse.registry import names_in
+
+QUANTISATIONS = (*names_in("stillhouse.compression.quantisations"), "none")
+
+
+class Compress(Section):
+    """Export, a smaller vocabulary, quantisation."""
+
+    vocabulary: Annotated[int, Field(ge=100)] | None = Field(description="most frequent word pieces to keep; null: all")
+    quantisation: Annotated[
+        str, OneOf(QUANTISATIONS), Field(description="a file in stillhouse/compression/quantisations, or none")
+    ]
+    calibration_texts: Annotated[Count, Field(description="int8_static: training texts from which ranges are taken")]
+    tolerance: Annotated[Ratio, Field(description="accuracy on validation that a step may cost, or it is refused")]
+    parity: Annotated[Ratio, Field(description="least agreement with the trained student")]

@@ -1,0 +1,68 @@
+"""The section ``data``."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from stillhouse.params.format import Format
+from stillhouse.params.section import Fraction, Name, OneOf, Seed
+from stillhouse.registry import names_in
+
+SAMPLE_LABELS = 16  # labelled texts of each class that data.labels_per_class: auto keeps of the packaged sample
+SOURCES = names_in("stillhouse.data.sources")
+
+
+class Data(Format):
+    """Where the labelled texts come from, and how they are cleaned and split."""
+
+    source: Annotated[str, OneOf(SOURCES), Field(description="a file in stillhouse/data/sources")]
+    path: Name = Field(description="files: a CSV, TSV, JSONL or Parquet file or folder, or a folder of splits")
+    hub_id: Name | None = Field(description="hub: the Hugging Face dataset id")
+    hub_config: Name | None
+    hub_revision: Name | None = Field(description="hub: a commit or tag")
+    text_column: Name
+    label_column: Name
+    unlabelled: Name | None = Field(description="a split without labels, for the teacher to label")
+    labels_per_class: Annotated[int, Field(ge=2)] | Literal["auto"] | None = Field(
+        description="labelled texts of each class; the others lose their label; null: all; "
+        f"auto: {SAMPLE_LABELS} of the packaged sample, all of own data",
+    )
+    labels_seed: Seed | None = Field(description="of that draw; null: the seed of everything")
+    unseen_labels: Annotated[
+        Literal["keep", "error"], Field(description="where validation or test has labels that train lacks")
+    ]
+    max_shrink: Annotated[
+        Fraction | None,
+        Field(description="share of texts by which the data may shrink since the last run; null: no limit"),
+    ]
+    lost_classes: Annotated[
+        Literal["error", "keep"], Field(description="where a label of the last run has no text any more")
+    ]
+    empty_texts: Literal["error", "drop"]
+    duplicates: Literal["drop", "keep"]
+    test_fraction: Fraction
+    validation_fraction: Fraction
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Data":
+        if self.source == "hub" and not self.hub_id:
+            raise ValueError("data.source is hub, so data.hub_id must name a dataset")
+        if self.source == "sample" and self.unlabelled:
+            raise ValueError(f"data.unlabelled is {self.unlabelled!r}, but the packaged sample has no such split")
+        if self.unlabelled in ("train", "validation", "test"):
+            raise ValueError(f"data.unlabelled is {self.unlabelled!r}, which is the split with labels")
+        if self.test_fraction + self.validation_fraction >= 0.9:
+            raise ValueError("data.test_fraction + data.validation_fraction must leave at least 10 % to train on")
+        return self
+
+    @property
+    def place(self) -> str | None:
+        """Where the source finds its texts: a path, a hub dataset id, or None for the packaged sample."""
+        return {"sample": None, "hub": self.hub_id}.get(self.source, self.path)
+
+    @property
+    def labels_kept(self) -> int | None:
+        """``labels_per_class`` with ``auto`` resolved; None: all."""
+        if self.labels_per_class == "auto":
+            return SAMPLE_LABELS if self.source == "sample" else None
+        return self.labels_per_class

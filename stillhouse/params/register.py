@@ -1,0 +1,25 @@
+"""The section ``register``."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from stillhouse.params.section import NotNegative, Positive, Ratio, Section
+
+
+class Register(Section):
+    """The registered model and the gate to ``@champion``."""
+
+    name: Annotated[
+        str,
+        StringConstraints(pattern=r"^[\w()+,-]+$", max_length=100),
+        Field(description="of the registered model; auto: made of data.path or data.hub_id"),
+    ]
+    min_retention: NotNegative
+    margin: Annotated[Ratio, Field(description="accuracy by which a new champion may be below the old one")]
+    max_size_mb: Positive
+    max_latency_ms: Positive
+    min_cases: Ratio | None = Field(
+        description="least share of the cases in evaluate.cases that it must pass; null: no limit"
+    )
+    min_class_recall: Ratio | None = Field(description="least recall of each class with test texts; null: no limit")
