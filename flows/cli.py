@@ -1,63 +1,169 @@
-"""``stillhouse <command>``: one name for all that a user starts; each is ``python -m`` of its own module, too."""
+"""The command line ``stillhouse``: every command with its arguments and options.
 
-import importlib
+A function here declares one command and hands its options to the module that does the work. It imports that module
+when the command starts: Prefect, MLflow and torch take seconds to load, and ``--help`` needs none of them.
+``python -m flows.<module>`` starts the same command, from a folder where Stillhouse is not installed, too.
+"""
+
 import sys
+from typing import Annotated
 
 import typer
 
-RUN, LOOK, USE = "Distil", "Find out", "Use"
-# Command -> its module, where the help lists it, and what it says.
-COMMANDS = {
-    "run": ("flows.distillation", RUN, "Distil the teacher of params.yaml into a registered student."),
-    "serve-schedule": ("flows.schedule", RUN, "Do so on the cron of params.yaml, until stopped."),
-    "labels": ("flows.labels", LOOK, "How many labels are enough: accuracy at 8, 16, ... all labels a class."),
-    "compare": ("flows.comparison", LOOK, "What each direction of distillation is worth here, over several seeds."),
-    "study": ("flows.study", LOOK, "Search for a better student; --best shows, --apply writes the best."),
-    "check": ("stillhouse.params.__main__", LOOK, "Check params.yaml; --schema writes its JSON schema."),
-    "doctor": ("flows.doctor", LOOK, "Say what a run needs here, and whether it is there."),
-    "score": ("flows.score", USE, "Label a table with the champion: stillhouse score IN OUT."),
-    "predict": (
-        "stillhouse.serving.predict",
-        USE,
-        "Label lines of text: stillhouse predict MODEL [FILE].",
-    ),
-    "reproduce": ("flows.reproduce", USE, "Make a registered version again and compare digests."),
-    "gc": ("flows.gc", USE, "Remove what old runs left here and nobody needs any more."),
-    "rollback": ("flows.rollback", USE, "Make the champion before this one champion again."),
-}
-OWN_OPTIONS = (
-    "study",
-    "check",
-    "score",
-    "predict",
-    "reproduce",
-    "rollback",
-    "gc",
-)  # of their modules, --help among them
+DISTIL, FIND_OUT, USE = "Distil", "Find out", "Use"  # the groups of the help text, in its order
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
 app = typer.Typer(
-    help="Distil a large text classifier into a small, fast one. Everything is set in params.yaml.",
+    help="Distil a large text classifier into a small, fast one. All settings are in params.yaml.",
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,  # these tracebacks can print the values of variables, secrets among them
 )
+ModelName = Annotated[str, typer.Option(help="Name of the registered model.", show_default="that of params.yaml")]
 
 
-def _add(name: str, module: str, panel: str, told: str) -> None:
-    own = name in OWN_OPTIONS
-    passed_on = {"allow_extra_args": own, "ignore_unknown_options": own}
+def main(*words: str) -> None:
+    """Run the command line.
 
-    @app.command(name, help=told, rich_help_panel=panel, context_settings=passed_on, add_help_option=not own)
-    def start(context: typer.Context) -> None:
-        sys.argv = [f"stillhouse {name}", *context.args]
-        importlib.import_module(module).main()
-
-
-for _name, (_module, _panel, _told) in COMMANDS.items():
-    _add(_name, _module, _panel, _told)
+    Args:
+        words: Arguments before those of the process: the name of a command, where its own module was started.
+    """
+    app([*words, *sys.argv[1:]], prog_name="stillhouse")
 
 
-def main() -> None:
-    """The console script."""
-    app()
+@app.command(rich_help_panel=DISTIL)
+def run() -> None:
+    """Distil the teacher of params.yaml into a registered student."""
+    from flows.distillation import main
+
+    main()
+
+
+@app.command(rich_help_panel=DISTIL)
+def serve_schedule() -> None:
+    """Distil on the cron schedule of params.yaml until stopped. Needs a Prefect server."""
+    from flows.schedule import main
+
+    main()
+
+
+@app.command(rich_help_panel=FIND_OUT)
+def labels() -> None:
+    """Measure the accuracy with 8, 16, ... all labels per class."""
+    from flows.labels import main
+
+    main()
+
+
+@app.command(rich_help_panel=FIND_OUT)
+def compare() -> None:
+    """Measure the effect of each direction of distillation over several seeds."""
+    from flows.comparison import main
+
+    main()
+
+
+@app.command(rich_help_panel=FIND_OUT)
+def study(
+    best: Annotated[bool, typer.Option("--best", help="Run no trial; print the best one so far.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Run no trial; write the best one to params.yaml.")] = False,
+) -> None:
+    """Search for a better student. Continues a study that was stopped."""
+    from flows.study import main
+
+    main(best, apply)
+
+
+@app.command(rich_help_panel=FIND_OUT)
+def check(
+    schema: Annotated[bool, typer.Option("--schema", help="Write the JSON schema of params.yaml instead.")] = False,
+) -> None:
+    """Check params.yaml."""
+    from flows.check import main
+
+    main(schema)
+
+
+@app.command(rich_help_panel=FIND_OUT)
+def doctor() -> None:
+    """Check what a run needs on this machine. Changes nothing."""
+    from flows.doctor import main
+
+    main()
+
+
+@app.command(rich_help_panel=USE)
+def score(
+    source: Annotated[str, typer.Argument(help="Table to label: CSV, TSV, JSON Lines, Parquet, or a folder of parts.")],
+    target: Annotated[str, typer.Argument(help="File to write: the same columns, label and probability.")],
+    text_column: Annotated[str, typer.Option(help="Column with the texts.")] = "text",
+    model: ModelName = "",
+    alias: Annotated[str, typer.Option(help="Alias of the model's version.")] = "champion",
+    chunk: Annotated[int, typer.Option(help="Rows in memory at a time.")] = 50_000,
+    delimiter: Annotated[str, typer.Option(help="Delimiter of the source: auto, tab, or one character.")] = "auto",
+    quoting: Annotated[str, typer.Option(help="Quoting of the source: auto, minimal, or none.")] = "auto",
+    escape: Annotated[str, typer.Option(help="Escape character of the source: auto, none, or a character.")] = "auto",
+    encoding: Annotated[str, typer.Option(help="Encoding of the source: auto, or a name such as cp1252.")] = "auto",
+) -> None:
+    """Label a table with a registered model. Continues where a stopped run ended."""
+    from flows.score import main
+
+    main(
+        source=source,
+        target=target,
+        text_column=text_column,
+        model=model,
+        alias=alias,
+        chunk=chunk,
+        delimiter=delimiter,
+        quoting=quoting,
+        escape=escape,
+        encoding=encoding,
+    )
+
+
+@app.command(rich_help_panel=USE, context_settings=PASS_ON, add_help_option=False)
+def predict(context: typer.Context) -> None:
+    """Label lines of text with a student: stillhouse predict MODEL [FILE]."""
+    from stillhouse.serving.predict import main  # declares its own options, since it works where Typer is not installed
+
+    sys.argv = ["stillhouse predict", *context.args]
+    main()
+
+
+@app.command(rich_help_panel=USE)
+def reproduce(
+    version: Annotated[int, typer.Argument(help="Version of the registered model.")],
+    model: ModelName = "",
+) -> None:
+    """Train a registered version again and compare its digests."""
+    from flows.reproduce import main
+
+    main(version, model)
+
+
+@app.command(rich_help_panel=USE)
+def gc(
+    days: Annotated[float, typer.Option(help="Keep what is younger than this number of days.")] = 30.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed.")] = False,
+) -> None:
+    """Remove old files of runs that are no longer needed."""
+    from flows.gc import main
+
+    main(days, dry_run)
+
+
+@app.command(rich_help_panel=USE)
+def rollback(
+    model: ModelName = "",
+    device: Annotated[
+        str, typer.Option(help="Device of the fleet, to change its champion.", show_default="the pipeline's champion")
+    ] = "",
+) -> None:
+    """Make the previous champion the champion again."""
+    from flows.rollback import main
+
+    main(model, device)
 
 
 if __name__ == "__main__":

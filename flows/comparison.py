@@ -1,6 +1,6 @@
 """The flow ``comparison``: what distillation is worth in each direction, over several seeds.
 
-``python -m flows.comparison``. Every combination is a copy of the project in which the same stages run; the
+``stillhouse compare`` runs it. Every combination is a copy of the project in which the same stages run; the
 test texts are the same for all, and so are the data's splits.
 """
 
@@ -99,4 +99,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from flows.cli import main as start
+
+    start("compare")

@@ -1,7 +1,7 @@
 """The flow ``distillation``: all stages from ``prepare`` to ``register``.
 
-``python -m flows.distillation`` runs it here and now, with Prefect's own ephemeral server unless
-``PREFECT_API_URL`` names another.
+``stillhouse run`` runs it in this process, with Prefect's own ephemeral server unless ``PREFECT_API_URL`` names
+another.
 """
 
 import json
@@ -161,11 +161,13 @@ def _summary(
 
 @command
 def main() -> None:
-    """Run the flow once and show what came of it."""
+    """Run the flow once and print its summary."""
     start = time.perf_counter()
     summary: Summary = run_flow(distillation)
     print(summary.text(time.perf_counter() - start))
 
 
 if __name__ == "__main__":
-    main()
+    from flows.cli import main as start
+
+    start("run")

@@ -1,4 +1,4 @@
-"""``python -m flows.doctor``: what a run needs on this machine, and whether it is there; nothing is changed."""
+"""``stillhouse doctor``: what a run needs on this machine, and whether it is there. Nothing is changed."""
 
 import importlib.metadata
 import json
@@ -201,13 +201,13 @@ def _schedule(params: Params) -> str:
         with get_client(sync_client=True) as client:
             deployment = client.read_deployment_by_name(name)
     except ObjectNotFound:
-        return f"schedule: {name} is not on the server; python -m flows.schedule serves it"
+        return f"schedule: {name} is not on the server; `stillhouse serve-schedule` serves it"
     except Exception as error:  # told by the look at the server already
         raise BadInput(f"schedule: the server was not asked ({type(error).__name__})") from None
     if deployment.paused or not any(one.active for one in deployment.schedules):
         raise BadInput(f"schedule: {name} is paused; resume it in Prefect's UI")
     if deployment.status != "READY":
-        raise BadInput(f"schedule: nothing serves {name} now; start python -m flows.schedule")
+        raise BadInput(f"schedule: nothing serves {name} now; start `stillhouse serve-schedule`")
     return f"schedule: {name} is served"
 
 
@@ -244,4 +244,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from flows.cli import main as start
+
+    start("doctor")

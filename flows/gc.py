@@ -1,12 +1,11 @@
-"""``python -m flows.gc [--days 30] [--dry-run]``: remove what runs left here and nobody needs any more.
+"""``stillhouse gc``: remove old files of runs that are no longer needed.
 
-Copies in which experiments and reproductions ran, checkpoints, registered versions without an alias and tracked runs
-without such a version, flow runs in Prefect's own database, and of DVC's cache what neither the workspace nor a
-commit names. The data, the outputs, the champion and whatever else has an alias stay; so does a DVC cache outside of
-the project, since other projects may use it.
+It removes copies of the project in which experiments and reproductions ran, checkpoints, registered versions without an
+alias, tracked runs without a registered version, flow runs in Prefect's own database, and files in DVC's cache that
+neither the workspace nor a commit names. It keeps the data, the outputs and every version with an alias. It also keeps
+a DVC cache outside of the project, since other projects may use it.
 """
 
-import argparse
 import os
 import shlex
 import shutil
@@ -91,21 +90,22 @@ def _dvc_gc() -> None:
 
 
 @command
-def main() -> None:
-    """Remove it, and say how much that was."""
-    parser = argparse.ArgumentParser(prog="python -m flows.gc", description=(__doc__ or "").split(": ", 1)[1])
-    parser.add_argument("--days", type=float, default=30.0, help="what is younger stays (30)")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would go")
-    options = parser.parse_args()
+def main(days: float, dry_run: bool) -> None:
+    """Remove old files and print their number and size.
+
+    Args:
+        days: Whatever is younger stays.
+        dry_run: Print, but remove nothing.
+    """
     params = load_params()
     with project_lock(params.flow.when_busy, print):
         before = _taken()
         experiment = connect(params.tracking.experiment)
-        copies = old_copies(options.days)
+        copies = old_copies(days)
         print(f"copies and checkpoints: {len(copies)}, {sum(map(size_of, copies)) / 1e6:,.1f} MB")
-        runs, versions = remove_old_runs(experiment, params.model_name, options.days, options.dry_run)
+        runs, versions = remove_old_runs(experiment, params.model_name, days, dry_run)
         print(f"tracked runs: {runs}; registered versions without an alias: {versions}")
-        if options.dry_run:
+        if dry_run:
             print("Nothing was removed: --dry-run.")
             return
         for folder in copies:
@@ -113,10 +113,12 @@ def main() -> None:
         if tracking_uri().startswith("sqlite:"):  # a server's files are its owner's to remove
             words = ["gc", "--backend-store-uri", tracking_uri()]
             subprocess.run([sys.executable, "-m", "mlflow", *words], check=True, capture_output=True)
-        print(f"flow runs in Prefect's own database: {remove_old_flow_runs(options.days)}")
+        print(f"flow runs in Prefect's own database: {remove_old_flow_runs(days)}")
         _dvc_gc()
         print(f"{(before - _taken()) / 1e6:,.1f} MB were freed.")
 
 
 if __name__ == "__main__":
-    main()
+    from flows.cli import main as start
+
+    start("gc")

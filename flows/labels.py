@@ -1,6 +1,6 @@
 """The flow ``labels``: how many labels a class are enough?
 
-``python -m flows.labels``. For each number of labels, and several draws of them, a copy of the project in which the
+``stillhouse labels`` runs it. For each number of labels, and several draws of them, a copy of the project in which the
 pipeline's stages run; what is compared is the teacher, the compressed student, TF-IDF + SVM, and a linear probe on the
 pretrained teacher, all on the same test texts.
 """
@@ -108,4 +108,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from flows.cli import main as start
+
+    start("labels")

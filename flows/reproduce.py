@@ -1,10 +1,9 @@
-"""``python -m flows.reproduce <version>``: make a registered version again and compare digests.
+"""``stillhouse reproduce``: train a registered version again and compare digests.
 
-Its parameters and ``dvc.lock`` are kept with it, its code is in Git, its data where ``data.path`` says. Everything
-is computed anew in ``.stillhouse/reproduce/``: nothing is taken from DVC's cache, nothing of the project is changed.
+The registry holds its parameters and its ``dvc.lock``, Git its code, ``data.path`` names its data. Everything is
+computed again in ``.stillhouse/reproduce/``, without DVC's cache. The project stays unchanged.
 """
 
-import argparse
 import io
 import re
 import shutil
@@ -142,22 +141,28 @@ def _but_inputs(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
 
 
 @command
-def main() -> None:
-    """Do so, and say what is the same."""
-    parser = argparse.ArgumentParser(prog="python -m flows.reproduce", description=__doc__.split(": ", 1)[1])
-    parser.add_argument("version", type=int)
-    parser.add_argument("--model", default="", help="registered name; that of params.yaml when left out")
-    options = parser.parse_args()
-    model = options.model or load_params().model_name
-    rows = run_flow(reproduce, alone=False, version=options.version, model=model)
+def main(version: int, model: str) -> None:
+    """Run the flow once and print the differences.
+
+    Args:
+        version: Number of the version.
+        model: Registered name; empty for that of params.yaml.
+
+    Raises:
+        BadInput: the model was not reproduced byte for byte.
+    """
+    model = model or load_params().model_name
+    rows = run_flow(reproduce, alone=False, version=version, model=model)
     print("\n" + as_text([["file", "digest", ""], *rows]))
     if rows[-1][1] != "the same":
         raise BadInput(
-            f"{model} version {options.version} was not made again byte for byte. What differs first stands first; "
+            f"{model} version {version} was not made again byte for byte. What differs first stands first; "
             "another processor or another version of a library gives other last digits, too."
         )
-    print(f"\n{model} version {options.version} was made again: the same bytes.")
+    print(f"\n{model} version {version} was made again: the same bytes.")
 
 
 if __name__ == "__main__":
-    main()
+    from flows.cli import main as start
+
+    start("reproduce")

@@ -1,6 +1,4 @@
-"""``python -m flows.rollback``: the champion before this one is champion again; once more, and it is undone."""
-
-import argparse
+"""``stillhouse rollback``: make the previous champion the champion again. A second rollback undoes the first."""
 
 from flows.shared.environment import own_prefect_home
 
@@ -13,18 +11,21 @@ from stillhouse.tracking.store import connect
 
 
 @command
-def main() -> None:
-    """Change the aliases and say so."""
-    parser = argparse.ArgumentParser(prog="python -m flows.rollback", description=__doc__.split(": ", 1)[1])
-    parser.add_argument("--model", default="", help="registered name; that of params.yaml when left out")
-    parser.add_argument("--device", default="", help="of the fleet: its champion instead of the pipeline's")
-    options = parser.parse_args()
+def main(model: str, device: str) -> None:
+    """Exchange the aliases and print the versions.
+
+    Args:
+        model: Registered name; empty for that of params.yaml.
+        device: Name of a device in the fleet; empty for the pipeline's champion.
+    """
     params = load_params()
     connect(params.tracking.experiment)
-    aliases = aliases_of(options.device) if options.device else PIPELINE
-    now, gone = roll_back(options.model or params.model_name, aliases)
+    aliases = aliases_of(device) if device else PIPELINE
+    now, gone = roll_back(model or params.model_name, aliases)
     print(f"{now.name}: version {now.number} is @{aliases.champion} again, version {gone.number} @{aliases.previous}.")
 
 
 if __name__ == "__main__":
-    main()
+    from flows.cli import main as start
+
+    start("rollback")

@@ -1,4 +1,4 @@
-"""``python -m flows.schedule``: serve the flow on the cron of ``params.yaml``, until stopped.
+"""``stillhouse serve-schedule``: serve the flow on the cron of ``params.yaml``, until stopped.
 
 Needs a Prefect server (``prefect server start``) that ``PREFECT_API_URL`` names, so that the schedule and its
 runs can be seen and started in the UI.
@@ -47,4 +47,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from flows.cli import main as start
+
+    start("serve-schedule")

@@ -1,10 +1,9 @@
-"""``python -m flows.score IN OUT``: label a table with the champion, a chunk at a time, and go on where it stopped.
+"""``stillhouse score``: label a table with a registered model, chunk by chunk; a stopped run is continued.
 
-``IN`` is a CSV, TSV, JSON Lines or Parquet file or a folder of parts, ``OUT`` such a file; every column is kept,
-``label`` and ``probability`` are added. ``IN`` is read as ``prepare`` reads: rows in are rows out.
+The target has every column of the source, and ``label`` and ``probability``. The source is read as ``prepare`` reads
+it: each row of the source is a row of the target.
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -188,20 +187,9 @@ def _join(parts: Path, target: Path) -> None:
 
 
 @command
-def main() -> None:
-    """Score one file."""
-    parser = argparse.ArgumentParser(prog="python -m flows.score", description="Label a table with a registered model.")
-    parser.add_argument("source", help="CSV, TSV, JSON Lines or Parquet: a file, or a folder of parts")
-    parser.add_argument("target", help="CSV, TSV, JSON Lines or Parquet: the same columns, and label and probability")
-    parser.add_argument("--text-column", default="text")
-    parser.add_argument("--model", default="", help="registered name; that of params.yaml when left out")
-    parser.add_argument("--alias", default="champion")
-    parser.add_argument("--chunk", type=int, default=50_000, help="rows held in memory")
-    parser.add_argument("--delimiter", default="auto", help="of the source: auto, tab, or one character")
-    parser.add_argument("--quoting", default="auto", help="of the source: auto, minimal, none")
-    parser.add_argument("--escape", default="auto", help="of the source: auto, none, or one character")
-    parser.add_argument("--encoding", default="auto", help="of the source: auto, or a code page such as cp1252")
-    receipt = run_flow(score, alone=False, **vars(parser.parse_args()))
+def main(**options: Any) -> None:
+    """Run the flow once and print how many rows it labelled; ``options`` are the flow's parameters."""
+    receipt = run_flow(score, alone=False, **options)
     print(
         f"{receipt['rows']} rows labelled by {receipt['model']} version {receipt['version']}, "
         f"{receipt['texts_per_s']:,.0f} texts/s"
@@ -209,4 +197,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from flows.cli import main as start
+
+    start("score")

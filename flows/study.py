@@ -1,10 +1,9 @@
 """The flow ``study``: many students at once, to find a better one.
 
-``python -m flows.study`` runs the trials that are still to run; ``--best`` prints the best found so far, and
-``--apply`` writes it into ``params.yaml``. Needs the extra ``study``, and ``dask`` or ``ray`` for a cluster.
+``stillhouse study`` runs the trials that remain and prints or applies the best one. It needs the extra ``study``, and
+``dask`` or ``ray`` for a cluster.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -19,7 +18,7 @@ own_prefect_home()  # before Prefect is imported: it reads its settings then
 try:
     from optuna.trial import TrialState
 except ImportError:
-    sys.exit("\npython -m flows.study needs Optuna: pip install 'stillhouse[study]'.")
+    sys.exit("\nstillhouse study needs Optuna: pip install 'stillhouse[study]'.")
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -185,28 +184,34 @@ def _short(value: Any) -> str:
 
 
 @command
-def main() -> None:
-    """Run, show or apply."""
-    parser = argparse.ArgumentParser(prog="python -m flows.study", description=__doc__)
-    parser.add_argument("--best", action="store_true", help="print the best trial so far and end")
-    parser.add_argument("--apply", action="store_true", help="write the best trial into params.yaml and end")
-    options = parser.parse_args()
+def main(best: bool, apply: bool) -> None:
+    """Run the remaining trials, unless ``best`` or ``apply``; then write the best trial or print all.
+
+    Args:
+        best: Run no trial; print those that have finished.
+        apply: Run no trial; write the best one into params.yaml.
+
+    Raises:
+        BadInput: no trial has finished.
+    """
     params = load_params()
-    if not (options.best or options.apply):
+    if not (best or apply):
         run_flow(study)
     answers = path("soft_labels/answers")
     if not answers.exists():
-        raise BadInput("There is no study here yet. Run python -m flows.study first.")
+        raise BadInput("There is no study here yet. Run `stillhouse study` first.")
     found = _open(params, folder_md5(answers))
-    best = best_changes(found)
-    if options.apply:
-        written = write_changes(Changes.model_validate(nested(best)))
-        told = "\n".join(f"  {key}: {value}" for key, value in written.items())
-        print(f"params.yaml changed:\n{told}" if written else "params.yaml has these values already")
+    changes = best_changes(found)
+    if apply:
+        written = write_changes(Changes.model_validate(nested(changes)))
+        lines = "\n".join(f"  {key}: {value}" for key, value in written.items())
+        print(f"params.yaml changed:\n{lines}" if written else "params.yaml has these values already")
         return
     print("\n" + as_text(_table(found)) + "\n")
-    print(f"Best: trial {found.best_trial.number}. Write it into params.yaml: python -m flows.study --apply")
+    print(f"Best: trial {found.best_trial.number}. Write it into params.yaml: stillhouse study --apply")
 
 
 if __name__ == "__main__":
-    main()
+    from flows.cli import main as start
+
+    start("study")

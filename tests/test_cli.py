@@ -1,45 +1,131 @@
-"""The command ``stillhouse``: every name starts its module, and the doctor says what is missing."""
+"""The command line: every command with its options, what it starts, and what the doctor finds."""
 
-import importlib
+import inspect
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import mlflow
 import pytest
+import typer
 from project import ROOT
 from typer.testing import CliRunner
 
 from flows import cli, doctor
+
+COMMANDS = typer.main.get_command(cli.app).commands
+# Command -> arguments, module, and what the module's main() receives.
+STARTS = {
+    "run": ("", "flows.distillation", {}),
+    "serve-schedule": ("", "flows.schedule", {}),
+    "labels": ("", "flows.labels", {}),
+    "compare": ("", "flows.comparison", {}),
+    "study": ("--best", "flows.study", {"best": True, "apply": False}),
+    "check": ("--schema", "flows.check", {"schema": True}),
+    "doctor": ("", "flows.doctor", {}),
+    "score": (
+        "in.csv out.csv --text-column body --chunk 40 --alias old",
+        "flows.score",
+        {"source": "in.csv", "target": "out.csv", "text_column": "body", "chunk": 40, "alias": "old"},
+    ),
+    "predict": ("model lines.txt --threads 2", "stillhouse.serving.predict", {}),
+    "reproduce": ("7 --model topics", "flows.reproduce", {"version": 7, "model": "topics"}),
+    "gc": ("--days 7 --dry-run", "flows.gc", {"days": 7.0, "dry_run": True}),
+    "rollback": ("--device phone", "flows.rollback", {"model": "", "device": "phone"}),
+}
 
 
 def start(*words):
     return CliRunner().invoke(cli.app, list(words))
 
 
-def test_the_help_names_every_command_and_that_of_a_command_starts_nothing(monkeypatch):
-    told = start("--help").output
-    assert all(name in told for name in cli.COMMANDS)
-    monkeypatch.setattr(importlib, "import_module", lambda name: pytest.fail(f"{name} was started"))
-    for name in set(cli.COMMANDS) - set(cli.OWN_OPTIONS):
-        done = start(name, "--help")
-        assert done.exit_code == 0 and cli.COMMANDS[name][2].split()[0] in done.output
-    assert start("run", "--fast").exit_code == 2
+def test_the_help_lists_every_command_in_its_group():
+    output = start("--help").output
+    order = ["Distil ", *list(STARTS)[:2], "Find out ", *list(STARTS)[2:7], "Use ", *list(STARTS)[7:]]
+    places = [re.search(rf"(─|│) {name.strip()} ", output).start() for name in order]
+    assert list(COMMANDS) == list(STARTS) and places == sorted(places)
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
-def test_a_command_starts_the_main_of_its_module_with_the_words_that_follow(name, monkeypatch):
-    module = cli.COMMANDS[name][0]
-    assert "\ndef main() -> None:" in (ROOT / f"{module.replace('.', '/')}.py").read_text()
+@pytest.mark.parametrize("name", [name for name in STARTS if name != "predict"])
+def test_the_help_of_a_command_describes_every_option(name):
+    done = start(name, "--help")
+    assert done.exit_code == 0 and COMMANDS[name].help in " ".join(done.output.split())
+    for parameter in COMMANDS[name].params:
+        assert re.fullmatch(r"[A-Z][^\n]+\.", parameter.help), parameter.name
+        assert (parameter.opts[0] if parameter.name == "help" else parameter.name.replace("_", "-")) in done.output
+    shown = [
+        one
+        for one in COMMANDS[name].params
+        if one.default not in (None, False) or one.show_default not in (True, False)
+    ]
+    assert done.output.count("[default: ") == len(shown)
+
+
+def test_a_help_text_loads_no_heavy_library():
+    code = "import sys; from flows.cli import main\n"
+    code += "try: main(*sys.argv.pop().split())\nexcept SystemExit: pass\n"
+    code += "sys.exit(str({'prefect', 'mlflow', 'torch', 'dvc', 'stillhouse.params'} & set(sys.modules)))"
+    for words in ("--help", "score --help", "study --help"):
+        done = subprocess.run([sys.executable, "-c", code, words], capture_output=True, text=True, cwd=ROOT)
+        assert "Usage: stillhouse" in done.stdout and done.stderr.strip() == "set()", done
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_command_passes_its_options_to_its_module(name, monkeypatch):
+    words, module, expected = STARTS[name]
+    source = (ROOT / f"{module.replace('.', '/')}.py").read_text()
+    names = re.findall(r"(\w+):", re.search(r"^def main\((.*)\) -> None:", source, re.MULTILINE)[1])
     seen = []
 
-    class Module:
-        @staticmethod
-        def main():
-            seen.append(list(cli.sys.argv))
+    def main(*args, **options):
+        assert len(args) == len(names) or names == ["options"]
+        seen.append(dict(zip(names, args, strict=False)) | options)
 
-    monkeypatch.setattr(cli.sys, "argv", [])
-    monkeypatch.setattr(importlib, "import_module", lambda asked: Module if asked == module else None)
-    words = ["in.csv", "--best"] if name in cli.OWN_OPTIONS else []
-    assert start(name, *words).exit_code == 0
-    assert seen == [[f"stillhouse {name}", *words]]
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(main=main))
+    monkeypatch.setattr(sys, "argv", [])
+    done = start(name, *words.split())
+    assert done.exit_code == 0, done.output
+    assert seen[0].items() >= expected.items()
+    assert sys.argv == (["stillhouse predict", *words.split()] if name == "predict" else [])
+
+
+def test_the_defaults_of_score_are_those_of_its_flow():
+    from flows.score import score
+
+    flow, command = (inspect.signature(function).parameters for function in (score.fn, cli.score))
+    assert [(one.name, one.default) for one in flow.values()] == [(one.name, one.default) for one in command.values()]
+
+
+@pytest.mark.parametrize(
+    "words", ["score in.csv", "run --fast", "gc --days many", "reproduce latest", "nothing", "study --x"]
+)
+def test_wrong_arguments_end_with_status_2_and_the_usage(words):
+    done = start(*words.split())
+    assert done.exit_code == 2 and "Usage: " in done.output and "Traceback" not in done.output
+
+
+def test_python_m_starts_the_command_of_a_module():
+    """The modules of flows/ delegate to the command line, so their options are declared there alone."""
+    sources = {file.stem: file.read_text() for file in (ROOT / "flows").glob("*.py")}
+    started = {
+        f"flows.{name}": re.findall(r'^    start\("(.*)"\)$', text, re.MULTILINE) for name, text in sources.items()
+    }
+    wanted = {module: [name] for name, (_, module, _) in STARTS.items() if name != "predict"}
+    assert {module: names for module, names in started.items() if names} == wanted
+    assert not [name for name, text in sources.items() if "argparse" in text]
+
+
+def test_check_reports_what_is_wrong_in_params_and_writes_their_schema(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text)
+    assert start("check").output == "params.yaml is valid\n"
+    assert start("check", "--schema").output == "wrote params.schema.json\n"
+    assert (tmp_path / "params.schema.json").read_text() == (ROOT / "params.schema.json").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("seed: 13", "seed: -1", 1))
+    done = start("check")
+    assert done.exit_code == 1 and "seed: should be greater than or equal to 0" in done.output
 
 
 def test_the_doctor_finds_nothing_in_this_project_and_what_is_wrong_in_another(monkeypatch, tmp_path):
@@ -64,7 +150,6 @@ def test_the_doctor_finds_nothing_in_this_project_and_what_is_wrong_in_another(m
     wrong = "\n".join(told for kind, told in doctor.findings() if kind == "fail")
     assert f"The database of MLflow, sqlite:///{tmp_path}/mlflow.db, is damaged" in wrong
     (tmp_path / "params.yaml").write_text(text.replace("seed: 13", "seed: -1", 1))
-    monkeypatch.setattr("sys.argv", ["doctor"])
     with pytest.raises(SystemExit) as left:
         doctor.main()
     assert left.value.code == 1

@@ -8,8 +8,8 @@ from project import ROOT
 
 from stillhouse.errors import BadInput
 from stillhouse.params import check_params, load_params
-from stillhouse.params.__main__ import schema
 from stillhouse.params.files import read_yaml
+from stillhouse.params.schema import schema
 
 GOOD = read_yaml(ROOT / "params.yaml")
 
@@ -89,7 +89,7 @@ def test_what_is_not_a_mapping_with_unique_keys_is_refused(tmp_path, text):
 
 
 def test_the_committed_schema_is_that_of_the_parameters():
-    assert (ROOT / "params.schema.json").read_text() == schema(), "run python -m stillhouse.params --schema"
+    assert (ROOT / "params.schema.json").read_text() == schema(), "run stillhouse check --schema"
 
 
 def test_the_schema_accepts_the_shipped_parameters_and_refuses_what_the_pipeline_refuses():

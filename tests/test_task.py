@@ -27,10 +27,6 @@ ALLOWED = {
     ("stillhouse/distillation/losses/minilm.py", "log_softmax"): "over words: attention between them",
     ("stillhouse/distillation/losses/dkd.py", "log_softmax"): "the formula of this loss for single-label logits",
     ("stillhouse/distillation/losses/dist.py", "softmax"): "the formula of this loss for single-label logits",
-    ("stillhouse/classifier.py", "argmax"): "the served model",
-    ("stillhouse/predict.py", "argmax"): "the served model",
-    ("stillhouse/tracking/served.py", "argmax"): "the served model",
-    ("flows/score.py", "argmax"): "the served model",
 }
 
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec
 
 from stillhouse.errors import StillhouseError, not_allowed
 from stillhouse.pipeline.children import STOPS, end_all
@@ -17,6 +17,7 @@ DEADLINE_S = 8.5  # after which the process leaves at once; what it started is e
 AGAIN_S = 1.0  # a terminal that is closed sends its signal more than once
 _received: list[tuple[int, float]] = []
 _taken = False
+Arguments = ParamSpec("Arguments")
 
 
 class Stopped(KeyboardInterrupt):
@@ -26,22 +27,26 @@ class Stopped(KeyboardInterrupt):
         return f"stopped by {signal.Signals(_received[0][0]).name}"
 
 
-def command(body: Callable[[], None]) -> Callable[[], None]:
-    """Decorates a flow's ``main``: a mistake ends with its message, a signal with one line."""
+def command(body: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """Decorate the function behind a command.
+
+    A user's mistake ends the process with its message and status 1. SIGINT, SIGTERM and SIGHUP end it with one line and
+    status 128 plus the signal's number.
+    """
 
     @functools.wraps(body)
-    def main() -> None:
+    def main(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         global _taken
         _taken = True
         take_signals()
         try:
-            body()
+            body(*args, **kwargs)
         except StillhouseError as error:
             sys.exit(f"\n{error}")
         except OSError as error:
-            if (told := not_allowed(error)) is None:
+            if (message := not_allowed(error)) is None:
                 raise
-            sys.exit(f"\n{told} A run writes into the project's folder.")
+            sys.exit(f"\n{message} A run writes into the project's folder.")
         finally:  # also where a library swallowed what the signal raised
             if _received:
                 _leave()
