@@ -18,7 +18,7 @@ OPTIONAL = ("study", "dask", "ray")  # extras of commands that say so where they
 OWN = {"stillhouse", "tasks", "flows"}
 LIGHT = ROOT / "stillhouse" / "serving"
 MODEL = LIGHT / "mlflow_model.py"
-TRACKING = ROOT / "stillhouse" / "tracking"
+PIPELINE = [ROOT / "stillhouse" / name for name in ("tracking", "pipeline")]
 
 
 def declared(*extras: str) -> set[str]:
@@ -58,9 +58,8 @@ def undeclared(files: list[Path], *extras: str) -> list[str]:
 def part(file: Path) -> str:
     if LIGHT in file.parents and file != MODEL:
         return "serving"
-    return (
-        "library" if ROOT / "stillhouse" in file.parents and TRACKING not in file.parents and file != MODEL else "rest"
-    )
+    in_library = ROOT / "stillhouse" in file.parents and not {*PIPELINE}.intersection(file.parents) and file != MODEL
+    return "library" if in_library else "rest"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 from project import ROOT
 from sklearn.metrics import accuracy_score, f1_score
 
-from stillhouse.distillation.losses import hinton
+from stillhouse.distillation.losses.hinton import hinton
 from stillhouse.task import TASK
 
 RANDOM = np.random.default_rng(0)
