@@ -37,11 +37,15 @@ STARTS = {
 
 
 def start(*words):
-    return CliRunner().invoke(cli.app, list(words))
+    return CliRunner().invoke(cli.app, list(words), env={"COLUMNS": "100"})
+
+
+def plain(output):
+    return re.sub(r"\x1b\[[\d;]*m", "", output)  # Typer forces colours in some CI systems
 
 
 def test_the_help_lists_every_command_in_its_group():
-    output = start("--help").output
+    output = plain(start("--help").output)
     order = ["Distil ", *list(STARTS)[:2], "Find out ", *list(STARTS)[2:7], "Use ", *list(STARTS)[7:]]
     places = [re.search(rf"(─|│) {name.strip()} ", output).start() for name in order]
     assert list(COMMANDS) == list(STARTS) and places == sorted(places)
@@ -50,16 +54,17 @@ def test_the_help_lists_every_command_in_its_group():
 @pytest.mark.parametrize("name", [name for name in STARTS if name != "predict"])
 def test_the_help_of_a_command_describes_every_option(name):
     done = start(name, "--help")
-    assert done.exit_code == 0 and COMMANDS[name].help in " ".join(done.output.split())
+    output = plain(done.output)
+    assert done.exit_code == 0 and COMMANDS[name].help in " ".join(output.split())
     for parameter in COMMANDS[name].params:
         assert re.fullmatch(r"[A-Z][^\n]+\.", parameter.help), parameter.name
-        assert (parameter.opts[0] if parameter.name == "help" else parameter.name.replace("_", "-")) in done.output
+        assert (parameter.opts[0] if parameter.name == "help" else parameter.name.replace("_", "-")) in output
     shown = [
         one
         for one in COMMANDS[name].params
         if one.default not in (None, False) or one.show_default not in (True, False)
     ]
-    assert done.output.count("[default: ") == len(shown)
+    assert output.count("[default: ") == len(shown)
 
 
 def test_a_help_text_loads_no_heavy_library():
@@ -68,7 +73,7 @@ def test_a_help_text_loads_no_heavy_library():
     code += "sys.exit(str({'prefect', 'mlflow', 'torch', 'dvc', 'stillhouse.params'} & set(sys.modules)))"
     for words in ("--help", "score --help", "study --help"):
         done = subprocess.run([sys.executable, "-c", code, words], capture_output=True, text=True, cwd=ROOT)
-        assert "Usage: stillhouse" in done.stdout and done.stderr.strip() == "set()", done
+        assert "Show this message" in done.stdout and done.stderr.strip() == "set()", done
 
 
 @pytest.mark.parametrize("name", STARTS)
