@@ -9,6 +9,7 @@ import numpy as np
 
 from stillhouse.evaluation.comparison import Arm, compare, tables
 from stillhouse.evaluation.report import as_markdown, number
+from stillhouse.task import TASK
 
 STUDENT, SVM, SETFIT = "compressed student", "TF-IDF + SVM", "SetFit"
 LEAST = {  # accuracy that is aimed at, %
@@ -129,7 +130,7 @@ def _gap(runs: list[dict[str, Any]], labels: np.ndarray, other: str) -> dict[str
     arms = []
     for model in (STUDENT, other):
         answers = [unpack(run["models"][model]["answers"]) for run in runs if other in run["models"]]
-        arms.append(Arm(model, np.array([one == labels for one in answers], dtype=float)))
+        arms.append(Arm(model, np.array([TASK.correct(labels, one) for one in answers], dtype=float)))
     return compare(arms, [(STUDENT, other)], other, RESAMPLES, SEED)
 
 
