@@ -11,6 +11,7 @@ from stillhouse.evaluation.comparison import Arm, compare, tables
 from stillhouse.evaluation.display import number
 from stillhouse.evaluation.report import as_markdown
 from stillhouse.evaluation.results import METRIC_TABLE
+from stillhouse.task import TASK
 
 STUDENT, SVM, SETFIT = "compressed student", "TF-IDF + SVM", "SetFit"
 LEAST = {  # accuracy that is aimed at, %
@@ -132,7 +133,7 @@ def _gap(runs: list[dict[str, Any]], labels: np.ndarray, other: str) -> dict[str
     arms = []
     for model in (STUDENT, other):
         answers = [unpack(run["models"][model]["answers"]) for run in runs if other in run["models"]]
-        arms.append(Arm(model, np.array([one == labels for one in answers], dtype=float)))
+        arms.append(Arm(model, np.array([TASK.correct(labels, one) for one in answers], dtype=float)))
     return compare(arms, [(STUDENT, other)], other, RESAMPLES, SEED)
 
 
