@@ -13,8 +13,8 @@ from stillhouse.evaluation.constant import CONSTANT
 from stillhouse.evaluation.display import number
 from stillhouse.evaluation.gate import judge
 from stillhouse.evaluation.quality import Quality, differences, quality
-from stillhouse.evaluation.report import as_markdown, as_text, table
-from stillhouse.evaluation.results import Model, plain, read_gaps, read_models
+from stillhouse.evaluation.report import as_markdown, as_text, render, table
+from stillhouse.evaluation.results import METRIC_TABLE, Model, brief, plain, read_gaps, read_models
 from stillhouse.evaluation.significance import Gap, bootstrap_interval, mcnemar, paired
 from stillhouse.evaluation.speed import Speed
 from stillhouse.params import load_params
@@ -140,3 +140,16 @@ def test_tables_are_aligned_and_complete():
     assert len({len(line) for line in as_text(rows).splitlines()}) == 1
     assert table({CONSTANT: quality})[1] == [CONSTANT, "98.8 %", "98.0 %", "–", "–"]  # neither a size nor a speed
     assert number(12345.6) == "12,346" and number(0.01234) == "0.0123"
+
+
+def test_every_metric_of_the_table_is_in_the_report_and_the_brief_ones_where_a_run_is_summed_up(tmp_path):
+    model = Model.of(STUDENT, Speed(docs_per_s=51.2, latency_ms=2.0, latency_p95_ms=3.0))
+    assert list(brief(model)) == ["accuracy", "macro_f1", "megabytes", "docs_per_s"]
+    assert list(brief(STUDENT)) == ["accuracy", "macro_f1"]  # a constant prediction has no size and no speed
+    assert table({"student": model})[0][1:] == [METRIC_TABLE[name].title for name in brief(model)]
+    picture = tmp_path / "frontier.png"
+    picture.touch()
+    render("fleet.html.jinja", tmp_path / "page.html", name="topics", fleet={}, others={"a": model}, frontier=picture)
+    page = (tmp_path / "page.html").read_text()
+    for metric in METRIC_TABLE.values():
+        assert metric.title in page and metric.cell(model) in page
