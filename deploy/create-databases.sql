@@ -1,2 +1,2 @@
--- Beside the one that POSTGRES_DB names.
+-- The second database: POSTGRES_DB names the first.
 CREATE DATABASE mlflow;

@@ -1,1 +1,1 @@
-"""When: one Prefect flow a file."""
+"""The flows, one Prefect flow or command each: they decide when the stages run."""

@@ -2,7 +2,7 @@
 
 A function here declares one command and hands its options to the module that does the work. It imports that module
 when the command starts: Prefect, MLflow and torch take seconds to load, and ``--help`` needs none of them.
-``python -m flows.<module>`` starts the same command, from a folder where Stillhouse is not installed, too.
+``python -m flows.<module>`` starts the same command, also where Stillhouse is not installed.
 """
 
 import sys
@@ -26,7 +26,7 @@ def main(*words: str) -> None:
     """Run the command line.
 
     Args:
-        words: Arguments before those of the process: the name of a command, where its own module was started.
+        words: Arguments to insert before those of the process: the command's name, if its own module was started.
     """
     app([*words, *sys.argv[1:]], prog_name="stillhouse")
 

@@ -1,7 +1,7 @@
 """The console script ``stillhouse``.
 
 ``stillhouse predict`` works with the packages that ``pip install stillhouse`` installs. Every other command needs the
-extra ``all``; where a package is missing, the script says so in one message.
+extra ``all``. If a package is missing, the script exits with one message.
 """
 
 import sys
@@ -24,9 +24,9 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in OWN:
             raise
-        named = f"stillhouse {command}" if command and not command.startswith("-") else "stillhouse"
+        shown = f"stillhouse {command}" if command and not command.startswith("-") else "stillhouse"
         sys.exit(
-            f"{named} needs the package {error.name.partition('.')[0]}, which is not installed. Install the extra "
+            f"{shown} needs the package {error.name.partition('.')[0]}, which is not installed. Install the extra "
             "\"all\": pip install 'stillhouse[all]'. Without it, `stillhouse predict MODEL [FILE]` works."
         )
 

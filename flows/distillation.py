@@ -21,10 +21,10 @@ from prefect.states import Failed, State
 
 from flows.shared.changes import Changes, write_changes
 from flows.shared.fleet import Fleet, run_fleet
-from flows.shared.notify import notify, tell_failure
+from flows.shared.notify import notify, notify_failure
 from flows.shared.owner import check_name
 from flows.shared.push import push
-from flows.shared.running import run_flow, turn
+from flows.shared.running import hold_project, run_flow
 from flows.shared.stage_task import prefect_task
 from flows.shared.stopping import command
 from flows.shared.summary import Summary
@@ -38,8 +38,8 @@ from stillhouse.params import Params, load_params
 from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.inputs import locked_stages
 from stillhouse.pipeline.links import link_inputs
-from stillhouse.pipeline.room import check_room
-from stillhouse.pipeline.runner import Outcome, settled_stages
+from stillhouse.pipeline.room import check_disk_space
+from stillhouse.pipeline.runner import Outcome, unchanged_stages
 from stillhouse.pipeline.stages import CHAIN, STAGES
 from stillhouse.pipeline.timed import evaluation_is_timed
 from stillhouse.tracking.receipts import is_lost
@@ -50,7 +50,7 @@ from stillhouse.tracking.runs import flow_run
 def _run_name() -> str:
     try:
         name = load_params().model_name
-    except StillhouseError:  # the flow itself will say it
+    except StillhouseError:  # the flow reports the error
         name = "distillation"
     return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
@@ -62,8 +62,8 @@ NO_CHANGES = Changes()
     name="distillation",
     flow_run_name=_run_name,
     validate_parameters=True,
-    on_failure=[tell_failure],
-    on_crashed=[tell_failure],
+    on_failure=[notify_failure],
+    on_crashed=[notify_failure],
 )
 def distillation(changes: Changes = NO_CHANGES, refresh: bool = False) -> Summary | State[Any]:
     """Distil the teacher named in `params.yaml` into a registered student.
@@ -71,44 +71,44 @@ def distillation(changes: Changes = NO_CHANGES, refresh: bool = False) -> Summar
     Stages whose inputs did not change are not run again.
 
     Args:
-        changes: Parameters to change. They are written to params.yaml; leave empty what shall stay.
+        changes: Parameters to change. They are written to params.yaml. An empty field leaves its parameter unchanged.
         refresh: Fetch the data again even if nothing changed here, for a hub dataset that moves on.
     """
     try:
-        with turn(load_params().flow):
+        with hold_project(load_params().flow):
             if written := write_changes(changes):
-                told = ", ".join(f"{key} = {value}" for key, value in written.items())
-                get_run_logger().info("params.yaml changed: %s", told)
+                shown = ", ".join(f"{key} = {value}" for key, value in written.items())
+                get_run_logger().info("params.yaml changed: %s", shown)
             summary = _run_chain(load_params(), refresh)
-    except StillhouseError as error:  # the user's to mend: a message, not a traceback
+    except StillhouseError as error:  # a user's mistake: a message, not a traceback
         return Failed(message=str(error))
     create_markdown_artifact(summary.markdown(), key="distillation-results", description="Models on the test set")
     return summary
 
 
 def _run_chain(params: Params, refresh: bool) -> Summary:
-    if params.data.source == "files":  # DVC would refuse a missing one in words of its own
+    if params.data.source == "files":  # before DVC does, whose message about a missing file is less clear
         split_files(Path(params.data.path), params.data.unlabelled)
     read_cases(Path(params.evaluate.cases))
     link_inputs(params)
-    check_room()
-    locked_stages()  # so that a damaged dvc.lock is told here, in words that help
-    # Opening the parent run also finds out now, not after the training, that tracking does not answer.
+    check_disk_space()
+    locked_stages()  # raises a helpful message if dvc.lock is damaged
+    # Opening the parent run first shows before the training whether the tracking server answers.
     with flow_run(params.tracking.experiment, runtime.name or "distillation", runtime.id or "") as parent:
         parent.params(params.model_dump(by_alias=True, exclude={"flow", "schedule"}))
         outcomes: dict[str, Outcome] = {}
         seconds: dict[str, float] = {}
-        settled = settled_stages([stage.name for stage in CHAIN])
+        unchanged_names = unchanged_stages([stage.name for stage in CHAIN])
         for stage in CHAIN:
             start = time.perf_counter()
             lost = stage.name == "register" and is_lost(path("register/receipt.json"), params.model_name)
             force = (stage.name == "prepare" and refresh) or lost
-            outcome = prefect_task(stage, params)(force, settled=stage.name in settled)
+            outcome = prefect_task(stage, params)(force, known_unchanged=stage.name in unchanged_names)
             if stage.name == "prepare":
                 check_name(params)
             if stage.name == "evaluate" and not evaluation_is_timed():
                 outcome = prefect_task(stage, params)(True)
-            settled = settled if outcome == "unchanged" else set()
+            unchanged_names = unchanged_names if outcome == "unchanged" else set()
             outcomes[stage.name] = outcome
             seconds[stage.name] = time.perf_counter() - start
         metrics = path("evaluate/metrics.json")
@@ -125,20 +125,20 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         for file in fleet.files if fleet else []:
             parent.artifact(file, "fleet")
         parent.describe(summary.markdown())
-        _tell(params, outcomes["register"] == "ran", summary)
+        _notify(params, outcomes["register"] == "ran", summary)
         parent.tags({"stages.run": ", ".join(name for name, outcome in outcomes.items() if outcome == "ran") or "none"})
     return summary
 
 
-def _tell(params: Params, registered: bool, summary: Summary) -> None:
-    """Send what others wait for: the outputs of a new champion, word of a refused student, a sign of life."""
+def _notify(params: Params, registered: bool, summary: Summary) -> None:
+    """Push the outputs of a new champion, send a message about a refused student, and send the heartbeat."""
     if PIPELINE.champion in summary.aliases:
         if registered and params.flow.push:
             push(params.flow.notify)
     elif registered:
-        told = f"{summary.name} version {summary.version} did not pass its gate; the champion is the one before"
-        notify(params.flow.notify, f"{told}. Why stands in the version's description. {summary.report}")
-    notify(params.flow.heartbeat, f"{summary.name}: a run ended well; version {summary.version} is the newest")
+        message = f"{summary.name} version {summary.version} did not pass its gate; the champion is unchanged"
+        notify(params.flow.notify, f"{message}. The version's description gives the reasons. {summary.report}")
+    notify(params.flow.heartbeat, f"{summary.name}: a run succeeded; version {summary.version} is the newest")
 
 
 def _summary(

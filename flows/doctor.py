@@ -1,4 +1,4 @@
-"""``stillhouse doctor``: what a run needs on this machine, and whether it is there. Nothing is changed."""
+"""``stillhouse doctor``: check what a run needs on this machine. Changes nothing."""
 
 import importlib.metadata
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from flows.shared.health import Finding, project_findings
-from flows.shared.http import NoAnswer, ask
+from flows.shared.http import RequestFailed, send_request
 from flows.shared.owner import check_name
 from stillhouse.data.language import doubt, look_at_language
 from stillhouse.data.readers import of_data, open_table, split_files
@@ -24,20 +24,20 @@ from stillhouse.models.device import choose_device
 from stillhouse.params import Params, load_params
 from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.lock import LOCK, holder, is_held
-from stillhouse.pipeline.room import needed
+from stillhouse.pipeline.room import needed_bytes
 from stillhouse.secrets import masked
 from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.registry import PIPELINE, champion_since
 from stillhouse.tracking.runs import last_flow
 from stillhouse.tracking.store import connect
 
-ANSWER_S = 5.0
+TIMEOUT_S = 5.0  # for a server's answer
 FEW = 5  # training texts of a class
-LOPSIDED = 0.8  # share of the test texts that are of one class
+IMBALANCED = 0.8  # share of the test texts that belong to one class
 
 
 def findings() -> Iterator[Finding]:
-    """Everything that is looked at, one after the other."""
+    """Yield the result of each check."""
     yield from _libraries()
     try:
         params = load_params()
@@ -45,35 +45,35 @@ def findings() -> Iterator[Finding]:
         yield "fail", str(error)
         return
     yield "ok", "params.yaml is valid"
-    for look in (_data, _teacher, _cases, _device):
-        yield _tried(look, params)
+    for check in (_data, _teacher, _cases, _device):
+        yield _result_of(check, params)
     yield from _language(params)
     yield from _classes()
     yield from _folder()
     yield _server("MLflow", tracking_uri(), "/health")
     yield _server("Prefect", os.environ.get("PREFECT_API_URL", ""), "/health")
-    for look in (_remote, _schedule, _last_run, _champion):
-        yield _tried(look, params)
+    for check in (_remote, _schedule, _last_run, _champion):
+        yield _result_of(check, params)
 
 
 def _libraries() -> Iterator[Finding]:
     yield "ok", f"Python {sys.version.split()[0]}"
     for line in importlib.metadata.requires("stillhouse") or []:
-        needed = Requirement(line)
-        if needed.marker and not any(needed.marker.evaluate({"extra": extra}) for extra in ("", "train", "pipeline")):
+        package = Requirement(line)
+        if package.marker and not any(package.marker.evaluate({"extra": extra}) for extra in ("", "train", "pipeline")):
             continue
         try:
-            found = importlib.metadata.version(needed.name)
+            found = importlib.metadata.version(package.name)
         except importlib.metadata.PackageNotFoundError:
-            yield "fail", f"{needed.name} is not installed: make install"
+            yield "fail", f"{package.name} is not installed: make install"
             continue
-        if not needed.specifier.contains(found, prereleases=True):
-            yield "note", f"{needed.name} is {found}; what was tested is {needed.specifier}"
+        if not package.specifier.contains(found, prereleases=True):
+            yield "note", f"{package.name} is {found}; the tested versions are {package.specifier}"
 
 
-def _tried(look: Callable[[Params], str], params: Params) -> Finding:
+def _result_of(check: Callable[[Params], str], params: Params) -> Finding:
     try:
-        return "ok", look(params)
+        return "ok", check(params)
     except StillhouseError as error:
         return "fail", str(error)
     except OSError as error:
@@ -111,7 +111,7 @@ def _teacher(params: Params) -> str:
         if not (Path(name) / "config.json").exists():
             raise BadInput(f"teacher.model: the directory {name} holds no config.json, so it is not a checkpoint.")
         return f"teacher: the folder {name}"
-    if name.startswith((".", "~", "/")) or name.count("/") > 1:  # no name on a hub
+    if name.startswith((".", "~", "/")) or name.count("/") > 1:  # a path, not a name on a hub
         raise BadInput(f"teacher.model: the directory {name} does not exist.")
     return f"teacher: {name}, fetched from the hub when a run needs it"
 
@@ -122,7 +122,7 @@ def _readable(key: str, path: Path) -> None:
 
 
 def _language(params: Params) -> Iterator[Finding]:
-    """Of the last texts that were prepared, where there are any."""
+    """Check the language of the prepared texts, if there are any."""
     prepared = path("train")
     if prepared.is_file() and (found := look_at_language(params.teacher, read_split(prepared))):
         yield ("note", doubt(params.teacher, found)) if found.is_doubtful else ("ok", f"the teacher's tokens: {found}")
@@ -133,22 +133,22 @@ def _cases(params: Params) -> str:
 
 
 def _classes() -> Iterator[Finding]:
-    """Of the data that the last run prepared: classes with few or no texts, and one that has nearly all."""
+    """Check the classes of the prepared data: few or no texts, or one class with nearly all texts."""
     try:
         splits = json.loads(path("prepare/card.json").read_text(encoding="utf-8"))["splits"]
         training, test = splits["train"]["labels"], splits["test"]["labels"]
-    except (OSError, ValueError, KeyError):  # nothing was prepared yet; a run names a damaged file
+    except (OSError, ValueError, KeyError):  # no prepared data; a damaged file is reported by a run
         return
     if few := [f"{name!r} ({count})" for name, count in training.items() if count < FEW]:
-        yield "note", f"classes with fewer than {FEW} training texts, which are seldom learnt: {listed(few)}"
+        yield "note", f"classes with fewer than {FEW} training texts, too few to learn them well: {listed(few)}"
     if untested := [repr(name) for name, count in test.items() if not count]:
-        yield "note", f"classes without test texts, of which nothing will be known: {listed(untested)}"
+        yield "note", f"classes without test texts, which cannot be evaluated: {listed(untested)}"
     name = max(test, key=test.__getitem__)
-    if (share := test[name] / max(sum(test.values()), 1)) > LOPSIDED:
+    if (share := test[name] / max(sum(test.values()), 1)) > IMBALANCED:
         yield (
             "note",
-            f"{share:.1%} of the test texts are {name!r}, so accuracy says little of the other classes; macro-F1 and "
-            "register.min_class_recall do",
+            f"{share:.1%} of the test texts are {name!r}, so accuracy hardly depends on the other classes; use "
+            "macro-F1 and register.min_class_recall",
         )
 
 
@@ -157,9 +157,9 @@ def _device(params: Params) -> str:
 
 
 def _folder() -> Iterator[Finding]:
-    free, wanted = shutil.disk_usage(Path()).free, needed()
-    told = f"disk: {free / 1e9:.0f} GB free here; a run takes up to {wanted / 1e9:.1f}"
-    yield ("ok", told) if free > wanted else ("fail", f"{told}. Free some: stillhouse gc")
+    free, wanted = shutil.disk_usage(Path()).free, needed_bytes()
+    message = f"disk: {free / 1e9:.0f} GB free here; a run takes up to {wanted / 1e9:.1f}"
+    yield ("ok", message) if free > wanted else ("fail", f"{message}. Free some: stillhouse gc")
     for folder in (Path(), Path("outputs"), Path(".dvc")):
         if folder.exists() and not os.access(folder, os.W_OK):
             yield "fail", f"{folder.resolve()} is not writable"
@@ -174,8 +174,8 @@ def _server(name: str, address: str, path: str) -> Finding:
     if not address.startswith("http"):
         return "ok", f"{name}: {masked(address)}"
     try:
-        ask(address.rstrip("/") + path, ANSWER_S)
-    except NoAnswer as error:
+        send_request(address.rstrip("/") + path, TIMEOUT_S)
+    except RequestFailed as error:
         return "fail", f"{name}: {masked(address)} does not answer ({masked(str(error))})"
     return "ok", f"{name}: {masked(address)} answers"
 
@@ -187,13 +187,13 @@ def _remote(params: Params) -> str:
         return f"DVC's remote: {name}"
     if params.flow.push:
         raise BadInput("flow.push is true, but DVC has no default remote: dvc remote add --default NAME ADDRESS")
-    return "DVC's remote: none, outputs are on this machine alone"
+    return "DVC's remote: none, the outputs are only on this machine"
 
 
 def _schedule(params: Params) -> str:
     if not os.environ.get("PREFECT_API_URL"):
         return "schedule: none is served without a Prefect server (docs/schedule.md)"
-    from prefect.client.orchestration import get_client  # takes a second, which is wasted elsewhere
+    from prefect.client.orchestration import get_client  # here, since importing it takes a second
     from prefect.exceptions import ObjectNotFound
 
     name = f"distillation/{params.model_name}"
@@ -202,8 +202,8 @@ def _schedule(params: Params) -> str:
             deployment = client.read_deployment_by_name(name)
     except ObjectNotFound:
         return f"schedule: {name} is not on the server; `stillhouse serve-schedule` serves it"
-    except Exception as error:  # told by the look at the server already
-        raise BadInput(f"schedule: the server was not asked ({type(error).__name__})") from None
+    except Exception as error:  # the check of the server reports the reason
+        raise BadInput(f"schedule: the server did not answer ({type(error).__name__})") from None
     if deployment.paused or not any(one.active for one in deployment.schedules):
         raise BadInput(f"schedule: {name} is paused; resume it in Prefect's UI")
     if deployment.status != "READY":
@@ -212,33 +212,33 @@ def _schedule(params: Params) -> str:
 
 
 def _last_run(params: Params) -> str:
-    found = last_flow(params.tracking.experiment) if _tracks() else None
+    found = last_flow(params.tracking.experiment) if _store_exists() else None
     if found and found[1] == "FAILED":
-        raise BadInput(f"last run: {found[0]} failed ({found[2]}); its page in MLflow and Prefect's log say why")
+        raise BadInput(f"last run: {found[0]} failed ({found[2]}); see its page in MLflow and Prefect's log")
     return "last run: {}, {}, {}".format(*found) if found else "last run: none yet"
 
 
 def _champion(params: Params) -> str:
     found = None
-    if _tracks():
+    if _store_exists():
         connect(params.tracking.experiment)
         check_name(params)
         found = champion_since(params.model_name, PIPELINE)
-    told = "version {}, made {}".format(*found) if found else "none yet"
-    return f"champion of {params.model_name}: {told}"
+    champion = "version {}, made {}".format(*found) if found else "none yet"
+    return f"champion of {params.model_name}: {champion}"
 
 
-def _tracks() -> bool:
-    """Whether there is a store to ask; asking would make the project's own."""
+def _store_exists() -> bool:
+    """Whether a tracking store exists. A request would create the project's own store."""
     uri = tracking_uri()
     return not uri.startswith("sqlite:") or Path(uri.removeprefix("sqlite:///").partition("?")[0]).exists()
 
 
 def main() -> None:
-    """Print the findings; status 1 where one would stop a run."""
+    """Print the findings. Exits with status 1 if one of them would stop a run."""
     failed = False
-    for kind, told in findings():
-        print(f"{kind:<5} {told}")
+    for kind, message in findings():
+        print(f"{kind:<5} {message}")
         failed |= kind == "fail"
     sys.exit(int(failed))
 

@@ -39,7 +39,7 @@ COPIES = ("comparison", "labels", "study", "bench", "reproduce", "scratch")  # b
 
 
 def old_copies(days: float) -> list[Path]:
-    """Folders of experiments, reproductions and trainings that nothing was written into for so many days."""
+    """Return the folders of experiments, reproductions and trainings that did not change for ``days`` days."""
     limit = time.time() - days * 86_400
     folders = [folder for name in COPIES for folder in (STATE / name).glob("*") if folder.is_dir()]
     return [folder for folder in folders if max(_times(folder), default=0.0) < limit]
@@ -50,7 +50,11 @@ def _times(folder: Path) -> list[float]:
 
 
 def remove_old_flow_runs(days: float) -> int:
-    """Of Prefect's own database in the project; how many there were. A server that others use, too, is left alone."""
+    """Delete old flow runs from the project's own Prefect database. A configured server is not changed.
+
+    Returns:
+        The number of deleted flow runs.
+    """
     database = HOME / "prefect.db"
     if os.environ.get("PREFECT_API_URL") or not database.exists():
         return 0
@@ -67,12 +71,12 @@ def remove_old_flow_runs(days: float) -> int:
     return count
 
 
-def _taken() -> int:
+def _used_bytes() -> int:
     return sum(map(size_of, (STATE, Path(".dvc/cache"), Path("mlartifacts"))))
 
 
 def shared_cache() -> Path | None:
-    """DVC's cache where it lies outside of the project, so that other projects may use it, too."""
+    """Return DVC's cache if it lies outside of the project, since other projects may use it."""
     cache = cache_folder()
     return None if cache.is_relative_to(Path().resolve()) else cache
 
@@ -82,7 +86,7 @@ def _dvc_gc() -> None:
     if cache := shared_cache():
         words = shlex.join(["dvc", "gc", *scope, "--projects"])
         print(
-            f"DVC's cache {cache} was left as it is: other projects may use it, too. To clean it, name them all: "
+            f"DVC's cache {cache} was not cleaned: other projects may use it. To clean it, name all of them: "
             f"{words} OTHER_PROJECT ..."
         )
         return
@@ -94,12 +98,12 @@ def main(days: float, dry_run: bool) -> None:
     """Remove old files and print their number and size.
 
     Args:
-        days: Whatever is younger stays.
-        dry_run: Print, but remove nothing.
+        days: Age in days. Younger files are not removed.
+        dry_run: Only print.
     """
     params = load_params()
     with project_lock(params.flow.when_busy, print):
-        before = _taken()
+        before = _used_bytes()
         experiment = connect(params.tracking.experiment)
         copies = old_copies(days)
         print(f"copies and checkpoints: {len(copies)}, {sum(map(size_of, copies)) / 1e6:,.1f} MB")
@@ -110,12 +114,12 @@ def main(days: float, dry_run: bool) -> None:
             return
         for folder in copies:
             shutil.rmtree(folder)
-        if tracking_uri().startswith("sqlite:"):  # a server's files are its owner's to remove
+        if tracking_uri().startswith("sqlite:"):  # the owner of an MLflow server removes its files
             words = ["gc", "--backend-store-uri", tracking_uri()]
             subprocess.run([sys.executable, "-m", "mlflow", *words], check=True, capture_output=True)
         print(f"flow runs in Prefect's own database: {remove_old_flow_runs(days)}")
         _dvc_gc()
-        print(f"{(before - _taken()) / 1e6:,.1f} MB were freed.")
+        print(f"{(before - _used_bytes()) / 1e6:,.1f} MB were freed.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """``stillhouse reproduce``: train a registered version again and compare digests.
 
-The registry holds its parameters and its ``dvc.lock``, Git its code, ``data.path`` names its data. Everything is
-computed again in ``.stillhouse/reproduce/``, without DVC's cache. The project stays unchanged.
+Its parameters and its ``dvc.lock`` come from the registry, its code from Git, and its data from ``data.path``. All
+stages run again in ``.stillhouse/reproduce/``, without DVC's cache. The project stays unchanged.
 """
 
 import io
@@ -40,12 +40,12 @@ from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.runs import flow_run
 from stillhouse.tracking.store import connect, environment
 
-MADE = "evaluate"  # up to, and without, this stage
+END = "evaluate"  # the stages before this one run again
 
 
 @flow(name="reproduce", flow_run_name="{model}-{version}")
 def reproduce(version: int, model: str) -> list[list[str]] | State[Any]:
-    """Make version `version` of `model` again; a row for each file that went in or came out."""
+    """Train version `version` of `model` again. Returns a row for each changed file, and one for the model."""
     try:
         return _reproduce(version, model)
     except StillhouseError as error:
@@ -71,39 +71,37 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
     write_origin(folder, Path())
     params = load_params(folder / "params.yaml")
     link_inputs(params, folder)
-    made_of = read_yaml(evidence / "dvc.lock")
-    written = read_yaml(folder / "params.yaml")["data"]["path"]  # not as it is resolved for the copy
-    _check_data(written, made_of, folder, version.uri)
+    recorded = read_yaml(evidence / "dvc.lock")
+    written = read_yaml(folder / "params.yaml")["data"]["path"]  # as written, not as resolved for the copy
+    _check_data(written, recorded, folder, version.uri)
     store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
     with store, flow_run(here.tracking.experiment, runtime.name or "reproduce", runtime.id or "") as run:
         run.tags({"stillhouse.reproduces": version.uri})
-        for stage in before(MADE):
+        for stage in before(END):
             run_stage_of("again", stage.name, stage.trains, params, folder)
-        rows = [*differing(made_of, read_yaml(folder / "dvc.lock"))]
-        again = folder_md5(path("compress/model", folder))
-        then = registry.tag_of(version, registry.MODEL_TAG)
-        rows.append(
-            ["the model", "the same" if again == then else "another", "" if again == then else f"{again}, was {then}"]
-        )
+        rows = [*differing(recorded, read_yaml(folder / "dvc.lock"))]
+        new = folder_md5(path("compress/model", folder))
+        old = registry.tag_of(version, registry.MODEL_TAG)
+        rows.append(["the model", "the same" if new == old else "another", "" if new == old else f"{new}, was {old}"])
         run.tags({"stillhouse.reproduced": rows[-1][1]})
     return rows
 
 
-def _check_data(path: str, then: dict[str, Any], folder: Path, version: str) -> None:
-    """Raises BadInput where the texts are others: said before hours are spent on what cannot come out the same."""
+def _check_data(path: str, recorded: dict[str, Any], folder: Path, version: str) -> None:
+    """Raise BadInput if the texts have changed: the result could not be the same after hours of computation."""
     file = folder / INPUTS / "data"
-    for entry in then["stages"]["prepare"]["deps"]:
+    for entry in recorded["stages"]["prepare"]["deps"]:
         if folder / entry["path"] == file and (digest := digest_of(file)) != entry["md5"]:
             raise BadInput(
-                f"data.path: {path} is not what {version} was made from (its MD5 is {digest}, was {entry['md5']}). "
-                "Bring that one back; nothing was computed."
+                f"data.path: {path} is not the data that {version} was made from (its MD5 is {digest}, was "
+                f"{entry['md5']}). Restore that data; nothing was computed."
             )
 
 
 def differing(then: dict[str, Any], now: dict[str, Any]) -> list[list[str]]:
-    """What went into the stages or came out of them with another digest than the first time: file, verdict, stage."""
+    """Return the inputs and outputs of stages whose digest differs between two ``dvc.lock``: file, verdict, stage."""
     rows: dict[str, list[str]] = {}
-    for stage in before(MADE):
+    for stage in before(END):
         old, new = then["stages"].get(stage.name, {}), now["stages"].get(stage.name, {})
         for kind in ("deps", "outs"):
             digests = {entry["path"]: entry.get("md5") for entry in new.get(kind, [])}
@@ -115,15 +113,15 @@ def differing(then: dict[str, Any], now: dict[str, Any]) -> list[list[str]]:
 
 
 def _extract(commit: str, folder: Path) -> None:
-    """The project's files as they were committed.
+    """Extract the committed files of the project into ``folder``.
 
-    ``commit`` comes from the registry, which others may write to: what is no full digest is not passed to Git, where it
+    ``commit`` comes from the registry, which others can write to. Only a full digest is passed to Git: another string
     could be an option (``--output=...``).
     """
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit):
         raise BadInput(
-            f"The version's tag git.commit is {commit[:80]!r}, which is no commit: it was registered outside of Git, "
-            "or the tag was changed. Without its code the version cannot be made again."
+            f"The version's tag git.commit is {commit[:80]!r}, which is not a commit: it was registered outside "
+            "of Git, or the tag was changed. Without its code the version cannot be trained again."
         )
     done = subprocess.run(["git", "archive", commit], capture_output=True, check=False)
     if done.returncode:
@@ -136,7 +134,7 @@ def _extract(commit: str, folder: Path) -> None:
 
 
 def _but_inputs(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-    """As the filter ``data``, which refuses links that leave the folder; those in ``inputs/`` are made anew."""
+    """Filter ``data`` without ``inputs/``: it refuses links that leave the folder, and those links are made again."""
     return None if Path(member.name).parts[:1] == INPUTS.parts else tarfile.data_filter(member, folder)
 
 
@@ -152,14 +150,14 @@ def main(version: int, model: str) -> None:
         BadInput: the model was not reproduced byte for byte.
     """
     model = model or load_params().model_name
-    rows = run_flow(reproduce, alone=False, version=version, model=model)
+    rows = run_flow(reproduce, exclusive=False, version=version, model=model)
     print("\n" + as_text([["file", "digest", ""], *rows]))
     if rows[-1][1] != "the same":
         raise BadInput(
-            f"{model} version {version} was not made again byte for byte. What differs first stands first; "
-            "another processor or another version of a library gives other last digits, too."
+            f"{model} version {version} was not reproduced byte for byte. The first difference is at the top. "
+            "Another processor or another version of a library also changes the last digits."
         )
-    print(f"\n{model} version {version} was made again: the same bytes.")
+    print(f"\n{model} version {version} was reproduced: the same bytes.")
 
 
 if __name__ == "__main__":

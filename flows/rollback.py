@@ -21,8 +21,11 @@ def main(model: str, device: str) -> None:
     params = load_params()
     connect(params.tracking.experiment)
     aliases = aliases_of(device) if device else PIPELINE
-    now, gone = roll_back(model or params.model_name, aliases)
-    print(f"{now.name}: version {now.number} is @{aliases.champion} again, version {gone.number} @{aliases.previous}.")
+    champion, replaced = roll_back(model or params.model_name, aliases)
+    print(
+        f"{champion.name}: version {champion.number} is @{aliases.champion} again, "
+        f"version {replaced.number} is @{aliases.previous}."
+    )
 
 
 if __name__ == "__main__":

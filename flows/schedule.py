@@ -1,7 +1,7 @@
-"""``stillhouse serve-schedule``: serve the flow on the cron of ``params.yaml``, until stopped.
+"""``stillhouse serve-schedule``: serve the flow on the cron schedule of ``params.yaml`` until stopped.
 
-Needs a Prefect server (``prefect server start``) that ``PREFECT_API_URL`` names, so that the schedule and its
-runs can be seen and started in the UI.
+It needs a Prefect server (``prefect server start``), which ``PREFECT_API_URL`` names. Its UI shows the schedule and can
+start runs.
 """
 
 import os
@@ -21,7 +21,7 @@ from stillhouse.tracking.store import connect
 
 
 def main() -> None:
-    """Check that everything a scheduled run needs answers, then serve."""
+    """Check the parameters and both servers, then serve."""
     try:
         params = load_params()
         connect(params.tracking.experiment)
@@ -37,11 +37,11 @@ def main() -> None:
         sys.exit(f"\nschedule.cron or schedule.timezone cannot be used: {error}")
     crash_stale_runs("distillation", params.model_name)
     distillation.serve(
-        name=params.model_name,  # many projects may be served by one Prefect server
+        name=params.model_name,  # one Prefect server may serve many projects
         schedules=[schedule],
         parameters={"refresh": params.schedule.refresh},
         description="Distils again when data, code or parameters changed; otherwise ends within seconds.",
-        limit=1,  # kept by this process, so that nothing of it outlives it
+        limit=1,  # enforced by this process: the server stores no limit that could outlive it
         pause_on_shutdown=False,
     )
 

@@ -1,7 +1,7 @@
-"""``stillhouse score``: label a table with a registered model, chunk by chunk; a stopped run is continued.
+"""``stillhouse score``: label a table with a registered model, in chunks. A stopped run can be continued.
 
-The target has every column of the source, and ``label`` and ``probability``. The source is read as ``prepare`` reads
-it: each row of the source is a row of the target.
+The target has all columns of the source, and ``label`` and ``probability``. The readers are those of the stage
+``prepare``. Each row of the source is a row of the target.
 """
 
 import json
@@ -25,8 +25,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed, State
 
 from flows.shared.running import run_flow
-from flows.shared.scoring import ADDED, alone, check, format_of
-from flows.shared.stopping import command, take_signals
+from flows.shared.scoring import ADDED, check, format_of, lock_target
+from flows.shared.stopping import command, handle_signals
 from stillhouse.data.readers import Table, Wanted
 from stillhouse.data.writers import open_writer
 from stillhouse.errors import BadInput, StillhouseError
@@ -57,28 +57,28 @@ def score(
     """Label every row of a table with a registered student.
 
     Args:
-        source: The table to label, as ``data.path`` takes it: CSV, TSV, JSON Lines, Parquet, or a folder of parts.
-        target: The file to write; what an earlier, stopped run of the same work finished is not done again.
+        source: The table to label, like ``data.path``: CSV, TSV, JSON Lines, Parquet, or a folder of parts.
+        target: The file to write. Chunks that a stopped run of the same work finished are not labelled again.
         text_column: The column that holds the texts. Null is an empty text.
         model: The registered model's name; empty for that of params.yaml.
-        alias: Which of its versions: the one that this alias points to now.
-        chunk: Rows that are held in memory, and lost at most when a run is stopped.
-        delimiter: Of the source, as ``data.delimiter``.
-        quoting: Of the source, as ``data.quoting``.
-        escape: Of the source, as ``data.escape``.
-        encoding: Of the source, as ``data.encoding``.
+        alias: The alias of the version to use.
+        chunk: Rows in memory at a time. A stopped run loses at most the work on so many rows.
+        delimiter: The delimiter of the source, like ``data.delimiter``.
+        quoting: The quoting of the source, like ``data.quoting``.
+        escape: The escape character of the source, like ``data.escape``.
+        encoding: The encoding of the source, like ``data.encoding``.
     """
-    take_signals()
+    handle_signals()
     try:
         wanted = Wanted({"text_column": text_column}, format_of(delimiter, quoting, escape, encoding), "--")
-        with alone(Path(target)):
+        with lock_target(Path(target)):
             return _score(Path(source), Path(target), wanted, model, alias, chunk)
     except StillhouseError as error:
         return Failed(message=str(error))
 
 
 def _registry(name: str) -> str:
-    """Reach the registry; the model's name, that of params.yaml where none is given."""
+    """Connect to the registry. Returns the model's name: ``name``, or that of params.yaml."""
     if PARAMS.is_file():
         params = load_params()
         connect(params.tracking.experiment)
@@ -104,7 +104,9 @@ def _score(source: Path, target: Path, wanted: Wanted, name: str, alias: str, ch
     start = time.perf_counter()
     parts = target.with_name(f".{target.name}.parts")
     column = wanted.columns["text_column"]
-    digest = tag_of(version, DIGEST_TAG)  # another store has other versions of the same number
+    digest = tag_of(
+        version, DIGEST_TAG
+    )  # part of the identity: another store may have another version with the same number
     work = {"source_md5": digest_of(source), "model": name, "version": version.number, "digest": digest}
     work |= {"column": column, "chunk": chunk}
     _open_parts(parts, work | {"columns": schema.names, "settings": table.settings})
@@ -113,18 +115,18 @@ def _score(source: Path, target: Path, wanted: Wanted, name: str, alias: str, ch
     except (FileNotFoundError, ValueError) as error:
         raise BadInput(f"{name} version {version.number} cannot be used: {error}") from None
     rows = resumed = labelled = 0
-    asked = time.perf_counter()
-    for index, some in enumerate(_chunks(table, column, schema, chunk)):
+    first = time.perf_counter()
+    for index, batch in enumerate(_chunks(table, column, schema, chunk)):
         part = parts / f"{index:06d}.parquet"
         if part.exists():
             resumed += 1
         else:
-            label_chunk.with_options(task_run_name=f"rows {rows + 1} to {rows + len(some)}")(
-                some, column, schema, classifier, part
+            label_chunk.with_options(task_run_name=f"rows {rows + 1} to {rows + len(batch)}")(
+                batch, column, schema, classifier, part
             )
-            labelled += len(some)
-        rows += len(some)
-    speed = round(labelled / (time.perf_counter() - asked), 1)
+            labelled += len(batch)
+        rows += len(batch)
+    speed = round(labelled / (time.perf_counter() - first), 1)
     get_run_logger().info("%s", table.told(rows))
     _join(parts, target)
     shutil.rmtree(parts)
@@ -138,7 +140,7 @@ def _score(source: Path, target: Path, wanted: Wanted, name: str, alias: str, ch
 
 @task(cache_policy=NO_CACHE)
 def label_chunk(table: pa.Table, column: str, schema: pa.Schema, classifier: Classifier, part: Path) -> None:
-    """Write the columns of ``schema`` and the two new ones as the Parquet file ``part``, whole or not at all."""
+    """Write the columns of ``schema`` and the two new ones to the Parquet file ``part``. It is complete or absent."""
     texts = ["" if value is None else value for value in table[column].to_pylist()]
     labels, probabilities = decide(classifier.predict_proba(texts), classifier.classes_)
     table = table.select(schema.names).cast(schema)
@@ -150,24 +152,24 @@ def label_chunk(table: pa.Table, column: str, schema: pa.Schema, classifier: Cla
 
 
 def _chunks(table: Table, column: str, schema: pa.Schema, rows: int) -> Iterator[pa.Table]:
-    """The table in pieces of ``rows`` rows; the last may be shorter."""
-    held: list[pa.RecordBatch] = []
+    """Yield the table in pieces of ``rows`` rows. The last piece may be shorter."""
+    pending: list[pa.RecordBatch] = []
     for batch in table.batches(list(dict.fromkeys([*schema.names, column]))):
-        held.append(batch)
-        while sum(map(len, held)) >= rows:
-            piece = pa.Table.from_batches(held)
+        pending.append(batch)
+        while sum(map(len, pending)) >= rows:
+            piece = pa.Table.from_batches(pending)
             yield piece.slice(0, rows)
-            held = piece.slice(rows).to_batches()
-    if sum(map(len, held)):
-        yield pa.Table.from_batches(held)
+            pending = piece.slice(rows).to_batches()
+    if sum(map(len, pending)):
+        yield pa.Table.from_batches(pending)
 
 
 def _open_parts(parts: Path, work: dict[str, Any]) -> None:
-    """The folder of finished chunks; those of other work (another table, model or version) are thrown away."""
+    """Open the folder of finished chunks. Chunks of other work (another table, model or version) are removed."""
     note = parts / "work.json"
     try:
         same = json.loads(note.read_text(encoding="utf-8")) == work
-    except (OSError, ValueError):  # none, or cut short
+    except (OSError, ValueError):  # missing or truncated
         same = False
     if not same:
         shutil.rmtree(parts, ignore_errors=True)
@@ -188,7 +190,7 @@ def _join(parts: Path, target: Path) -> None:
 
 @command
 def main(**options: Any) -> None:
-    """Run the flow once and print how many rows it labelled; ``options`` are the flow's parameters."""
+    """Run the flow once and print the number of labelled rows. ``options`` are the flow's parameters."""
     receipt = run_flow(score, alone=False, **options)
     print(
         f"{receipt['rows']} rows labelled by {receipt['model']} version {receipt['version']}, "

@@ -1,7 +1,7 @@
-"""The flow ``study``: many students at once, to find a better one.
+"""The flow ``study``: search for a better student with many trials, several at once.
 
-``stillhouse study`` runs the trials that remain and prints or applies the best one. It needs the extra ``study``, and
-``dask`` or ``ray`` for a cluster.
+``stillhouse study`` runs the remaining trials and prints or applies the best one. It needs the extra ``study``. A
+cluster also needs the extra ``dask`` or ``ray``.
 """
 
 import json
@@ -28,15 +28,15 @@ from prefect.states import State
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
 from flows.shared.changes import Changes, write_changes
-from flows.shared.running import in_turn, run_flow
+from flows.shared.running import run_exclusively, run_flow
 from flows.shared.stage_task import logger, prefect_task, training_slot
-from flows.shared.stopping import command, take_signals
+from flows.shared.stopping import command, handle_signals
 from stillhouse.errors import BadInput
 from stillhouse.evaluation.report import as_markdown, as_text
 from stillhouse.params import Params, load_params
 from stillhouse.params import Study as Settings
 from stillhouse.pipeline.artefacts import path
-from stillhouse.pipeline.children import child_process, leave_with_parent, lines_of
+from stillhouse.pipeline.children import child_process, exit_with_parent, lines_of
 from stillhouse.pipeline.links import link_inputs
 from stillhouse.pipeline.stages import before
 from stillhouse.project import STATE
@@ -51,60 +51,60 @@ DAY_S = 86_400.0
 
 @flow(name="study", flow_run_name=lambda: f"study-{time.strftime('%Y%m%d-%H%M%S')}")
 def study() -> dict[str, Any] | State[Any]:
-    """Search `study.search` of params.yaml for a better student; a study that was stopped goes on."""
-    return in_turn(_search)
+    """Search `study.search` of params.yaml for a better student. A stopped study is continued."""
+    return run_exclusively(_search)
 
 
 @flow(name="trials", flow_run_name="trials")
 def trials(params: Params, answers_md5: str, parent: dict[str, str]) -> None:
-    """The trials that are still to run, as many at once as `study.workers` says."""
-    take_signals()
-    found = _open(params, answers_md5)
-    say = get_run_logger().info
-    plain = params.model_copy(update={"devices": {}})  # their classes are made at run time, and cannot be sent
-    while (left := params.study.trials - len(found.get_trials(states=(TrialState.COMPLETE,)))) > 0:
-        asked = [found.ask() for _ in range(min(left, params.study.workers))]
-        chosen = [suggest(trial, params.study.search) for trial in asked]
+    """Run the remaining trials, `study.workers` at once."""
+    handle_signals()
+    searched = _open(params, answers_md5)
+    log = get_run_logger().info
+    plain = params.model_copy(update={"devices": {}})  # their classes are created at run time and cannot be pickled
+    while (left := params.study.trials - len(searched.get_trials(states=(TrialState.COMPLETE,)))) > 0:
+        batch = [searched.ask() for _ in range(min(left, params.study.workers))]
+        chosen = [suggest(trial, params.study.search) for trial in batch]
         futures = [
             _trial.submit(trial.number, changes, str(Path.cwd()), plain, parent)
-            for trial, changes in zip(asked, chosen, strict=True)
+            for trial, changes in zip(batch, chosen, strict=True)
         ]
         failures = []
-        for trial, changes, future in zip(asked, chosen, futures, strict=True):
+        for trial, changes, future in zip(batch, chosen, futures, strict=True):
             result = future.result()
             if "message" in result:
-                found.tell(trial, state=TrialState.FAIL)
+                searched.tell(trial, state=TrialState.FAIL)
                 failures.append(result["message"])
-                say("trial %s failed: %s", trial.number, result["message"])
+                log("trial %s failed: %s", trial.number, result["message"])
                 continue
-            found.tell(trial, score(result))
-            say("trial %s: score %.4f with %s", trial.number, score(result), changes)
-        if len(failures) == len(asked):  # one that fails always would be asked for ever
-            raise BadInput(f"All trials of a round failed; the last said: {failures[-1]}")
+            searched.tell(trial, score(result))
+            log("trial %s: score %.4f with %s", trial.number, score(result), changes)
+        if len(failures) == len(batch):  # otherwise a study whose trials always fail would never end
+            raise BadInput(f"All trials of a round failed. The last message: {failures[-1]}")
 
 
 @task(task_run_name="trial-{number}", cache_policy=NO_CACHE)
 def _trial(
     number: int, changes: dict[str, Any], project: str, params: Params, parent: dict[str, str]
 ) -> dict[str, Any]:
-    """Run one trial in a child process, wherever this task runs; the project's folder must be there too.
+    """Run one trial in a child process, on the machine of this task. That machine must have the project's folder.
 
-    It takes one of that machine's `flow.gpu_slots`.
+    The trial takes one of the machine's `flow.gpu_slots`.
     """
-    leave_with_parent()
+    exit_with_parent()
     folder = Path(project)
-    at_once = min(params.study.workers, params.flow.gpu_slots)
-    threads = str(max(1, (os.cpu_count() or 1) // at_once))  # trials that share a machine share its cores
+    parallel = min(params.study.workers, params.flow.gpu_slots)
+    threads = str(max(1, (os.cpu_count() or 1) // parallel))  # trials on one machine share its cores
     result = FOLDER / f"trial-{number}.json"
     command = [sys.executable, "-m", "flows.workers.trial", str(number), json.dumps(changes), str(result)]
     (folder / result).unlink(missing_ok=True)
-    say = logger()
+    log = logger()
     with (
         training_slot(True, params),
         child_process(command, DAY_S, folder, OMP_NUM_THREADS=threads, **parent) as (child, _),
     ):
         for level, line in lines_of(child):
-            say(line, level)
+            log(line, level)
         status = child.wait()
     try:
         return json.loads((folder / result).read_text(encoding="utf-8"))
@@ -113,12 +113,12 @@ def _trial(
 
 
 def task_runner(settings: Settings) -> TaskRunner[Any]:
-    """The Prefect task runner that ``study.runner`` names.
+    """Return the Prefect task runner that ``study.runner`` names.
 
     Raises:
         BadInput: its package is not installed.
     """
-    try:  # each an optional extra
+    try:  # Dask and Ray are optional extras
         if settings.runner == "dask":
             from prefect_dask import DaskTaskRunner
 
@@ -151,16 +151,16 @@ def _search(params: Params) -> dict[str, Any]:
         trials.with_options(task_runner=runner)(params, answers, parent)
         found = _open(params, answers)
         best = {"changes": best_changes(found), "score": found.best_value, "trial": found.best_trial.number}
-        told = as_markdown(_table(found))
-        run.describe(told)
+        markdown = as_markdown(_table(found))
+        run.describe(markdown)
         run.metrics({"best_score": best["score"]})
-    create_markdown_artifact(told, key="study", description="Trials, the best first")
+    create_markdown_artifact(markdown, key="study", description="Trials, the best first")
     return best
 
 
 def _open(params: Params, answers_md5: str) -> Any:
     fixed = {"seed": params.seed, "student": params.student.model_dump()}
-    # What is searched is not fixed, so that applying the best trial leaves the study as it is.
+    # Searched parameters are not part of the study's identity: it stays the same after its best trial is applied.
     for key in params.study.search:
         *parents, last = key.split(".")
         section: Any = fixed
@@ -185,10 +185,10 @@ def _short(value: Any) -> str:
 
 @command
 def main(best: bool, apply: bool) -> None:
-    """Run the remaining trials, unless ``best`` or ``apply``; then write the best trial or print all.
+    """Run the remaining trials, and print all trials or write the best one.
 
     Args:
-        best: Run no trial; print those that have finished.
+        best: Run no trial; print the finished ones.
         apply: Run no trial; write the best one into params.yaml.
 
     Raises:

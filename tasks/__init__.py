@@ -1,7 +1,8 @@
-"""One module a stage: what it does. ``dvc.yaml`` says what it depends on, ``flows/`` say when it runs."""
+"""The stages, one module each. ``dvc.yaml`` lists their dependencies; ``flows/`` decides when they run."""
 
 import os
 
-# Before PyTorch is loaded: its threads (libgomp's) spin while they wait, by default so long that of two trainings on
-# the same two cores each takes 36 times as long as alone. So short it is three times, and alone nothing is lost.
+# Set before PyTorch is loaded. Threads of libgomp spin while they wait. With the default spin count, each of two
+# trainings on the same two cores takes 36 times as long as one alone. With this count it takes 3 times as long. One
+# training alone is not slower.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -1,4 +1,4 @@
-"""Stage ``compress``: the trained student as a small ONNX file that answers as it does."""
+"""Stage ``compress``: export the trained student as a small ONNX model with the same predictions."""
 
 import logging
 import tempfile
@@ -18,43 +18,54 @@ from stillhouse.serving.chunks import commonest
 
 logger = logging.getLogger(__name__)
 
-COMMON = 8_000  # stretches of text whose word pieces are shipped: about 0.1 MB
-LOOKED_AT = 20_000  # texts that they are counted in
+COMMON = 8_000  # frequent chunks of text that are stored with their word pieces: about 0.1 MB
+COUNTED_TEXTS = 20_000  # texts in which chunks are counted
 
 
 def compress(context: Context) -> Metrics:
-    """Write ``model/`` and ``speed.json`` for what the stage ``student`` left, or the control where that is better."""
+    """Compress the student, or the control if it is better on validation. Writes ``model/`` and ``speed.json``."""
     student, control = (load_student(context.path(f"{name}/model")) for name in ("student", "control"))
     answers, plain = _reference(context, student), _reference(context, control)
     labelled = slice(len(answers.labels))
     source = worth_keeping(answers.labels, answers.probabilities[labelled], plain.probabilities[labelled])
     if source == "student":
-        return {"source": source, **squeeze(context, student, context.params.compress, answers)}
-    logger.warning("distillation did not pay: the control is shown better on validation, and is compressed instead")
-    return {"source": source, **squeeze(context, control, context.params.compress, plain)}
+        return {"source": source, **write_compressed(context, student, context.params.compress, answers)}
+    logger.warning("the control is significantly better than the student on validation: the control is compressed")
+    return {"source": source, **write_compressed(context, control, context.params.compress, plain)}
 
 
-def squeeze(context: Context, student: Student, settings: Compress, reference: Reference | None = None) -> Metrics:
-    """Write ``model/`` (``model.onnx``, ``tokenizer.json``, ``chunks.json``, ``config.json``: all that serving needs).
+def write_compressed(
+    context: Context, student: Student, settings: Compress, reference: Reference | None = None
+) -> Metrics:
+    """Compress ``student`` and write ``model/`` and ``speed.json``.
 
-    ``speed.json`` says how fast each step's result is on this machine; DVC does not keep it. ``reference`` are the
-    student's answers, where they are known.
+    ``model/`` has all files for serving: ``model.onnx``, ``tokenizer.json``, ``chunks.json`` and ``config.json``.
+    ``speed.json`` has the speed after each step on this machine; DVC does not store it.
+
+    Args:
+        context: the stage's context.
+        student: the model to compress.
+        settings: the section ``compress`` of ``params.yaml``.
+        reference: the student's predictions, if they are computed already.
+
+    Returns:
+        The last step, and the numbers of each step.
     """
     out = context.out
     train, unlabelled = context.read("train", "unlabelled")
     texts = (text for split in (train, unlabelled) for batch in split.iter(1000) for text in batch["text"])
-    known = commonest(islice(texts, LOOKED_AT), COMMON)
+    known = commonest(islice(texts, COUNTED_TEXTS), COMMON)
     with tempfile.TemporaryDirectory() as scratch:
         made = out / "model"
         reference = reference or _reference(context, student)
         ladder = compress_student(student, settings, train, known, reference, Path(scratch), made)
-    # Names what was timed: DVC may bring back another model beside it.
+    # The digest names the model that was timed: DVC may later restore another model next to this file.
     write_json(out / "speed.json", {"model_md5": folder_md5(out / "model"), "docs_per_s": ladder.docs_per_s})
     return {"kept": ladder.last, "steps": ladder.numbers}
 
 
 def _reference(context: Context, student: Student) -> Reference:
-    # The texts that the student did not learn from come first.
+    # Texts that the student was not trained on come first.
     return Reference.of(student, *context.read("validation", "heldout", "unlabelled", "train"))
 
 

@@ -1,6 +1,6 @@
-"""Stage ``control``: the student's own architecture on hard labels alone; it shows what distillation is worth.
+"""Stage ``control``: train the student's network on hard labels alone, the baseline of distillation.
 
-It is also the simple model of *model distillation*: ``hints/`` is what the teacher stage gets of it.
+It is also the simple model that regularises the teacher: the stage ``teacher`` reads its ``hints/``.
 """
 
 from stillhouse.data.vocabulary import learn_vocabulary
@@ -14,7 +14,7 @@ from stillhouse.pipeline.stage import Metrics, command
 
 
 def control(context: Context) -> Metrics:
-    """Learn the student's vocabulary, then write ``model/``, ``hints/`` and ``training.csv``."""
+    """Learn the student's vocabulary and train the control. Writes ``model/``, ``hints/`` and ``training.csv``."""
     params = context.params
     context.run.dataset(context.path("train"), "train")
     train, unlabelled = context.read("train", "unlabelled")

@@ -1,4 +1,4 @@
-"""Stage ``deploy``: a device's student on the test set and under the device's threads, registered, and judged."""
+"""Stage ``deploy``: evaluate a device's student on the test set with the device's threads, and register it."""
 
 import csv
 import os
@@ -25,14 +25,14 @@ from stillhouse.tracking.registry import aliases_of
 
 
 def deploy(context: Context) -> Metrics:
-    """Write ``receipt.json``, and ``speed.json`` about this machine, which DVC does not keep.
+    """Write ``receipt.json``, and ``speed.json`` with this machine's timings, which DVC does not store.
 
-    The version carries the tag ``device``; the alias named after the device is moved to it if it passes the gate.
+    The version has the tag ``device``. If it passes the gate, it gets the alias that is named after the device.
     """
     name = context.stage.instance
     params = context.params
     device = params.devices[name]
-    os.environ["RAYON_NUM_THREADS"] = str(device.threads)  # tokenizers reads it when it first has many texts
+    os.environ["RAYON_NUM_THREADS"] = str(device.threads)  # tokenizers reads it at its first large batch
 
     model = context.path("device/model")
     [test] = context.read("test")
@@ -53,7 +53,7 @@ def deploy(context: Context) -> Metrics:
         aliases_of(name),
         result,
         read_qualities(context.path("evaluate/metrics.json"))["teacher"],
-        {},  # what is free does not fit a device's budget
+        {},  # no comparison with the free baselines: they do not fit a device's budget
         speed[name].latency_ms,
         count_classes(labels, answers_of(scores[name]), names, training),
         kept_share(behaviours(read_cases(Path(params.evaluate.cases), names), classifier.predict)),
@@ -65,8 +65,8 @@ def deploy(context: Context) -> Metrics:
     version, verdict = register_and_judge(context, case)
     receipt = receipt_of(version, model_digest(model), model)
     write_json(context.out / "receipt.json", receipt)
-    told = plain(speed[name]) | {"threads": device.threads, "reasons": verdict.reasons}
-    write_json(context.out / "speed.json", {"digest": receipt["digest"], **told})
+    timings = plain(speed[name]) | {"threads": device.threads, "reasons": verdict.reasons}
+    write_json(context.out / "speed.json", {"digest": receipt["digest"], **timings})
     context.run.metrics({"speed": plain(speed[name])})
     return {**plain(result), "version": version.number, "passed": int(verdict.passed)}
 

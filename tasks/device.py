@@ -1,20 +1,20 @@
-"""Stage ``device``: the student of one of ``devices``, distilled and compressed as the device asks for."""
+"""Stage ``device``: distil and compress a student for one of ``devices``, with the device's settings."""
 
 import sys
 
 from stillhouse.distillation.scratch import mark_finished
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
-from tasks.compress import squeeze
+from tasks.compress import write_compressed
 from tasks.student import distil
 
 
 def device(context: Context) -> Metrics:
-    """Write ``model/`` (what is served), ``training.csv``, and ``speed.json``, which DVC does not keep."""
+    """Write the served ``model/``, ``training.csv``, and ``speed.json``, which DVC does not store."""
     params = context.params
     student, numbers = distil(context, params)
-    numbers |= squeeze(context, student, params.compress)
-    mark_finished(context.stage.address)  # only now: what compress refuses need not be trained again
+    numbers |= write_compressed(context, student, params.compress)
+    mark_finished(context.stage.address)  # only now: if the compression fails, the next run does not train again
     return numbers
 
 

@@ -1,4 +1,4 @@
-"""Stage ``evaluate``: teacher, control, student, compressed student and TF-IDF + SVM on one untouched test set."""
+"""Stage ``evaluate``: compare teacher, control, student, compressed student and TF-IDF + SVM on the test set."""
 
 import json
 import logging
@@ -40,9 +40,9 @@ PAIRS = [
 
 
 def evaluate(context: Context) -> Metrics:
-    """Write the predictions, the plots, and two files about this machine: ``speed.json`` and ``report.html``.
+    """Write metrics, predictions and plots, and two files about this machine: ``speed.json`` and ``report.html``.
 
-    DVC keeps what the same inputs always give. Timings are not of that kind: they stay beside it.
+    DVC stores only files that the same inputs reproduce. Timings are not reproducible, so DVC does not store them.
     """
     params, settings, out = context.params, context.params.evaluate, context.out
     train, test = context.read("train", "test")
@@ -72,7 +72,7 @@ def evaluate(context: Context) -> Metrics:
     write_csv(out / "classes.csv", class_rows(classes[COMPRESSED]))
     numbered = confusion(labels, answers[COMPRESSED], names, out / "confusion.png")
     plots.frontier(full, out / "frontier.png")
-    # One column a model; the compressed student's is called as the plot in dvc.yaml calls it.
+    # One column a model. The compressed student's is also `answer`: the plot in dvc.yaml uses this name.
     columns = {"label": labels, "answer": answers[COMPRESSED]} | answers
     write_csv(
         out / "answers.csv",
@@ -85,7 +85,7 @@ def evaluate(context: Context) -> Metrics:
         "cases": {"asked": len(shown), "kept": kept_share(shown)},
     }
     write_json(out / "metrics.json", metrics)
-    # Names what was timed: DVC may bring back other results under these files.
+    # The digest names the timed results: DVC may later restore other results next to this file.
     speeds = {name: plain(measured) for name, measured in speed.items()}
     write_json(out / "speed.json", {"metrics_md5": file_md5(out / "metrics.json"), "models": speeds})
     write_report(
@@ -115,8 +115,8 @@ def evaluate(context: Context) -> Metrics:
 def _warn(classes: list[Class], against: dict[str, Against]) -> None:
     for name, found in against.items():
         if not found.is_better:
-            told = "the %s is not better than always answering %r, the most frequent class (%.1f %% right). %s"
-            logger.warning(told, name, found.name, 100 * found.accuracy, HELP)
+            message = "the %s is not better than always answering %r, the most frequent class (%.1f %% right). %s"
+            logger.warning(message, name, found.name, 100 * found.accuracy, HELP)
     for sentence in class_warnings(classes):
         logger.warning("classes %s", sentence)
 

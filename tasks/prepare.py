@@ -1,4 +1,4 @@
-"""Stage ``prepare``: a source of labelled texts -> clean, de-duplicated splits and a data card."""
+"""Stage ``prepare``: clean a source of labelled texts, remove duplicates, split them, and write a data card."""
 
 import logging
 import shutil
@@ -21,7 +21,7 @@ from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.project import DATA_SUMMARIES, STATE
 
 logger = logging.getLogger(__name__)
-NAMED = 8  # of a kind of warning
+NAMED = 8  # most warnings of one kind
 
 
 def prepare(context: Context) -> Metrics:
@@ -69,20 +69,22 @@ def prepare(context: Context) -> Metrics:
         "all" if most is None else f"at most {most} a class",
     )
     if not rows["validation"]:
-        logger.info("every labelled text is trained on: fewer than %d for validation cannot select anything", TELLING)
+        logger.info(
+            "all labelled texts are used for training: fewer than %d validation texts cannot select a model", TELLING
+        )
     for name, mark in joined(cleaned.label_names)[:NAMED]:
         logger.warning(
-            "the class %r is other classes joined by %r. Each combination of labels is a class of its own: texts with "
+            "the class %r is other classes joined by %r. Each combination of labels is a separate class: texts with "
             "several labels are not supported",
             name,
             mark,
         )
     for one, other in look_alikes(cleaned.label_names)[:NAMED]:
-        logger.warning("the classes %r and %r look the same. Should they be one? They are kept apart", one, other)
+        logger.warning("the classes %r and %r look the same. Should they be one? They stay separate", one, other)
     if cleaned.unseen:
         logger.warning("labels of test that train lacks, each counted as missed: %s", listed(cleaned.unseen))
     logger.info("dropped: %s", ", ".join(f"{count} {reason}" for reason, count in dropped.items()))
-    # Only logged, so `teacher` is no parameter of this stage: another teacher would prepare the data anew.
+    # Only a log message depends on `teacher`, so it is not a parameter of this stage: a change would rerun the stage.
     warn_of_language(load_params().teacher, read_split(out / "train.arrow"))
     return {"classes": card["classes"], "rows": rows, "unlabelled": texts, "held_out": held, "dropped": dropped}
 

@@ -1,4 +1,4 @@
-"""Stage ``register``: the compressed student becomes a registered version, and champion if it passes the gate."""
+"""Stage ``register``: register the compressed student as a version; it becomes champion if it passes the gate."""
 
 import json
 
@@ -21,16 +21,16 @@ from stillhouse.tracking.runs import find_run
 
 
 def register(context: Context) -> Metrics:
-    """Write ``receipt.json``: name, version, digest, classes and store of what was registered.
+    """Write ``receipt.json``: name, version, digest, classes and store of the registered model.
 
-    Identical files under the same serving code are never registered twice: their version is found by its digest.
+    Identical files with the same serving code are never registered twice: the existing version is found by its digest.
     """
     settings, model = context.params.register_, context.path("compress/model")
     [test] = context.read("test")
     texts, metrics = list(test["text"]), context.path("evaluate/metrics.json")
     models, gaps = read_qualities(metrics), read_gaps(metrics)
     student = find_run(context.params.tracking.experiment, "student", folder_md5(STAGES["student"].folder))
-    # Measured here and now: the file that evaluate left may be from another machine, or gone.
+    # Measured here: the timings of the stage evaluate may be from another machine, or missing.
     latency = latency_ms(Classifier.load(model).predict_proba, texts[:50])[0]
     case = Case(
         model,

@@ -1,4 +1,7 @@
-"""Stage ``soft_labels``: teacher and second teachers label the transfer set once; students never run the teacher."""
+"""Stage ``soft_labels``: label the transfer set once with the teacher and the second teachers.
+
+Students are trained on these stored soft labels and never run the teacher.
+"""
 
 import logging
 
@@ -28,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 def soft_labels(context: Context) -> Metrics:
-    """Write ``answers/``: the texts beside ``train.arrow``, and the soft labels of all of them."""
+    """Write ``answers/``: the texts of the transfer set that are not in ``train.arrow``, and all soft labels."""
     params, settings, device = context.params, context.params.soft_labels, choose_device(context.device)
     train, unlabelled, validation, heldout = context.read("train", "unlabelled", "validation", "heldout")
     context.run.dataset(context.path("train"), "transfer set")
@@ -43,12 +46,12 @@ def soft_labels(context: Context) -> Metrics:
     batch_size = settings.batch_size
     if batch_size == "auto":
         batch_size = teacher.fastest_batch(train[: max(SIZES)]["text"], bf16)
-        logger.info("the teacher answers %d texts at once", batch_size)
+        logger.info("batch size of the teacher: %d texts", batch_size)
     vectors = Vectors.load(context.path("teacher/vectors"))
     known = Known(vectors.inputs, vectors.places(len(train), copies * len(train), len(unlabelled)))
     logits = write_answers(teacher, [train, extra], batch_size, bf16, settings.relation_words, answers, known)
     train_accuracy = TASK.accuracy(labels_of(train), TASK.decision(logits[: len(train)]))
-    # A network knows the labels that it learnt from by heart: it adds nothing where there are few other texts.
+    # A network has memorised its training labels, so second teachers help only if there are other texts.
     seconds = _second_teachers(context, settings.second_teachers if written > len(train) else 0)
     same = join(logits, seconds, settings.second_weight, [train, extra])
     for file, texts in ((VALIDATION, validation), (HELDOUT, heldout)):
@@ -65,7 +68,7 @@ def soft_labels(context: Context) -> Metrics:
 
 
 def _second_teachers(context: Context, count: int) -> list[Student]:
-    """The control, and networks like it with other seeds that start from the teacher: ``count`` in all."""
+    """Return ``count`` networks: the control, and others of its kind with other seeds that start from the teacher."""
     if count == 0:
         return []
     params = context.params

@@ -1,4 +1,4 @@
-"""Stage ``student``: distil the soft labels into the small network."""
+"""Stage ``student``: train the small network on the soft labels."""
 
 from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.distillation.scratch import mark_finished
@@ -20,7 +20,11 @@ def student(context: Context) -> Metrics:
 
 
 def distil(context: Context, params: Params) -> tuple[Student, Metrics]:
-    """The student that ``params`` describes, and the selected epoch's numbers; ``training.csv`` has every epoch's."""
+    """Train the student that ``params`` describes, and write ``training.csv`` with the numbers of every epoch.
+
+    Returns:
+        The student, and the numbers of the selected epoch.
+    """
     context.run.dataset(context.path("train"), "train")
     control = context.path("control/model")
     data = TrainingData(

@@ -1,4 +1,4 @@
-"""Stage ``teacher``: the complex model, fine-tuned (perhaps regularised by a simple one) or as a linear probe."""
+"""Stage ``teacher``: fine-tune the large model (optionally regularised by a small one) or train a linear probe."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def teacher(context: Context) -> Metrics:
     inputs = {name: context.path(name) for name in names} | {"hints": hints}
 
     def load() -> Teacher:
-        torch.manual_seed(seed)  # of the new head
+        torch.manual_seed(seed)  # for the weights of the new head
         return load_pretrained(params.teacher, label_names(train))
 
     def scratch(pretrained: Teacher) -> Path:

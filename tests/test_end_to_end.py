@@ -80,7 +80,7 @@ print(json.dumps({
 def test_a_second_run_of_either_kind_does_nothing_and_says_so(project):
     again = project.flow()
     assert again.returncode == 0, again.stdout
-    assert ran(again.stdout) == [] and again.stdout.count("nothing that it depends on changed") == len(ALL)
+    assert ran(again.stdout) == [] and again.stdout.count("no dependency changed") == len(ALL)
     assert "so no stage ran" in again.stdout
     assert "up to date" in project.dvc("status").stdout
     repro = project.dvc("repro")

@@ -108,7 +108,7 @@ def test_the_form_refuses_what_could_run_a_command(section, key, value):
 @pytest.mark.parametrize("commit", ["none", "--output=/tmp/x", "-x", "HEAD", "", "a" * 39, "a" * 40 + "\n"])
 def test_a_tag_that_is_no_commit_never_reaches_git(tmp_path, monkeypatch, commit):
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("git was started"))
-    with pytest.raises(BadInput, match="which is no commit"):
+    with pytest.raises(BadInput, match="which is not a commit"):
         _extract(commit, tmp_path)
 
 
@@ -292,7 +292,7 @@ def test_a_training_whose_gpu_is_gone_says_so_and_every_one_tells_its_device(mon
     told = {}
     monkeypatch.setattr(stage_module, "last_device", lambda *_: "cuda, NVIDIA H100")
     tracked = type("Tracked", (), {"tags": staticmethod(told.update)})
-    stage_module._tell_device(tracked, STAGES["teacher"], load_params(ROOT / "params.yaml"), "cpu")
+    stage_module._record_device(tracked, STAGES["teacher"], load_params(ROOT / "params.yaml"), "cpu")
     assert told["stillhouse.device"].startswith("cpu")
     assert "teacher trains on cpu" in caplog.text and "the last time it was cuda, NVIDIA H100" in caplog.text
 

@@ -77,7 +77,7 @@ def test_what_is_no_web_server_fails_nothing_and_doctor_says_so(content, caplog)
 
 
 def test_a_server_that_does_not_answer_in_time_is_given_up(monkeypatch, caplog):
-    monkeypatch.setattr(messenger, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(messenger, "TIMEOUT_S", 0.2)
     server, address = answering(b"", wait_s=5)
     with server:
         notify(f"{address}/x", "failed")
@@ -109,7 +109,7 @@ def test_a_failed_run_and_a_refused_gate_are_told(project):
     done = project.flow()
     assert done.returncode == 0, done.stdout
     assert "topics version 2 did not pass its gate" in told.read_text()
-    assert told.read_text().splitlines()[-1] == "topics: a run ended well; version 2 is the newest"
+    assert told.read_text().splitlines()[-1] == "topics: a run succeeded; version 2 is the newest"
     project.set(data__path="data/gone.csv")
     assert project.flow().returncode == 1
     assert "failed: " in told.read_text().splitlines()[-1] and "data/gone.csv does not exist" in told.read_text()

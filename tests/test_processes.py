@@ -68,10 +68,10 @@ def test_the_next_run_ends_what_a_killed_one_left_and_nothing_else(tmp_path):
     others = [orphan(project, os.getpid()), orphan(tmp_path / "other", dead.pid)]
     said = []
     try:
-        leftovers.end_left_over(said.append, project)
+        leftovers.end_leftovers(said.append, project)
         assert all(gone(process.pid) for process in left) and not any(gone(process.pid, 0.1) for process in others)
         assert len(said) == 2 and f"ending process {left[0].pid}" in " ".join(said)
-        assert leftovers.left_over(project) == []
+        assert leftovers.find_leftovers(project) == []
     finally:
         for process in left + others:
             process.kill()
@@ -87,7 +87,7 @@ def held(tmp_path, monkeypatch):
     def stays(cmd: str = "pull", pid: int | None = None) -> bool:
         entry = {"pid": pid or os.getpid(), "cmd": cmd}
         file.write_text(json.dumps({"write": {"/x": entry}, "read": {"/y": [entry]}}))
-        others = rwlock.drop_dead_entries(tmp_path)
+        others = rwlock.remove_dead_entries(tmp_path)
         left = json.loads(file.read_text())
         assert bool(left["write"]) == bool(left["read"]) == bool(others)
         return bool(others)
@@ -123,15 +123,15 @@ def test_a_process_that_the_system_hides_is_alive(held, monkeypatch):
 
 def test_entries_of_another_container_stay_but_for_those_of_a_flow(held, tmp_path, monkeypatch):
     here = {"host": "a", "boot": "1", "processes": "pid:[1]"}
-    monkeypatch.setattr(rwlock, "_here", lambda: here)
-    rwlock.note_place(tmp_path)
+    monkeypatch.setattr(rwlock, "_current_place", lambda: here)
+    rwlock.record_place(tmp_path)
     assert not held()
     here = {"host": "b", "boot": "1", "processes": "pid:[2]"}
     assert held("repro") and not held(f"dvc {rwlock.OF_A_FLOW} student")
     assert held("repro")
-    rwlock.note_place(tmp_path)
+    rwlock.record_place(tmp_path)
     assert held("repro")  # the place stays that of the entries
-    (told,) = rwlock.entries_of_others(tmp_path)
+    (told,) = rwlock.living_entries(tmp_path)
     assert "(repro, elsewhere)" in told
     here = {"host": "a", "boot": "2", "processes": "pid:[1]"}  # the first host after a restart
     assert not held("repro")
@@ -149,20 +149,20 @@ def test_outputs_that_take_too_long_to_come_back_are_named_with_the_command(tmp_
     (tmp_path / "dvc.py").write_text(HANGING)
     (tmp_path / "dvc.lock").write_text("stages:\n  student:\n    cmd: x\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(outputs, "LIMIT_S", 3)
+    monkeypatch.setattr(outputs, "TIMEOUT_S", 3)
     said = []
-    outputs.bring_back("student", said.append, tmp_path)
+    outputs.restore_outputs("student", said.append, tmp_path)
     assert said == [
-        "the last outputs of student are not all back (stopped after 0 minutes). Bring them back: "
+        "the last outputs of student were not all restored (stopped after 0 minutes). Restore them: "
         "dvc checkout --force student"
     ]
     assert gone(int((tmp_path / "pid").read_text()))
-    outputs.bring_back("teacher", said.append, tmp_path)  # of which nothing was kept
+    outputs.restore_outputs("teacher", said.append, tmp_path)  # of which nothing was kept
     assert len(said) == 1
     (tmp_path / "dvc.py").write_text("import sys; sys.exit('ERROR: the cache is empty')")
-    outputs.bring_back("student", said.append, tmp_path)
+    outputs.restore_outputs("student", said.append, tmp_path)
     assert "(ERROR: the cache is empty)" in said[1]
     missing = "ERROR: Checkout failed for following targets: student\\nIs your cache up to date?\\n<https://...>"
     (tmp_path / "dvc.py").write_text(f"import sys; sys.exit('{missing}')")
-    outputs.bring_back("student", said.append, tmp_path)  # a fresh clone: there were none
+    outputs.restore_outputs("student", said.append, tmp_path)  # a fresh clone: there were none
     assert len(said) == 2

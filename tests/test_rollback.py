@@ -21,7 +21,7 @@ def test_the_champion_before_this_one_comes_back_and_stays_until_the_next_rollba
     assert [version_of("topics", alias).number for alias in ("champion", "previous")] == [2, 1]
 
     done = project.python("-m", "flows.rollback")
-    assert done.returncode == 0 and "topics: version 1 is @champion again, version 2 @previous." in done.stdout
+    assert done.returncode == 0 and "topics: version 1 is @champion again, version 2 is @previous." in done.stdout
     gone = version_of("topics", "previous")
     assert gone.number == 2 and was_rolled_back(gone) and not was_rolled_back(version_of("topics", "champion"))
     assert client.get_model_version("topics", "2").description.startswith("Rolled back to version 1 on ")

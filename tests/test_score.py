@@ -14,7 +14,7 @@ import pytest
 from material import texts_and_labels
 from project import ROOT
 
-from flows.shared.scoring import alone, check
+from flows.shared.scoring import check, lock_target
 from stillhouse.data.readers import Wanted, open_table
 from stillhouse.data.writers import open_writer
 from stillhouse.errors import BadInput
@@ -130,15 +130,15 @@ def test_json_lines_keep_their_objects(tmp_path):
 
 def test_two_runs_do_not_write_one_file(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with alone(tmp_path / "out.csv"):
+    with lock_target(tmp_path / "out.csv"):
         with (
             pytest.raises(BadInput, match="out.csv is being written by another score run"),
-            alone(tmp_path / "out.csv"),
+            lock_target(tmp_path / "out.csv"),
         ):
             pass
-        with alone(tmp_path / "other.csv"):
+        with lock_target(tmp_path / "other.csv"):
             pass
-    with alone(tmp_path / "out.csv"):
+    with lock_target(tmp_path / "out.csv"):
         pass
 
 

@@ -29,14 +29,14 @@ def zipped(tmp_path, monkeypatch) -> Path:
 def test_dvc_works_without_git_once_a_run_has_begun_and_with_it_again_where_it_comes(zipped):
     assert ("note", "core.no_scm") in {(kind, "core.no_scm") for kind, told in project_findings() if "no_scm" in told}
     said = []
-    scm.settle_scm(said.append)
-    scm.settle_scm(said.append)
+    scm.update_no_scm(said.append)
+    scm.update_no_scm(said.append)
     assert len(said) == 1 and "no Git repository here" in said[0]
     done = dvc("repro")
     assert done.returncode == 0 and (zipped / "out").exists(), done.stderr
     assert (zipped / ".dvc" / "config").read_text() == ""  # what is in Git stays as it is
     subprocess.run(["git", "init", "-q"], check=True)
-    scm.settle_scm(said.append)
+    scm.update_no_scm(said.append)
     assert len(said) == 2 and not scm.without_scm()
 
 

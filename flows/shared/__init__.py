@@ -1,1 +1,1 @@
-"""What the flows share: Prefect's settings and server, the project for one at a time, copies of it, how they end."""
+"""Code that the flows share: Prefect's settings and server, the project's lock, copies of the project, stopping."""

@@ -1,6 +1,6 @@
-"""Arms of an experiment: copies of the project with other parameters, in which the pipeline's own stages run.
+"""Arms of an experiment: copies of the project with other parameters, in which the stages of the pipeline run.
 
-DVC brings back what an arm, or another one, ran before; so a flow of arms that was stopped goes on where it was.
+DVC restores results that this arm or another one computed before. So a stopped experiment continues where it was.
 """
 
 import base64
@@ -29,14 +29,14 @@ from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.runs import flow_run, part_run
 from stillhouse.tracking.store import environment
 
-Answers = dict[str, list[str]]  # by column of answers.csv: the right label, and what each model says
+Answers = dict[str, list[str]]  # columns of answers.csv: the true label, and the prediction of each model
 
 
 def run_arm(flow: str, name: str, changes: dict[str, Any], params: Params) -> Path:
     """Run the stages with ``changes`` in ``.stillhouse/<flow>/<name>``, tracked as an arm of the open MLflow run.
 
     Returns:
-        The copy's folder.
+        The folder of the copy.
     """
     folder = workspace(STATE / flow / name, changes)
     get_run_logger().info("arm %s in %s: %s", name, folder, changes)
@@ -45,21 +45,21 @@ def run_arm(flow: str, name: str, changes: dict[str, Any], params: Params) -> Pa
         for stage in before("register"):
             run_stage_of(name, stage.name, stage.trains, params, folder)
         metrics = json.loads(path("evaluate/metrics.json", folder).read_text(encoding="utf-8"))
-        run.metrics({"test": {model: {"accuracy": told["accuracy"]} for model, told in metrics["models"].items()}})
+        run.metrics({"test": {model: {"accuracy": row["accuracy"]} for model, row in metrics["models"].items()}})
     return folder
 
 
 @contextmanager
-def tracked(name: str, params: Params) -> Iterator[Any]:
-    """The MLflow run of an experiment, ``name`` in ``params.yaml``; its copies track into this project's store."""
+def experiment_run(name: str, params: Params) -> Iterator[Any]:
+    """The MLflow run of the experiment ``name`` (a section of ``params.yaml``). Its copies use this project's store."""
     store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
     with store, flow_run(params.tracking.experiment, runtime.name or name, runtime.id or "") as run:
         run.params({name: getattr(params, name).model_dump(), "student": params.student.model_dump()})
         yield run
 
 
-def keep(name: str, run: Any, result: dict[str, Any], markdown: str, draw: Callable[[Path], None]) -> None:
-    """Put numbers, table and figure into ``outputs/<name>`` and MLflow, the last two into a Prefect artifact, too."""
+def publish_result(name: str, run: Any, result: dict[str, Any], markdown: str, draw: Callable[[Path], None]) -> None:
+    """Write numbers, table and figure to ``outputs/<name>`` and MLflow, and table and figure to a Prefect artifact."""
     folder = OUTPUTS / name
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / f"{name}.json", result)
@@ -72,26 +72,26 @@ def keep(name: str, run: Any, result: dict[str, Any], markdown: str, draw: Calla
     create_markdown_artifact(f"{markdown}\n\n![{name}](data:image/png;base64,{picture})", key=name)
 
 
-def tell(name: str) -> None:
-    """Print the table that :func:`keep` left, and where the figure is."""
+def print_result(name: str) -> None:
+    """Print the table that :func:`publish_result` wrote, and the path of the figure."""
     print("\n" + (OUTPUTS / name / f"{name}.md").read_text(encoding="utf-8"))
     print(f"Figure  {(OUTPUTS / name / f'{name}.png').resolve()}")
 
 
 def answers_in(folder: Path) -> Answers:
-    """Every model's answers to the test texts."""
+    """Read the predictions of every model for the test texts."""
     with path("evaluate/answers.csv", folder).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return {column: [row[column] for row in rows] for column in rows[0]}
 
 
-def right(answers: list[Answers], column: str) -> Any:
-    """Whether a model was right, 0 or 1 of shape ``(arms, texts)``."""
-    return np.array([np.array(told[column]) == np.array(told["label"]) for told in answers], dtype=float)
+def correctness(answers: list[Answers], column: str) -> Any:
+    """Whether a model's predictions are correct: an array of 0 and 1, of shape ``(arms, texts)``."""
+    return np.array([np.array(arm[column]) == np.array(arm["label"]) for arm in answers], dtype=float)
 
 
-def said(seed: int, own: int | None, params: Params) -> int | None:
-    """``None`` where the seed of everything is it already: what the pipeline ran so comes from the cache."""
+def arm_seed(seed: int, own: int | None, params: Params) -> int | None:
+    """Return ``seed``, or ``None`` if it equals the global seed, so that DVC restores the pipeline's own results."""
     return None if own is None and seed == params.seed else seed
 
 

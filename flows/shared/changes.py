@@ -1,6 +1,6 @@
-"""Parameters of a flow run: those of ``params.yaml``, each optional, shown as a form in Prefect's UI.
+"""Parameters of a flow run: those of ``params.yaml``, all optional. Prefect's UI shows them as a form.
 
-Keys that could run a command (:data:`FILE_ONLY`) are set in the file alone; a request that names one is refused.
+Keys that could run a command (:data:`FILE_ONLY`) can be set in the file only. A request that sets one is refused.
 """
 
 from collections.abc import Iterator
@@ -13,24 +13,28 @@ from stillhouse.files import replacing
 from stillhouse.params import Params, Section, check_params, optional
 from stillhouse.params.files import round_trip
 
-# Whoever reaches Prefect's API may start a run with these changes, and must not get a shell on this machine by it.
-# notify and heartbeat are commands; a Dask scheduler at study.address sends pickled objects, which run code when read.
-# Paths and names of models stay: they are only read, and models are loaded without code of their own.
+# Any client of Prefect's API can start a run with changes, and must not be able to run commands on this machine.
+# notify and heartbeat are commands. A Dask scheduler at study.address sends pickled objects, which can run code.
+# Paths and model names are allowed: they are only read, and models are loaded without remote code.
 FILE_ONLY = ("flow.notify", "flow.heartbeat", "study.address")
 Changes: Any = optional(Params, without=FILE_ONLY)
 
 
 def write_changes(changes: BaseModel, path: Path = Path("params.yaml"), nulls: bool = False) -> dict[str, Any]:
-    """Write what was filled in into ``params.yaml``, keeping its comments.
+    """Write the given parameters to ``params.yaml`` and preserve its comments.
 
-    The file stays the one home of every parameter, so that DVC sees what a run really used. With ``nulls`` a null
-    that was set is written, too; a form sends one for each field that was left empty.
+    All parameters of a run are in the file, so DVC records the values that the run used.
+
+    Args:
+        changes: the parameters to change.
+        path: the file.
+        nulls: also write a null that was set explicitly. A form sends null for each empty field.
 
     Returns:
         The changed keys, dotted, with their new values.
 
     Raises:
-        BadInput: the changed parameters are not valid together; the file is then left as it was.
+        BadInput: the changed parameters are not valid together. The file is unchanged.
     """
     yaml = round_trip()
     content = yaml.load(path.read_text(encoding="utf-8"))
@@ -46,7 +50,7 @@ def _apply(content: Any, changes: BaseModel, prefix: str, nulls: bool) -> Iterat
     dumped = changes.model_dump(by_alias=True)
     for name, field in type(changes).model_fields.items():
         key, value = field.alias or name, getattr(changes, name)
-        # A section of the form is followed into; everything else is one value, also where it is a table.
+        # Sections of the form are visited recursively. Everything else is one value, also a table.
         if isinstance(value, BaseModel) and not isinstance(value, Section):
             yield from _apply(content[key], value, f"{prefix}{key}.", nulls)
             continue
@@ -57,7 +61,7 @@ def _apply(content: Any, changes: BaseModel, prefix: str, nulls: bool) -> Iterat
 
 
 def _plain(value: Any) -> Any:
-    """Without ruamel's own types."""
+    """Convert ruamel's types to plain Python types."""
     if isinstance(value, dict):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, float):

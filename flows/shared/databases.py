@@ -1,6 +1,6 @@
-"""``python -m flows.shared.databases``: make Prefect's and MLflow's databases, a quarter of a minute, in advance.
+"""``python -m flows.shared.databases``: create the databases of Prefect and MLflow in advance, which takes 15 s.
 
-``make install`` runs it. A run makes what is missing.
+``make install`` runs it. A run creates missing databases itself.
 """
 
 from flows.shared.environment import own_prefect_home
@@ -9,14 +9,14 @@ own_prefect_home()  # before Prefect is imported: it reads its settings then
 
 from flows.shared.server import prefect_server
 from stillhouse.params import load_params
-from stillhouse.pipeline.scm import settle_scm
+from stillhouse.pipeline.scm import update_no_scm
 from stillhouse.tracking.store import connect
 
 
 def main() -> None:
-    """Make them."""
+    """Create the databases."""
     params = load_params()
-    settle_scm(print)  # so that a bare `dvc repro` works, too
+    update_no_scm(print)  # so that a plain `dvc repro` works
     with prefect_server():
         connect(params.tracking.experiment)
 

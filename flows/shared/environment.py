@@ -1,4 +1,4 @@
-"""Prefect's settings for a machine without a server of its own."""
+"""Prefect's settings for a machine without a Prefect server."""
 
 import atexit
 import os
@@ -12,11 +12,11 @@ HOME = Path(".stillhouse/prefect")
 
 
 def own_prefect_home() -> None:
-    """Keep Prefect's database in this project, unless the user has a server or a home of their own.
+    """Put Prefect's database into this project, unless the user configured a server or ``PREFECT_HOME``.
 
-    Call before importing Prefect. An environment variable that is already set wins.
+    Call it before Prefect is imported. Environment variables that are already set take precedence.
     """
-    sys.excepthook = _without_traceback_if_stopped  # the imports take seconds, too
+    sys.excepthook = _without_traceback_if_stopped  # imports take seconds, and Ctrl-C may arrive during them
     if not os.environ.get("PREFECT_API_URL") and "PREFECT_HOME" not in os.environ:
         home = HOME.resolve() if Path("params.yaml").is_file() else _temporary()
         home.mkdir(parents=True, exist_ok=True)
@@ -26,7 +26,7 @@ def own_prefect_home() -> None:
 
 
 def _temporary() -> Path:
-    """A folder for a command outside of a project, where nothing may be left behind; removed when it ends."""
+    """A temporary folder for a command outside of a project. It is removed when the command ends."""
     home = Path(tempfile.mkdtemp(prefix="stillhouse-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     return home

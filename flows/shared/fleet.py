@@ -1,4 +1,4 @@
-"""The devices' part of the flow ``distillation``: a student for each, registered and judged, and their report."""
+"""The part of the flow ``distillation`` for devices: train and register a student for each, and write a report."""
 
 import time
 from dataclasses import dataclass
@@ -19,7 +19,13 @@ DEVICE, DEPLOY = DEVICE_CHAIN
 
 @dataclass(frozen=True)
 class Fleet:
-    """The devices as rows of text, the files about them, and which of these is the report."""
+    """Results of the devices.
+
+    Attributes:
+        table: rows of text, one for each device.
+        files: files about the devices.
+        report: the path of the report, one of the files.
+    """
 
     table: list[list[str]]
     files: list[Path]
@@ -29,12 +35,21 @@ class Fleet:
 def run_fleet(
     params: Params, models: dict[str, Model], outcomes: dict[str, Outcome], seconds: dict[str, float]
 ) -> Fleet:
-    """Make the students of all devices, as many at once as there are places on the GPU, then deploy each alone.
+    """Train the students of all devices in parallel, limited by the GPU slots, then deploy one after the other.
 
-    Nothing else runs while a device's latency is measured. ``models`` has the numbers of those that the devices are
-    shown beside; ``outcomes`` and ``seconds`` are added to.
+    Nothing else runs while a device's latency is measured.
+
+    Args:
+        params: the parameters of the project.
+        models: the evaluated models, for comparison in the report.
+        outcomes: the outcome of each stage; the stages of the devices are added.
+        seconds: the duration of each stage; those of ``device`` and ``deploy`` are added.
     """
-    from stillhouse.evaluation.fleet import fleet_table, read_member, write_fleet  # matplotlib: a second
+    from stillhouse.evaluation.fleet import (  # imports matplotlib, which takes a second
+        fleet_table,
+        read_member,
+        write_fleet,
+    )
     from stillhouse.evaluation.steps import step_rows
 
     names, start = list(params.devices), time.perf_counter()

@@ -1,4 +1,4 @@
-"""Telling somebody what nobody watches: a run that failed or died, and a student that the gate refused."""
+"""Send messages about unattended runs: a run that failed or died, or a student that the gate refused."""
 
 import logging
 import os
@@ -6,46 +6,49 @@ import shlex
 import subprocess
 from typing import Any
 
-from flows.shared.http import NoAnswer, ask
+from flows.shared.http import RequestFailed, send_request
 from stillhouse.errors import StillhouseError
 from stillhouse.params import load_params
 from stillhouse.pipeline.ending import ending
 from stillhouse.secrets import masked, masked_target
 
-PATIENCE_S = 20.0
+TIMEOUT_S = 20.0
 logger = logging.getLogger(__name__)
 
 
 def notify(target: str | None, message: str) -> None:
-    """Send ``message``: a URL gets it as JSON (``{"text": ...}``), a command as its last word.
+    """Send ``message`` to a URL or to a command. A failure is logged and does not fail the run.
 
-    ``target`` may name an environment variable that holds either. What cannot be sent is logged, and fails nothing.
+    Args:
+        target: a URL, which receives JSON (``{"text": ...}``), or a command, which receives the message as its last
+            argument. It may contain environment variables.
+        message: the text; secrets in it are masked.
     """
     if target is None:
         return
     shown, target, message = masked_target(target), os.path.expandvars(target), masked(message)
     try:
         if target.lower().startswith(("http://", "https://")):
-            ask(target, PATIENCE_S, {"text": message})
+            send_request(target, TIMEOUT_S, {"text": message})
             return
         command = [*shlex.split(target), message]
-        subprocess.run(command, check=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL, capture_output=True)
-    except NoAnswer as error:
+        subprocess.run(command, check=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL, capture_output=True)
+    except RequestFailed as error:
         logger.warning("the message to %s was not sent: %s", shown, masked(str(error))[:200])
-    except subprocess.CalledProcessError as error:  # its own text repeats the command
+    except subprocess.CalledProcessError as error:  # str(error) would contain the command
         logger.warning("the message to %s was not sent: the command ended with status %d", shown, error.returncode)
     except subprocess.TimeoutExpired:
-        logger.warning("the message to %s was not sent: the command took over %d s", shown, PATIENCE_S)
+        logger.warning("the message to %s was not sent: the command took over %d s", shown, TIMEOUT_S)
     except (OSError, ValueError) as error:
         logger.warning("the message to %s was not sent: %s", shown, type(error).__name__)
 
 
-def tell_failure(flow: Any, flow_run: Any, state: Any) -> None:
-    """A hook of Prefect's for a flow that failed or crashed; one that was stopped by hand is no news."""
+def notify_failure(flow: Any, flow_run: Any, state: Any) -> None:
+    """Prefect's hook for a flow that failed or crashed. A run that the user stopped sends nothing."""
     if ending.is_set():
         return
     try:
         target = load_params().flow.notify
-    except StillhouseError:  # params.yaml is what it failed on
+    except StillhouseError:  # the flow failed because of params.yaml
         return
     notify(target, f"{flow_run.name} {state.name.lower()}: {str(state.message)[:1000]}")

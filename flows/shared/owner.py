@@ -1,4 +1,4 @@
-"""Whether the registered name is free for this project, asked before anything is trained."""
+"""Check before any training that the name of the registered model does not belong to another project."""
 
 import json
 from contextlib import suppress
@@ -13,12 +13,12 @@ from stillhouse.tracking.store import answering
 
 
 def check_name(params: Params) -> None:
-    """Compare the classes of the prepared data with those of the champion; nothing where no data is prepared.
+    """Compare the classes of the prepared data with those of the champion. Without prepared data it does nothing.
 
-    A registry that does not answer now is asked again by the stage ``register``.
+    If the registry does not answer, the stage ``register`` checks again.
 
     Raises:
-        BadInput: the name holds another project's model.
+        BadInput: the name belongs to another project's model.
     """
     try:
         card = json.loads(path("prepare/card.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A champion's outputs in DVC's remote, so that they outlive this machine."""
+"""Push the outputs of a champion to DVC's remote, so that they survive the loss of this machine."""
 
 import logging
 import sys
@@ -7,19 +7,19 @@ from flows.shared.notify import notify
 from flows.shared.stage_task import logger
 from stillhouse.pipeline.children import child_process, lines_of
 
-PATIENCE_S = 3600.0
+TIMEOUT_S = 3600.0
 
 
-def push(messenger: str | None) -> None:
-    """``dvc push``. Where it fails the run does not; ``messenger`` (``flow.notify``) is told."""
-    say, last = logger(), ""
-    with child_process([sys.executable, "-m", "dvc", "push"], PATIENCE_S) as (child, _):
+def push(target: str | None) -> None:
+    """Run ``dvc push``. A failure does not fail the run; it is logged and sent to ``target`` (``flow.notify``)."""
+    log, last = logger(), ""
+    with child_process([sys.executable, "-m", "dvc", "push"], TIMEOUT_S) as (child, _):
         for _, line in lines_of(child):
             last = line
         status = child.wait()
     if status:
-        told = f"flow.push: dvc push ended with status {status}: {last}"
-        say(told, logging.WARNING)
-        notify(messenger, told)
+        message = f"flow.push: dvc push ended with status {status}: {last}"
+        log(message, logging.WARNING)
+        notify(target, message)
     else:
-        say(f"pushed to DVC's remote: {last}")
+        log(f"pushed to DVC's remote: {last}")

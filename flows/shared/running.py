@@ -1,4 +1,4 @@
-"""What every flow that works on a project goes through: the project for itself, and a Prefect server to talk to."""
+"""Run a flow: hold the lock of the project, and provide a Prefect server."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,25 +24,33 @@ from prefect.states import Crashed, Failed, State
 
 from flows.shared.notify import notify
 from flows.shared.server import prefect_server
-from flows.shared.stopping import take_signals
+from flows.shared.stopping import handle_signals
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import Params, load_params
 from stillhouse.params.flow import Flow as Settings
-from stillhouse.pipeline.lock import note_runs, project_lock, unfinished_runs
+from stillhouse.pipeline.lock import project_lock, record_flow_runs, unfinished_flow_runs
 
-_mine: list[str] = []  # flow runs of this process
+_own: list[str] = []  # flow runs of this process
 
 
-def run_flow(flow: Callable[..., Any], alone: bool = True, **parameters: Any) -> Any:
-    """Run a flow here and now; its result. ``alone``: it changes the project, so nothing else may meanwhile.
+def run_flow(flow: Callable[..., Any], exclusive: bool = True, **parameters: Any) -> Any:
+    """Run a flow in this process.
+
+    Args:
+        flow: the flow.
+        exclusive: hold the lock of the project, for a flow that changes the project.
+        parameters: parameters of the flow.
+
+    Returns:
+        The result of the flow.
 
     Raises:
-        BadInput: with the flow's own message, where it failed.
+        BadInput: the flow failed; with its message.
     """
-    if not alone:
+    if not exclusive:
         return _run(flow, parameters)
     settings = load_params().flow
-    with project_lock(settings.when_busy, print):  # waited for here, before anything is started
+    with project_lock(settings.when_busy, print):  # wait here, before anything is started
         return _run(flow, parameters)
 
 
@@ -54,67 +62,67 @@ def _run(flow: Callable[..., Any], parameters: dict[str, Any]) -> Any:
         return state.result()
 
 
-def in_turn(work: Callable[[Params], dict[str, Any]]) -> dict[str, Any] | State[Any]:
-    """Within a flow: what ``work`` gives while the project is this flow's; a user's mistake fails with its message."""
+def run_exclusively(work: Callable[[Params], dict[str, Any]]) -> dict[str, Any] | State[Any]:
+    """Within a flow: return the result of ``work`` while the lock is held, or a failed state with a user's mistake."""
     try:
         params = load_params()
-        with turn(params.flow):
+        with hold_project(params.flow):
             return work(params)
-    except StillhouseError as error:  # the user's to mend: a message, not a traceback
+    except StillhouseError as error:  # a user's mistake: a message, not a traceback
         return Failed(message=str(error))
 
 
 @contextmanager
-def turn(settings: Settings) -> Iterator[None]:
-    """Within a flow: the project is this flow's, and what dead ones left behind is put in order.
+def hold_project(settings: Settings) -> Iterator[None]:
+    """Within a flow: hold the lock of the project, and mark dead flow runs as crashed.
 
     Raises:
         BadInput: another run works on the project, and ``flow.when_busy`` is ``fail``.
     """
-    take_signals()
+    handle_signals()
     with project_lock(settings.when_busy, get_run_logger().warning):
-        run, others = str(runtime.id), list(_mine)
-        dead = [run for run in unfinished_runs() if run not in others]
-        note_runs([*dead, *others, run])
+        run, others = str(runtime.id), list(_own)
+        dead = [run for run in unfinished_flow_runs() if run not in others]
+        record_flow_runs([*dead, *others, run])
         _mark_crashed(dead)
         if dead:
             notify(
                 settings.notify, f"{len(dead)} earlier run(s) of {Path.cwd().name} died; this one goes on from there"
             )
-        _mine.append(run)
-        note_runs(_mine)
+        _own.append(run)
+        record_flow_runs(_own)
         try:
             yield
             ended = True
         except Exception:
             ended = True
             raise
-        except BaseException:  # whether Prefect hears of it is not sure: the next one looks again
+        except BaseException:  # Prefect may not record the end of this run: the next run checks it
             ended = False
             raise
         finally:
-            _mine.remove(run)
+            _own.remove(run)
             if ended:
-                note_runs(_mine)
+                record_flow_runs(_own)
 
 
 def crash_stale_runs(flow: str, deployment: str) -> None:
-    """Tell Prefect that runs of a deployment died, where nothing works on the project and yet some seem to be running.
+    """Mark running flow runs of a deployment as crashed if no run works on the project.
 
-    A machine that was switched off cannot say so itself.
+    A machine that was switched off could not report the end of its runs.
     """
     try:
         with project_lock("fail", print):
             with get_client(sync_client=True) as client:
-                living = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+                active = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
                 found = client.read_flow_runs(
                     flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])),
                     deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[deployment])),
-                    flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=living))),
+                    flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=active))),
                 )
-            _mark_crashed([*unfinished_runs(), *(str(run.id) for run in found)])
-            note_runs([])
-    except BadInput:  # a run is at work: it is none of the dead
+            _mark_crashed([*unfinished_flow_runs(), *(str(run.id) for run in found)])
+            record_flow_runs([])
+    except BadInput:  # a run works on the project, so its flow run has not crashed
         return
 
 
@@ -125,5 +133,5 @@ def _mark_crashed(runs: list[str]) -> None:
                 state = client.read_flow_run(UUID(run)).state
                 if state is None or not state.is_final():
                     client.set_flow_run_state(UUID(run), Crashed(message="Its process is gone."), force=True)
-            except ObjectNotFound:  # of another server, or cleaned away
+            except ObjectNotFound:  # of another server, or deleted
                 continue

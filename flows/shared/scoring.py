@@ -1,4 +1,4 @@
-"""What ``score`` checks before it labels: settings, files, columns, and that no other run writes the target."""
+"""Checks of ``score`` before it labels: settings, files, columns, and that no other run writes the target."""
 
 import hashlib
 import os
@@ -20,19 +20,19 @@ ADDED = pa.schema([("label", pa.string()), ("probability", pa.float32())])
 
 
 def format_of(delimiter: str, quoting: str, escape: str | None, encoding: str) -> Format:
-    """The options as settings of a format. Raises BadInput: one has a value that is not allowed."""
+    """Return the options as a ``Format``. Raises BadInput if a value is not allowed."""
     escape = None if escape in ("none", "null") else escape
     try:
         return Format(delimiter=delimiter, quoting=quoting, escape=escape, encoding=encoding)
     except ValidationError as error:
         first = error.errors()[0]
-        told = first["msg"].removeprefix("Value error, ")
-        raise BadInput(f"--{first['loc'][0]}: {told}, but is {first['input']!r}.") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise BadInput(f"--{first['loc'][0]}: {reason}, but is {first['input']!r}.") from None
 
 
 @contextmanager
-def alone(target: Path) -> Iterator[None]:
-    """Hold the target: two runs would write into the same folder of finished chunks.
+def lock_target(target: Path) -> Iterator[None]:
+    """Lock the target: two runs would write into the same folder of finished chunks.
 
     Raises:
         BadInput: another run writes this file.
@@ -52,10 +52,10 @@ def alone(target: Path) -> Iterator[None]:
 
 
 def check(source: Path, target: Path, wanted: Wanted, chunk: int) -> tuple[Table, pa.Schema]:
-    """Refuse, before anything is done, what cannot be read, labelled or written. Raises BadInput.
+    """Check that the source can be read and labelled and the target written. Raises BadInput.
 
     Returns:
-        The table, and the columns that are written beside the new ones.
+        The table, and the schema of the columns that are written in addition to the new ones.
     """
     _check_files(source, target)
     if chunk < 1:

@@ -1,4 +1,4 @@
-"""Prefect's server where there is none: temporary, in the project, and gone when the flow is."""
+"""A temporary Prefect server in the project, for flows without a configured server. It ends with the flow."""
 
 import socket
 import subprocess
@@ -12,24 +12,24 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings, temporary_settings
 
-from flows.shared.http import NoAnswer, ask
+from flows.shared.http import RequestFailed, send_request
 from stillhouse.errors import Unavailable
 from stillhouse.pipeline.children import end, guarded
 
-START_S = 120.0
-DRAIN_S = 3.0
-PATIENCE_S = 1.5  # for the server to close its database
+START_S = 120.0  # time for the server to start
+DRAIN_S = 3.0  # time to send the last events
+GRACE_S = 1.5  # time for the server to close its database
 
 
 @contextmanager
 def prefect_server() -> Iterator[None]:
-    """The server that ``PREFECT_API_URL`` names, or a temporary one that is there for the block.
+    """Use the server that ``PREFECT_API_URL`` names, or run a temporary one during the block.
 
-    It is in a session of its own, so that a signal to the flow's group leaves it for last, and under a guard, so
-    that it never outlives the flow.
+    The temporary server has its own session, so a signal to the flow's process group does not reach it. A guard ends it
+    with the flow.
 
     Raises:
-        Unavailable: it did not start.
+        Unavailable: the server did not start.
     """
     if PREFECT_API_URL.value():
         yield
@@ -37,7 +37,7 @@ def prefect_server() -> Iterator[None]:
     home = Path(str(PREFECT_HOME.value()))
     home.mkdir(parents=True, exist_ok=True)
     with (home / "server.log").open("a", encoding="utf-8") as log:
-        for _ in range(3):  # the port may be taken in the meantime
+        for _ in range(3):  # again if another process took the port meanwhile
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]
@@ -49,7 +49,7 @@ def prefect_server() -> Iterator[None]:
                 "PREFECT__SERVER_FINAL": "1",
             }
             words = [sys.executable, *command.split(), "--port", str(port)]
-            server = guarded(words, PATIENCE_S, log, Path(), **variables)
+            server = guarded(words, GRACE_S, log, Path(), **variables)
             try:
                 url = f"http://127.0.0.1:{port}/api"
                 if not _answers(url, server):
@@ -62,21 +62,21 @@ def prefect_server() -> Iterator[None]:
                 return
             finally:
                 end(server)
-    raise Unavailable(f"Prefect's temporary server did not start; {home / 'server.log'} says why.")
+    raise Unavailable(f"Prefect's temporary server did not start; {home / 'server.log'} has the reason.")
 
 
 def _answers(url: str, server: "subprocess.Popen[str]") -> bool:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            ask(f"{url}/health", 5.0)
+            send_request(f"{url}/health", 5.0)
             return True
-        except NoAnswer:
+        except RequestFailed:
             time.sleep(0.1)
     return False
 
 
 def _drain() -> None:
-    """Send what is still to be sent to the server, before it goes."""
+    """Send the remaining log records and events before the server ends."""
     APILogHandler().flush()
     EventsWorker.drain_all(timeout=DRAIN_S)

@@ -1,4 +1,4 @@
-"""A stage as a Prefect task: DVC runs it in a child process, whose output becomes the task's log."""
+"""A stage as a Prefect task: DVC runs it in a child process, whose output becomes the log of the task."""
 
 import logging
 from collections.abc import Iterator
@@ -20,12 +20,11 @@ from stillhouse.pipeline.stages import Stage
 
 
 def prefect_task(stage: Stage, params: Params) -> Task[..., Outcome]:
-    """The Prefect task that runs ``stage`` through DVC, unless nothing changed for it.
+    """Return the Prefect task that runs ``stage`` through DVC if something changed.
 
-    The task's arguments: ``force`` runs the stage in any case, ``instance`` is the device, and ``settled`` means that
-    DVC need not be called, since nothing changed.
+    The arguments of the task: ``force`` runs the stage in any case, ``instance`` is the device, and
+    ``known_unchanged`` skips the call of DVC, since no dependency changed.
     """
-
     settings = params.flow
 
     def name() -> str:
@@ -34,15 +33,15 @@ def prefect_task(stage: Stage, params: Params) -> Task[..., Outcome]:
     @task(
         name=stage.name,
         task_run_name=name,
-        cache_policy=NO_CACHE,  # DVC is the one cache
+        cache_policy=NO_CACHE,  # DVC is the only cache
         retries=settings.retries if stage.retries else 0,
         retry_delay_seconds=exponential_backoff(settings.retry_delay_s),
         retry_jitter_factor=0.3,
         retry_condition_fn=_may_help,
     )
-    def run(force: bool = False, instance: str = "", settled: bool = False) -> Outcome:
+    def run(force: bool = False, instance: str = "", known_unchanged: bool = False) -> Outcome:
         address = stage.of(instance).address
-        if settled and not force:  # without waiting for a place on the GPU
+        if known_unchanged and not force:  # do not wait for a GPU slot
             return unchanged(address, logger())
         with training_slot(stage.trains, params):
             return run_stage(address, settings.timeout_minutes[stage.name] * 60, force, log=logger())
@@ -52,13 +51,13 @@ def prefect_task(stage: Stage, params: Params) -> Task[..., Outcome]:
 
 @contextmanager
 def training_slot(trains: bool, params: Params) -> Iterator[None]:
-    """A place on the GPU for work that trains, for the time of the block."""
+    """Hold a GPU slot during the block, if the stage trains."""
     with gpu_slot(params.flow.gpu_slots, logger(), params.device) if trains else nullcontext():
         yield
 
 
 def _no_traceback(record: logging.LogRecord) -> bool:
-    """Drop the traceback of a failed stage: its message is enough."""
+    """Remove the traceback of a failed stage: its message is enough."""
     if record.exc_info and isinstance(record.exc_info[1], StillhouseError):
         record.exc_info = None
     return True
@@ -73,14 +72,14 @@ def _may_help(task: Any, task_run: Any, state: Any) -> bool:
     try:
         state.result()
     except StageFailed as error:
-        return error.again
+        return error.retriable
     except Exception:
         return False
     return False
 
 
 def logger() -> Log:
-    """The log of the Prefect run, or the console outside of one."""
+    """Return the log of the Prefect run, or the console outside of a run."""
     try:
         log = get_run_logger()
     except MissingContextError:

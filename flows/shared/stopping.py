@@ -1,4 +1,4 @@
-"""How a flow's command ends: by itself, with a user's mistake, or stopped by a signal within ten seconds."""
+"""End a flow's command: normally, with a user's mistake, or within ten seconds of a signal."""
 
 import functools
 import logging
@@ -13,15 +13,15 @@ from typing import Any, ParamSpec
 from stillhouse.errors import StillhouseError, not_allowed
 from stillhouse.pipeline.children import STOPS, end_all
 
-DEADLINE_S = 8.5  # after which the process leaves at once; what it started is ended by its guards
-AGAIN_S = 1.0  # a terminal that is closed sends its signal more than once
-_received: list[tuple[int, float]] = []
-_taken = False
+DEADLINE_S = 8.5  # after this time the process exits at once; guards end its children
+REPEAT_S = 1.0  # a closing terminal sends its signal several times within this time
+_received: list[tuple[int, float]] = []  # signals and their times
+_is_command = False  # whether :func:`command` runs in this process
 Arguments = ParamSpec("Arguments")
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked this process to end."""
+    """A signal stopped this process."""
 
     def __str__(self) -> str:
         return f"stopped by {signal.Signals(_received[0][0]).name}"
@@ -36,9 +36,9 @@ def command(body: Callable[Arguments, None]) -> Callable[Arguments, None]:
 
     @functools.wraps(body)
     def main(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        global _taken
-        _taken = True
-        take_signals()
+        global _is_command
+        _is_command = True
+        handle_signals()
         try:
             body(*args, **kwargs)
         except StillhouseError as error:
@@ -47,19 +47,19 @@ def command(body: Callable[Arguments, None]) -> Callable[Arguments, None]:
             if (message := not_allowed(error)) is None:
                 raise
             sys.exit(f"\n{message} A run writes into the project's folder.")
-        finally:  # also where a library swallowed what the signal raised
+        finally:  # also if a library suppressed the exception of the signal
             if _received:
-                _leave()
+                _exit_now()
 
     return main
 
 
-def take_signals() -> None:
-    """Let SIGINT, SIGTERM and SIGHUP stop this process in order, where :func:`command` runs it.
+def handle_signals() -> None:
+    """Install the handler of SIGINT, SIGTERM and SIGHUP in a process that :func:`command` runs.
 
-    A flow calls it again, since Prefect has put a handler of its own in place by then.
+    A flow calls it again, since Prefect has installed its own handler by then.
     """
-    if _taken and threading.current_thread() is threading.main_thread():
+    if _is_command and threading.current_thread() is threading.main_thread():
         for number in STOPS:
             signal.signal(number, _stop)
 
@@ -67,20 +67,20 @@ def take_signals() -> None:
 def _stop(number: int, frame: Any) -> None:
     now = time.monotonic()
     if _received:
-        if now - _received[0][1] > AGAIN_S:
-            _leave()
+        if now - _received[0][1] > REPEAT_S:
+            _exit_now()
         return
     _received.append((number, now))
     end_all()
-    logging.disable(logging.CRITICAL)  # each library would say the same in its own way, some with tracebacks
-    timer = threading.Timer(DEADLINE_S, _leave)
+    logging.disable(logging.CRITICAL)  # each library would log the stop, some with tracebacks
+    timer = threading.Timer(DEADLINE_S, _exit_now)
     timer.daemon = True
     timer.start()
     raise Stopped
 
 
-def _leave() -> None:
-    """Say so in one line and end at once, whatever threads are still at."""
+def _exit_now() -> None:
+    """Print one line and exit at once, without waiting for threads."""
     number = _received[0][0]
     print(
         f"\nStopped by {signal.Signals(number).name}. Nothing is lost: the next run goes on from here.",

@@ -1,4 +1,4 @@
-"""What a run of the chain came to, for the console and for Prefect's page."""
+"""The summary of a run, for the console and for Prefect's page."""
 
 import os
 import shlex
@@ -19,7 +19,7 @@ from stillhouse.tracking.address import tracking_uri
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The models, the student's counts of each class, what each stage did and in how many seconds, and the version."""
+    """Results of a run: models, the student's counts by class, outcome and duration of each stage, and the version."""
 
     report: str
     name: str
@@ -32,7 +32,7 @@ class Summary:
     fleet: Fleet | None
 
     def markdown(self) -> str:
-        """For Prefect's page and the parent run's."""
+        """Return the text for Prefect's page and for the parent run in MLflow."""
         alias = ", ".join(f"`@{name}`" for name in self.aliases) or "no alias"
         stages = [["stage", "outcome", "seconds"]]
         for name, outcome in self.outcomes.items():
@@ -50,7 +50,7 @@ class Summary:
         return "\n\n".join(parts)
 
     def text(self, seconds: float) -> str:
-        """For the console, after ``seconds`` in all."""
+        """Return the text for the console. ``seconds`` is the duration of the whole run."""
         alias = ", ".join(f"@{name}" for name in self.aliases) or "no alias"
         notes = [f"Note     {note}" for note in self.notes()]
         lines = ["", as_text(table(self.models)), "", *notes, self._took(seconds), f"Report   {self.report}"]
@@ -65,11 +65,13 @@ class Summary:
         return "\n".join(lines)
 
     def notes(self) -> list[str]:
-        """What a user must not overlook: a student no better than a constant answer, classes never recognised."""
+        """Return warnings: a student no better than a constant prediction, and classes that it never recognises."""
         found = against_constant(self.classes)
-        told = f"the compressed student is not better than always answering {found.name!r} ({found.accuracy:.1%} right)"
+        constant = (
+            f"the compressed student is not better than always answering {found.name!r} ({found.accuracy:.1%} right)"
+        )
         classes = [f"classes {sentence}" for sentence in class_warnings(self.classes)]
-        return classes if found.is_better else [told, *classes]
+        return classes if found.is_better else [constant, *classes]
 
     def _took(self, seconds: float) -> str:
         changed = {name.partition("@")[0] for name, outcome in self.outcomes.items() if outcome != "unchanged"}
@@ -81,9 +83,9 @@ class Summary:
 
 
 def server_command(uri: str) -> str:
-    """The command that serves the tracking store ``uri``, to be pasted into a shell.
+    """Return a shell command that serves the tracking store ``uri``.
 
-    An address with a password is not printed: the shell takes it from the variable that holds it.
+    An address with a password is not printed: the command uses the environment variable instead.
     """
     program = shlex.quote(os.path.relpath(Path(sys.executable).parent / "mlflow"))
     store = shlex.quote(uri) if masked(uri) == uri else '"$MLFLOW_TRACKING_URI"'

@@ -1,7 +1,7 @@
-"""A copy of the project with other parameters, in which DVC runs the same stages and shares the same cache.
+"""A copy of the project with other parameters. DVC runs the same stages in it and shares the project's cache.
 
-So a flow that compares settings is as resumable as the pipeline: what a copy ran once, with the same inputs,
-is brought back from the cache and not run again.
+So a flow that compares settings can be continued like the pipeline: DVC restores the results of a copy from the cache
+if its inputs are the same.
 """
 
 import configparser
@@ -22,7 +22,7 @@ FILES = ("dvc.yaml", "params.yaml", ".dvcignore")
 def workspace(folder: Path, changes: dict[str, Any], project: Path = Path()) -> Path:
     """Make ``folder`` a copy of ``project``'s code and settings, with ``changes`` (nested) to its parameters.
 
-    Outputs that an earlier copy at the same place left stay. Relative paths in its parameters start from ``project``.
+    Outputs of an earlier copy in the same folder remain. Relative paths in its parameters start from ``project``.
 
     Raises:
         BadInput: the changed parameters are not valid.
@@ -46,7 +46,7 @@ def _share_cache(folder: Path, project: Path) -> None:
 
 
 def own_cache(folder: Path, cache: dict[str, str] | None = None) -> None:
-    """Make ``folder`` a DVC project of its own, with a cache in it, or with the settings ``cache``."""
+    """Make ``folder`` a separate DVC project, with its own cache or with the settings ``cache``."""
     config = configparser.ConfigParser(interpolation=None)
     config["core"] = {"no_scm": "true", "analytics": "false"}
     if cache:

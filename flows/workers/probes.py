@@ -1,7 +1,8 @@
-"""A linear probe on the pretrained teacher for each arm of ``flows.labels``: the least that its encoder is good for.
+"""Train a linear probe on the pretrained teacher for each arm of ``flows.labels``: the baseline of its encoder.
 
-``python -m flows.workers.probes <result> <arm's folder> ...``, in a process of its own; all arms have the same texts,
-which are read once. No DVC stage: what it leaves is whether each test text was answered rightly, by folder.
+``python -m flows.workers.probes <result> <arm's folder> ...`` runs in its own process. All arms have the same texts, so
+each text is encoded once. It is not a DVC stage. For each folder it writes whether each test text is predicted
+correctly.
 """
 
 import logging
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """The command that the flow starts."""
+    """Run the command. The flow starts it."""
     configure()
     end_with_guard()
     file, folders, params = Path(sys.argv[1]), sys.argv[2:], load_params()
@@ -35,16 +36,16 @@ def main() -> None:
     teacher = load_pretrained(params.teacher, label_names(next(iter(splits.values()))[0]))
     teacher.model.to(choose_device(params.device))
     if (found := head_and_inputs(teacher, texts)) is None:
-        logger.warning("this teacher's head is no linear layer on one vector: there is no linear probe")
+        logger.warning("the teacher's head is not a linear layer on one vector: no linear probe is measured")
         write_json(file, {})
         return
     vectors = found[1]
-    place = {text: row for row, text in enumerate(texts)}
+    row_of = {text: row for row, text in enumerate(texts)}
     result = {}
     for folder, (train, test) in splits.items():
-        learnt, asked = (vectors[[place[text] for text in split["text"]]] for split in (train, test))
-        answers = fit_probe(learnt, labels_of(train), params.seed)[0].predict(asked)
-        result[folder] = (np.asarray(answers) == labels_of(test)).astype(int).tolist()
+        inputs, test_inputs = (vectors[[row_of[text] for text in split["text"]]] for split in (train, test))
+        predictions = fit_probe(inputs, labels_of(train), params.seed)[0].predict(test_inputs)
+        result[folder] = (np.asarray(predictions) == labels_of(test)).astype(int).tolist()
     write_json(file, result)
 
 

@@ -1,7 +1,8 @@
-"""A study's trial: one student with other settings, trained in a process of its own on the soft labels.
+"""One trial of a study: train a student with other settings on the soft labels, in its own process.
 
-``python -m flows.workers.trial <number> <changes as JSON> <result>`` in a project whose stages up to ``soft_labels``
-have run. No DVC stage: it is measured on validation or held-out texts, and leaves a number and an MLflow run.
+``python -m flows.workers.trial <number> <changes as JSON> <result>`` runs in a project whose stages up to
+``soft_labels`` have run. It is not a DVC stage. It evaluates the student on validation or held-out texts, and writes
+the numbers to the result file and to an MLflow run.
 """
 
 import json
@@ -25,7 +26,17 @@ from stillhouse.tracking.runs import part_run
 
 
 def run_trial(number: int, changes: dict[str, Any], params: Params, project: Path = Path()) -> dict[str, float]:
-    """Train the student of ``params``, into which ``changes`` went; its best epoch's numbers and its size."""
+    """Train a student.
+
+    Args:
+        number: the number of the trial.
+        changes: the changed parameters, by dotted key; for the MLflow run.
+        params: the parameters, with the changes.
+        project: the folder of the project.
+
+    Returns:
+        The numbers of the selected epoch, and the number of weights (``parameters``).
+    """
     names = ("train", "validation", "heldout", "soft_labels/answers", "control/model")
     data = TrainingData(*(path(name, project) for name in names))
     tokenizer = load_vocabulary(path("control/model", project) / "tokenizer.json")
@@ -47,7 +58,7 @@ def run_trial(number: int, changes: dict[str, Any], params: Params, project: Pat
 
 
 def main() -> None:
-    """The command that the study flow starts."""
+    """Run the command. The flow ``study`` starts it."""
     configure()
     end_with_guard()
     number, changes, file = int(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])

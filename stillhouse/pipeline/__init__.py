@@ -5,7 +5,7 @@ that ``imports.py`` finds), and ``artefacts.py`` gives the path of each artefact
 
 Started: a flow calls ``runner.run_stage``. It starts ``dvc repro --single-item <stage>`` as a child process
 (``children.py``), and DVC starts ``python -m tasks.<stage>``. That process calls ``stage.command``: it loads the
-parameters, links the local inputs (``links.py``), compares what it reads with ``dvc.lock`` (``inputs.py``), opens the
+parameters, links the local inputs (``links.py``), compares its input files with ``dvc.lock`` (``inputs.py``), opens the
 MLflow run, and calls the stage's function with a :class:`~stillhouse.pipeline.context.Context`. The outputs are moved
 into place when all of them are complete.
 

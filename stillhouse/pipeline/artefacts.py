@@ -7,15 +7,15 @@ from stillhouse.project import OUTPUTS
 
 
 def path(name: str, project: Path = Path(), device: str = "") -> Path:
-    """Where an artefact is.
+    """Return the path of an artefact.
 
     Args:
         name: as in the table of stages: ``train``, ``student/model``, ``inputs/data``, ``evaluate/report.html``.
         project: the folder of the project.
-        device: of the artefacts of a stage that runs once for each device.
+        device: name of the device; used only for artefacts of a stage that runs once for each device.
 
     Raises:
-        KeyError: no stage writes it.
+        KeyError: the stage does not declare this file.
     """
     if name.startswith("inputs/"):
         return project / name
@@ -26,7 +26,7 @@ def path(name: str, project: Path = Path(), device: str = "") -> Path:
 
 
 def stored(stage: Stage) -> list[Path]:
-    """What DVC stores of a stage, for its device where it runs for one."""
+    """The files that DVC stores for a stage (for its device, if it runs for one)."""
     files = [*stage.writes, METRICS, *([stage.plot.file] if stage.plot else [])]
     return [stage.folder / file for file in files]
 
@@ -34,7 +34,7 @@ def stored(stage: Stage) -> list[Path]:
 def inputs_of(stage: Stage) -> list[Path]:
     """The artefacts of earlier stages that a stage reads."""
     paths = [path(name, device=stage.instance if is_per_device(name) else "") for name in stage.reads]
-    return [one for one in paths if one.parts[0] == OUTPUTS.name]
+    return [found for found in paths if found.parts[0] == OUTPUTS.name]
 
 
 def files_of(stage: Stage) -> set[str]:
@@ -44,5 +44,5 @@ def files_of(stage: Stage) -> set[str]:
 
 def is_per_device(name: str) -> bool:
     """Whether an artefact exists once for each device."""
-    maker = STAGES.get(name.split("/")[0])
-    return maker is not None and maker.per_device
+    writer = STAGES.get(name.split("/")[0])
+    return writer is not None and writer.per_device

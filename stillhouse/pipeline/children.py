@@ -1,4 +1,4 @@
-"""Child processes that are gone when their parent is, however it goes."""
+"""Start child processes that end when their parent ends, even if the parent is killed."""
 
 import contextlib
 import multiprocessing
@@ -20,17 +20,17 @@ from stillhouse.pipeline.log import LEVELS, level_of
 from stillhouse.secrets import masked
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-PATIENCE_S = 4.0  # for a stage to close its run, before it is killed
+GRACE_S = 4.0  # time for a stage to close its MLflow run before it is killed
 _children: set[subprocess.Popen[str]] = set()
 
 
 def guarded(
-    command: list[str], patience_s: float, output: int | IO[str], folder: Path = Path(), **variables: str
+    command: list[str], grace_s: float, output: int | IO[str], folder: Path = Path(), **variables: str
 ) -> subprocess.Popen[str]:
     """Start ``command`` under a guard (``guard.py``): closing its ``stdin`` ends it with all its children."""
     return subprocess.Popen(
-        # -I: the guard needs nothing of this environment's, and starts four times as fast so.
-        [sys.executable, "-I", "-S", guard.__file__, str(patience_s), *command],
+        # -I: the guard uses no installed package, and starts four times as fast without site-packages.
+        [sys.executable, "-I", "-S", guard.__file__, str(grace_s), *command],
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=subprocess.STDOUT,
@@ -46,15 +46,25 @@ def guarded(
 def child_process(
     command: list[str], timeout_s: float, folder: Path = Path(), **variables: str
 ) -> Iterator[tuple[subprocess.Popen[str], threading.Event]]:
-    """A process group that is gone when the block is left, however it is left; the event says it took too long.
+    """Run a command in its own process group, which is ended when the block ends.
 
-    ``variables`` are added to its environment.
+    Args:
+        command: the command and its arguments.
+        timeout_s: seconds after which the process group is stopped.
+        folder: the working directory; also the first entry of ``PYTHONPATH``.
+        variables: added to the environment of the child.
+
+    Yields:
+        The process, and an event that is set after a timeout.
+
+    Raises:
+        KeyboardInterrupt: this process is being stopped.
     """
     if ending.is_set():
         raise KeyboardInterrupt
     environment = {
         "PYTHONPATH": os.pathsep.join([str(folder.resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # dvc.yaml says `python`
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # dvc.yaml calls `python`
         "PYTHONUNBUFFERED": "1",
         "TQDM_MININTERVAL": "20",  # each refresh becomes a log line
         "COLUMNS": "100",
@@ -62,13 +72,13 @@ def child_process(
         LEVELS: "1",
         **variables,
     }
-    child = guarded(command, PATIENCE_S, subprocess.PIPE, folder, **environment)
+    child = guarded(command, GRACE_S, subprocess.PIPE, folder, **environment)
     _children.add(child)
     expired = threading.Event()
 
     def stop() -> None:
         expired.set()
-        _let_go(child)
+        _close_stdin(child)
 
     timer = threading.Timer(min(timeout_s, threading.TIMEOUT_MAX), stop)
     timer.daemon = True
@@ -82,23 +92,23 @@ def child_process(
 
 
 def end(child: subprocess.Popen[str]) -> None:
-    """End a guarded child with all its own."""
-    _let_go(child)
+    """End a guarded child and all processes that it started."""
+    _close_stdin(child)
     try:
-        child.wait(PATIENCE_S + 5)
+        child.wait(GRACE_S + 5)
     except subprocess.TimeoutExpired:
         child.kill()
 
 
 def end_all() -> None:
-    """Begin to end all children of this process, whichever thread waits for them; no other starts any more."""
+    """Ask all children of this process, in all threads, to end. No new child can start afterwards."""
     ending.set()
     for child in list(_children):
-        _let_go(child)
+        _close_stdin(child)
 
 
-def leave_with_parent() -> None:
-    """In a worker process of a pool: leave when the one that made the pool is gone."""
+def exit_with_parent() -> None:
+    """In a worker process of a pool: exit when the process that created the pool has ended."""
     if parent := multiprocessing.parent_process():
 
         def watch(sentinel: int) -> None:
@@ -108,14 +118,14 @@ def leave_with_parent() -> None:
         threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
 
 
-def _let_go(child: subprocess.Popen[str]) -> None:
+def _close_stdin(child: subprocess.Popen[str]) -> None:
     assert child.stdin is not None
     with contextlib.suppress(OSError):
         child.stdin.close()
 
 
 def lines_of(child: subprocess.Popen[str]) -> Iterator[tuple[int, str]]:
-    """Lines and their levels as they come; universal newlines make each refresh of a progress bar (``\\r``) a line."""
+    """Yield the child's output lines with their levels. Each refresh of a progress bar (``\\r``) is one line."""
     assert child.stdout is not None
     for line in child.stdout:
         if (line := line.rstrip()) and not ending.is_set():

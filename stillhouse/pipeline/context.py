@@ -1,4 +1,4 @@
-"""What the function of a stage gets."""
+"""The argument of a stage's function: its parameters, artefacts and MLflow run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,10 @@ class Context:
 
     Attributes:
         params: the parameters that the stage declares; for a device, with the device's changes.
-        device: as ``params.device``, for PyTorch.
+        device: the PyTorch device, from ``params.device``.
         out: an empty folder for the files of this stage.
-        run: its MLflow run.
-        stage: which stage it is.
+        run: the MLflow run of this stage.
+        stage: the entry in the table of stages.
     """
 
     params: Params
@@ -31,18 +31,18 @@ class Context:
     stage: Stage
 
     def path(self, name: str) -> Path:
-        """The path of an artefact that the stage declares under ``reads``, or of a file that DVC does not store.
+        """Return the path of an artefact that the stage declares in ``reads``, or of a file that DVC does not store.
 
         Raises:
             KeyError: the stage does not declare it.
         """
-        maker, _, file = name.partition("/")
-        if name not in self.stage.reads and (maker not in STAGES or file not in STAGES[maker].beside):
+        writer, _, file = name.partition("/")
+        if name not in self.stage.reads and (writer not in STAGES or file not in STAGES[writer].beside):
             raise KeyError(f"the stage {self.stage.name} does not declare {name} in stillhouse/pipeline/stages.py")
         return artefacts.path(name, device=self.stage.instance if artefacts.is_per_device(name) else "")
 
     def read(self, *names: str) -> "list[Dataset]":
-        """The splits of these names."""
-        from stillhouse.data.splits import read_split  # datasets: a second, which not every stage needs
+        """Load splits by name."""
+        from stillhouse.data.splits import read_split  # importing datasets takes a second; not every stage needs it
 
         return [read_split(self.path(name)) for name in names]

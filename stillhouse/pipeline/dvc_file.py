@@ -1,6 +1,6 @@
 """``dvc.yaml``, generated from the table of stages: ``python -m stillhouse.pipeline.dvc_file`` writes it.
 
-Lines below ``MARK`` are the user's own and stay: stages of theirs, indented as those above.
+Lines below ``MARK`` belong to the user and are preserved. Stages there have the same indentation as those above.
 """
 
 import json
@@ -33,13 +33,13 @@ stages:
 
 
 def dvc_yaml(root: Path = Path()) -> str:
-    """The text of ``dvc.yaml`` for the project in ``root``, with the user's own lines of the present file."""
+    """Return the text of ``dvc.yaml`` for the project in ``root``, including the user's lines of the existing file."""
     stages = "\n".join(_stage(stage, code_of(stage.name, root)) for stage in STAGES.values())
     return HEAD + stages + "\n" + MARK + own_lines(root / FILE)
 
 
 def own_lines(file: Path) -> str:
-    """What a user wrote below the mark; nothing where there is no such file or mark."""
+    """Return the user's lines below the mark; empty if the file or the mark is missing."""
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     return text.partition(MARK)[2]
 
@@ -72,7 +72,7 @@ def _plot(plot: Plot, folder: Path) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    """As YAML's double-quoted string, which a JSON string is."""
+    """Quote for YAML: a JSON string is a valid double-quoted YAML string."""
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -1,5 +1,5 @@
-"""Whether this process is about to leave."""
+"""A flag: this process is stopping."""
 
 import threading
 
-ending = threading.Event()  # no child starts any more, and what the children write is not shown
+ending = threading.Event()  # once set, no child process starts and the output of running children is not logged

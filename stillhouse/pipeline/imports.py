@@ -1,10 +1,10 @@
-"""The modules that a stage's result depends on. DVC does not follow imports, so ``dvc.yaml`` lists them."""
+"""Find the modules that a stage's result depends on. DVC does not follow imports, so ``dvc.yaml`` lists them."""
 
 import ast
 from pathlib import Path
 
 PACKAGES = ("stillhouse", "tasks", "flows")
-# How a stage is run, checked and recorded. A change here does not change a result, so no stage depends on it.
+# Code that runs, checks and records a stage. A change here does not change a result, so no stage depends on it.
 PLUMBING = (
     "stillhouse/distillation/checkpoints.py",
     "stillhouse/distillation/log.py",
@@ -24,16 +24,17 @@ PLUMBING = (
     "stillhouse/tracking/runs.py",
     "stillhouse/tracking/store.py",
 )
-# Modules of these packages that a result does depend on.
+# Exceptions: modules of PLUMBING that a result does depend on.
 RESULTS = ("stillhouse/params/naming.py",)
-# Packages whose modules a registry imports by their names (stillhouse/registry.py): what uses one depends on all.
+# Packages whose modules a registry imports by name (stillhouse/registry.py). A module that imports the package depends
+# on all of its modules.
 REGISTRIES = (
     "stillhouse/compression/quantisations",
     "stillhouse/data/sources",
     "stillhouse/distillation/losses",
     "stillhouse/models/students/architectures",
 )
-# Files that a module reads and does not import.
+# Files that a module reads without importing them.
 READ = {
     "stillhouse/evaluation/report.py": (
         "stillhouse/evaluation/models.html.jinja",
@@ -41,15 +42,18 @@ READ = {
         "stillhouse/evaluation/steps.html.jinja",
         "stillhouse/evaluation/style.css",
     ),
-    "stillhouse/tracking/identity.py": ("stillhouse/serving/mlflow_model.py",),  # the registered model has a copy
+    "stillhouse/tracking/identity.py": ("stillhouse/serving/mlflow_model.py",),  # copied into the registered model
 }
-# A result may depend on code through a file: outputs/control/hints has a digest of the students' code where the teacher
-# learns together with a student, and nothing of it otherwise.
+# Dependencies that a file already records: outputs/control/hints holds a digest of the students' code if the teacher is
+# trained together with a student. Otherwise the teacher does not depend on that code.
 THROUGH_FILES = {"teacher": ("stillhouse/models/students/", "stillhouse/models/initialisation.py")}
 
 
 def code_of(stage: str, root: Path = Path()) -> list[str]:
-    """The files and folders that the result of a stage depends on, sorted; a folder where all its files count."""
+    """Return the files and folders that the result of a stage depends on, sorted.
+
+    A folder stands for its files if the result depends on all of them.
+    """
     files = {file for file in _closure(f"tasks/{stage}.py", root) if not _is_plumbing(file)}
     files = {file for file in files if not file.startswith(THROUGH_FILES.get(stage, "-"))}
     folders = {str(Path(file).parent) for file in files} - {"stillhouse", "tasks"}
@@ -58,15 +62,15 @@ def code_of(stage: str, root: Path = Path()) -> list[str]:
 
 
 def imported(file: str, root: Path = Path()) -> set[str]:
-    """The project's files that ``file`` imports, also within functions."""
+    """Return the project's files that ``file`` imports, at module level or within functions."""
     names: set[str] = set()
     for node in ast.walk(ast.parse((root / file).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    mine = [name for name in names if name.split(".")[0] in PACKAGES]
-    return {file for name in mine for file in _files(name, root)}
+    own = [name for name in names if name.split(".")[0] in PACKAGES]
+    return {file for name in own for file in _files(name, root)}
 
 
 def _closure(file: str, root: Path) -> set[str]:
@@ -95,7 +99,7 @@ def _modules(folder: str, root: Path) -> set[str]:
 
 
 def _has_code(file: Path) -> bool:
-    """False where there is only a docstring, as in most ``__init__.py``."""
+    """False if the file holds only a docstring, like most ``__init__.py``."""
     body = ast.parse(file.read_text(encoding="utf-8")).body
     return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
 

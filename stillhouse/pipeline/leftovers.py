@@ -1,6 +1,7 @@
-"""Processes of a run whose guard was killed: nothing ends them but the kernel, where it can, and the next run.
+"""End processes of a run whose guard was killed.
 
-Every process that a guard starts, and each of their children, has the guard's number in its environment.
+After that only the kernel (on Linux, for the command itself), the process's own watcher thread or the next run ends
+them. Every process that a guard starts, and each of its children, has the guard's number in its environment.
 """
 
 import os
@@ -16,12 +17,12 @@ import psutil
 
 from stillhouse.pipeline.guard import GUARD
 
-GRACE_S = 5.0  # for a process to put its files in order
+GRACE_S = 5.0  # time for a process to close its files
 POLL_S = 1.0
 
 
 def end_with_guard() -> None:
-    """Let this process end soon after the guard that it runs under, if any, was killed."""
+    """Watch the guard of this process, if it has one, and end this process when the guard is gone."""
     if pid := os.environ.get(GUARD):
         threading.Thread(target=_watch, args=(int(pid),), daemon=True).start()
 
@@ -31,7 +32,7 @@ def _watch(guard: int) -> None:
         select.select([os.pidfd_open(guard)], [], [])
     except ProcessLookupError:
         pass
-    except (AttributeError, OSError):  # not Linux, an old kernel, or a container that forbids it
+    except (AttributeError, OSError):  # not Linux, an old kernel, or a container that forbids pidfd
         while psutil.pid_exists(guard):
             time.sleep(POLL_S)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -39,8 +40,8 @@ def _watch(guard: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def left_over(project: Path = Path()) -> list[psutil.Process]:
-    """This user's processes in ``project``, or in its copies, that run under a guard that is gone."""
+def find_leftovers(project: Path = Path()) -> list[psutil.Process]:
+    """Return this user's processes in ``project``, or in its copies, whose guard is gone."""
     root, found = project.resolve(), []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError, ValueError):
@@ -51,18 +52,18 @@ def left_over(project: Path = Path()) -> list[psutil.Process]:
 
 
 def _guards(guard: int, process: psutil.Process) -> bool:
-    """Whether ``guard`` is alive, and no later process of the same number."""
+    """Whether ``guard`` is alive. A process that started later only has the same number."""
     with suppress(psutil.NoSuchProcess):
         return psutil.Process(guard).create_time() <= process.create_time()
     return False
 
 
-def end_left_over(say: Callable[[str], None], project: Path = Path()) -> None:
-    """End what :func:`left_over` finds."""
-    found = left_over(project)
+def end_leftovers(log: Callable[[str], None], project: Path = Path()) -> None:
+    """End what :func:`find_leftovers` finds."""
+    found = find_leftovers(project)
     for process in found:
         with suppress(psutil.Error):
-            say(f"ending process {process.pid} ({process.name()}), left by a run that was killed")
+            log(f"ending process {process.pid} ({process.name()}), left by a run that was killed")
             process.terminate()
     _, living = psutil.wait_procs(found, GRACE_S)
     for process in living:

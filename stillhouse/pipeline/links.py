@@ -1,9 +1,9 @@
-"""``inputs/``: a link to each local file or folder that ``params.yaml`` names, under a path that never changes.
+"""Maintain ``inputs/``: a link, with a constant name, to each local file or folder that ``params.yaml`` names.
 
-``dvc.yaml`` lists these links, since DVC knows neither ``~`` nor that ``teacher.model`` may be a folder or a name on a
-hub. DVC follows a link and takes the digest of what it leads to. Flows and stages bring the links up to date; a changed
-parameter reruns its stage, so the link is right when DVC records what the stage depends on.
-``python -m stillhouse.pipeline.links`` brings them up to date alone.
+``dvc.yaml`` lists these links, since DVC does not expand ``~`` and cannot decide whether ``teacher.model`` is a folder
+or a name on a hub. DVC follows a link and takes the digest of its target. Flows and stages update the links. A changed
+parameter reruns its stage, so the link is correct when DVC records the dependencies of the stage.
+``python -m stillhouse.pipeline.links`` only updates the links.
 """
 
 import os
@@ -18,9 +18,9 @@ NOTHING = "params.yaml names no local file here.\n"
 
 
 def link_inputs(params: Params, folder: Path = Path()) -> None:
-    """Let the links in the project in ``folder`` lead to what ``params``, loaded from there, name.
+    """Point the links of the project in ``folder`` to the files that ``params``, loaded from there, names.
 
-    Where nothing local is named, or it does not exist, a file that says so is in the link's place.
+    If a parameter names no local file, or the file does not exist, a text file that states this replaces the link.
 
     Raises:
         BadInput: a link cannot be written.
@@ -32,15 +32,15 @@ def link_inputs(params: Params, folder: Path = Path()) -> None:
 
 
 def _folder(base: Path, named: str | None) -> str | None:
-    return named if named and os.path.isdir(base / named) else None  # noqa: PTH112, False where it cannot be entered
+    return named if named and os.path.isdir(base / named) else None  # noqa: PTH112, False if access is denied
 
 
 def _link(folder: Path, name: str, named: str | None) -> None:
     place, partial = folder / INPUTS / name, folder / INPUTS / f".{name}.partial"
-    there = named is not None and os.path.exists(folder / named)  # noqa: PTH110, as above
-    target = Path("..", named) if named is not None and there else None
+    exists = named is not None and os.path.exists(folder / named)  # noqa: PTH110, as above
+    target = Path("..", named) if named is not None and exists else None
     try:
-        if _leads_to(place) == target:
+        if _target_of(place) == target:
             return
         place.parent.mkdir(exist_ok=True)
         with suppress(FileNotFoundError):
@@ -57,8 +57,8 @@ def _link(folder: Path, name: str, named: str | None) -> None:
         ) from None
 
 
-def _leads_to(place: Path) -> Path | None:
-    """The link's target, None for the file that stands for nothing, and ``place`` itself for anything else."""
+def _target_of(place: Path) -> Path | None:
+    """The link's target, None for the text file that replaces a link, and ``place`` itself for anything else."""
     if place.is_symlink():
         return place.readlink()
     return None if place.is_file() and place.read_bytes() == NOTHING.encode() else place

@@ -1,7 +1,7 @@
-"""One run at a time works on a project: a file lock that the operating system frees when its process ends.
+"""The lock of a project: one run at a time. It is a file lock, which the operating system frees when its process ends.
 
-Flows take it for their whole time. Under a bare ``dvc repro`` nobody does: its stages refuse to run beside a flow,
-and a flow waits for a ``dvc repro`` that was there first.
+A flow holds the lock until it ends. A plain ``dvc repro`` does not take it: its stages refuse to run beside a flow, and
+a flow waits for a ``dvc repro`` that started earlier.
 """
 
 import contextlib
@@ -19,28 +19,28 @@ import psutil
 from filelock import FileLock, Timeout
 
 from stillhouse.errors import BadInput
-from stillhouse.pipeline.leftovers import end_left_over
-from stillhouse.pipeline.rwlock import is_dvc, note_place
-from stillhouse.pipeline.scm import settle_scm
+from stillhouse.pipeline.leftovers import end_leftovers
+from stillhouse.pipeline.rwlock import is_dvc, record_place
+from stillhouse.pipeline.scm import update_no_scm
 from stillhouse.project import STATE
 
-HOLDER = "STILLHOUSE_HOLDER"  # set for the children of a flow: the project is theirs already
+HOLDER = "STILLHOUSE_HOLDER"  # environment variable set for the children of a flow, which holds the lock for them
 LOCK, NOTE = STATE / "project.lock", STATE / "project.json"
-LOOK_S, SAY_S = 0.5, 60.0
+POLL_S, LOG_EVERY_S = 0.5, 60.0
 _lock: FileLock | None = None
 
 
 def stage_note(address: str) -> Path:
-    """Where a stage's process says for its flow how it ended."""
+    """The file in which a stage's process records its outcome for the flow."""
     return STATE / f"stage-{address}.json"
 
 
 @contextmanager
-def project_lock(when_busy: Literal["wait", "fail"], say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the project for the time of the block; a block within it holds it already.
+def project_lock(when_busy: Literal["wait", "fail"], log: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of the project during the block. Blocks may be nested within one process.
 
     Raises:
-        BadInput: another run works on it, and ``when_busy`` is ``fail``.
+        BadInput: another run works on the project, and ``when_busy`` is ``fail``.
     """
     global _lock
     STATE.mkdir(parents=True, exist_ok=True)
@@ -51,42 +51,44 @@ def project_lock(when_busy: Literal["wait", "fail"], say: Callable[[str], None])
     if within:
         lock.acquire()
     else:
-        _wait(lock, when_busy, say)
+        _wait_for(lock, when_busy, log)
     try:
         if not within:
-            end_left_over(say)
-            settle_scm(say)
-            note_place()  # dead entries go
-            _write_note({**_about(psutil.Process()), "flow_runs": unfinished_runs()})
+            end_leftovers(log)
+            update_no_scm(log)
+            record_place()  # also removes dead entries of DVC's lock
+            _write_note({**_describe(psutil.Process()), "flow_runs": unfinished_flow_runs()})
         yield
     finally:
-        if not within and not unfinished_runs():
+        if not within and not unfinished_flow_runs():
             NOTE.unlink(missing_ok=True)
         lock.release()
 
 
-def _wait(lock: FileLock, when_busy: str, say: Callable[[str], None]) -> None:
-    start, said = time.time(), 0.0
-    while busy := _busy(lock):
-        told = f"another run works on this project ({busy})"
+def _wait_for(lock: FileLock, when_busy: str, log: Callable[[str], None]) -> None:
+    start, logged = time.time(), 0.0
+    while busy := _try_to_take(lock):
+        reason = f"another run works on this project ({busy})"
         if when_busy == "fail":
-            raise BadInput(f"{told[0].upper()}{told[1:]}. Try again when it has ended, or set flow.when_busy: wait.")
-        if time.time() - said >= SAY_S:
-            since = f", since {datetime.fromtimestamp(start):%H:%M:%S}" if said else ""
-            say(f"waiting{since}: {told}")
-            said = time.time()
-        time.sleep(LOOK_S)
+            raise BadInput(
+                f"{reason[0].upper()}{reason[1:]}. Try again when it has ended, or set flow.when_busy: wait."
+            )
+        if time.time() - logged >= LOG_EVERY_S:
+            since = f", since {datetime.fromtimestamp(start):%H:%M:%S}" if logged else ""
+            log(f"waiting{since}: {reason}")
+            logged = time.time()
+        time.sleep(POLL_S)
 
 
-def _busy(lock: FileLock) -> str:
-    """Who works on the project; nobody, and then the lock is taken."""
-    if others := _repros(guarded=False):  # looked for first, so that their stages never meet this lock
+def _try_to_take(lock: FileLock) -> str:
+    """Try to take the lock. Returns a description of the run that has it, or an empty string if it is taken now."""
+    if others := _running_repros(guarded=False):  # checked first, so that their stages never find this lock held
         return others
     try:
         lock.acquire(timeout=0)
     except Timeout:
         return holder()
-    if others := _repros(guarded=True):
+    if others := _running_repros(guarded=True):
         lock.release()
     return others
 
@@ -97,12 +99,12 @@ def refuse_beside_a_flow() -> None:
         return
     STATE.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(LOCK.resolve(), timeout=2 * LOOK_S):  # a flow that looks whether it is free lets go at once
+        with FileLock(LOCK.resolve(), timeout=2 * POLL_S):  # a waiting flow that tries the lock holds it for a moment
             return
     except Timeout:
         raise BadInput(
-            f"another run works on this project ({holder()}). Try again when it has ended; what it makes need not "
-            "be made again."
+            f"another run works on this project ({holder()}). Try again when it has ended; its results are "
+            "used, not computed again."
         ) from None
 
 
@@ -116,13 +118,13 @@ def is_held() -> bool:
 
 
 def holder() -> str:
-    """Who holds the lock: its process, command and since when."""
+    """Describe the holder of the lock: its process, command and start."""
     note = _read_note()
     return f"process {note['pid']}, {note['command']}, since {note['since']}" if "pid" in note else "just started"
 
 
-def _repros(guarded: bool) -> str:
-    """Each ``dvc repro`` of this project that is running; those that a flow started, and guards, only if asked for."""
+def _running_repros(guarded: bool) -> str:
+    """Describe each running ``dvc repro`` of this project; those that a flow started only if ``guarded``."""
     mine = {os.getpid(), *(process.pid for process in psutil.Process().parents())}
     here, found = Path.cwd(), []
     for process in psutil.process_iter(["cmdline"]):
@@ -132,7 +134,7 @@ def _repros(guarded: bool) -> str:
         with contextlib.suppress(psutil.Error, OSError):
             parent = process.parent()
             if Path(process.cwd()) == here and (guarded or not (parent and _is_guard(parent.cmdline()))):
-                about = _about(process)
+                about = _describe(process)
                 found.append(f"process {about['pid']}, {about['command']}, since {about['since']}")
     return "; ".join(found)
 
@@ -141,20 +143,20 @@ def _is_guard(words: list[str]) -> bool:
     return any(word.endswith("guard.py") for word in words)
 
 
-def _about(process: psutil.Process) -> dict[str, Any]:
+def _describe(process: psutil.Process) -> dict[str, Any]:
     words = process.cmdline()
-    told = shlex.join([Path(words[0]).name, *words[1:]]) if words else process.name()
+    command = shlex.join([Path(words[0]).name, *words[1:]]) if words else process.name()
     since = datetime.fromtimestamp(process.create_time())
-    return {"pid": process.pid, "command": told, "since": f"{since:%Y-%m-%d %H:%M:%S}"}
+    return {"pid": process.pid, "command": command, "since": f"{since:%Y-%m-%d %H:%M:%S}"}
 
 
-def unfinished_runs() -> list[str]:
-    """Prefect's flow runs that worked on this project and were not seen to end."""
+def unfinished_flow_runs() -> list[str]:
+    """Return Prefect's flow runs that worked on this project and have no recorded end."""
     return [str(run) for run in _read_note().get("flow_runs", [])]
 
 
-def note_runs(runs: list[str]) -> None:
-    """Write down which flow runs work on this project now; only for the holder of the lock."""
+def record_flow_runs(runs: list[str]) -> None:
+    """Record the flow runs that work on this project now. Only the holder of the lock may call it."""
     _write_note({**_read_note(), "flow_runs": runs})
 
 

@@ -1,6 +1,6 @@
-"""What a process beside the flow says: readable in a terminal, and each line with its level where a flow reads it.
+"""Logging of child processes: plain text in a terminal; each line carries its level if a flow reads the output.
 
-Levels travel as systemd takes them: ``<4>`` before a line makes it a warning (sd-daemon(3)).
+The level is a prefix in systemd's format: ``<4>`` before a line makes it a warning (sd-daemon(3)).
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import sys
 
 from tqdm import tqdm
 
-LEVELS = "STILLHOUSE_LEVELS"  # set for the children of a flow
+LEVELS = "STILLHOUSE_LEVELS"  # environment variable set for the children of a flow
 NUMBERS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 _PREFIX = re.compile(r"<([2-7])>")
 
@@ -26,13 +26,13 @@ class _BesideBars(logging.Handler):
     """Writes above tqdm's progress bars."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(OSError):  # nobody listens any more; the work goes on, or is being stopped
+        with contextlib.suppress(OSError):  # the reader has closed the pipe; the work must not fail because of it
             tqdm.write(self.format(record), file=sys.stderr)
             sys.stderr.flush()
 
 
 def configure() -> None:
-    """Let this process's loggers write to its standard error: our own from INFO on, others' warnings."""
+    """Send log records to standard error: this project's from INFO on, warnings of other libraries."""
     handler = _BesideBars()
     handler.setFormatter(_Levelled() if os.environ.get(LEVELS) else logging.Formatter())
     logging.getLogger().addHandler(handler)
@@ -41,7 +41,7 @@ def configure() -> None:
 
 
 def level_of(line: str) -> tuple[int, str]:
-    """The level of a line that a child wrote, and the line without it; what a library printed is INFO."""
+    """Split an output line of a child into level and text. A line without a level is INFO."""
     if found := _PREFIX.match(line):
         number = int(found[1])
         return next(level for level, own in NUMBERS.items() if own == number or number == 5), line[found.end() :]

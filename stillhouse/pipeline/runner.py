@@ -15,11 +15,11 @@ from stillhouse.errors import StillhouseError
 from stillhouse.pipeline.children import child_process, lines_of
 from stillhouse.pipeline.ending import ending
 from stillhouse.pipeline.lock import stage_note
-from stillhouse.pipeline.outputs import bring_back
+from stillhouse.pipeline.outputs import restore_outputs
 from stillhouse.pipeline.rwlock import wait_for_dvc
 from stillhouse.project import OUTPUTS
 
-# What DVC tells an interactive user after a stage; in a log it is noise.
+# Hints that DVC prints for an interactive user after a stage. They are left out of the log.
 DVC_HINTS = (
     "To track the changes with git",
     "git add",
@@ -36,11 +36,15 @@ Log = Callable[..., None]  # called with a line, and with its level where that i
 
 
 class StageFailed(StillhouseError):
-    """A stage's child process ended with an error; ``again`` says whether another try may help."""
+    """A stage's child process ended with an error.
 
-    def __init__(self, message: str, again: bool) -> None:
+    Attributes:
+        retriable: whether another try may help.
+    """
+
+    def __init__(self, message: str, retriable: bool) -> None:
         super().__init__(message)
-        self.again = again
+        self.retriable = retriable
 
 
 def to_console(line: str, level: int = logging.INFO) -> None:
@@ -51,20 +55,21 @@ def to_console(line: str, level: int = logging.INFO) -> None:
 def run_stage(
     name: str, timeout_s: float, force: bool = False, folder: Path = Path(), log: Log = to_console
 ) -> Outcome:
-    """Run ``dvc repro --single-item <name>`` in a process group of its own.
+    """Run ``dvc repro --single-item <name>`` in its own process group.
 
     Args:
-        name: of the stage, for DVC.
+        name: the stage's name in DVC.
         timeout_s: seconds after which the stage is stopped.
-        force: run it even if nothing changed.
-        folder: the project.
+        force: run the stage even if nothing changed.
+        folder: the folder of the project.
         log: receives each line of output.
 
     Returns:
         ``ran``, ``restored`` (DVC's cache had the result of the same inputs), or ``unchanged``.
 
     Raises:
-        StageFailed: with the stage's own message. The last good outputs are restored.
+        StageFailed: with the message of the stage. The last good outputs are restored.
+        KeyboardInterrupt: this process is being stopped.
     """
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", name]
     note = folder / stage_note(name)
@@ -83,12 +88,14 @@ def run_stage(
         raise KeyboardInterrupt
     if not status:
         return _outcome(name, note, before != _state(name, folder), log)
-    if any("is busy, it is being blocked" in line for line in errors):  # by one that came in between
+    if any("is busy, it is being blocked" in line for line in errors):  # another DVC started after wait_for_dvc
         return run_stage(name, timeout_s, force, folder, log)
-    bring_back(name, partial(log, level=logging.WARNING), folder)
+    restore_outputs(name, partial(log, level=logging.WARNING), folder)
     if expired.is_set():
         limit = f"flow.timeout_minutes.{name.partition('@')[0]} ({timeout_s / 60:g} min)"
-        raise StageFailed(f"{name} was stopped after {limit}; training goes on from its last checkpoint", again=False)
+        raise StageFailed(
+            f"{name} was stopped after {limit}; training goes on from its last checkpoint", retriable=False
+        )
     raise _failure(name, note, status, errors)
 
 
@@ -96,32 +103,32 @@ def _outcome(name: str, note: Path, changed: bool, log: Log) -> Outcome:
     if note.exists():
         return "ran"
     if changed:
-        log(f"{name}: the same inputs were run before; outputs restored")
+        log(f"{name}: an earlier run had the same inputs; outputs restored")
         return "restored"
     return unchanged(name, log)
 
 
 def unchanged(name: str, log: Log) -> Outcome:
-    """The outcome of a stage that need not run, with a line in the log."""
-    log(f"{name}: nothing that it depends on changed; not run")
+    """Log that a stage need not run, and return this outcome."""
+    log(f"{name}: no dependency changed; not run")
     return "unchanged"
 
 
-def settled_stages(names: list[str]) -> set[str]:
-    """Those of ``names``, from the first on, that DVC need not be asked to run, by one question for all of them."""
+def unchanged_stages(names: list[str]) -> set[str]:
+    """Return the leading stages of ``names`` that are unchanged, by a single ``dvc status`` for all of them."""
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "status", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         changed = json.loads(done.stdout) if done.returncode == 0 else None
     except ValueError:
         changed = None
-    if changed is None:  # each is asked for, and says what is wrong
+    if changed is None:  # run each stage: its own message then names the problem
         return set()
     return set(takewhile(lambda name: name not in changed, names))
 
 
 def _state(name: str, folder: Path) -> tuple[str, list[tuple[str, int, int]]]:
-    """What tells whether DVC did anything: the stage's entry in ``dvc.lock``, and its outputs' sizes and times."""
+    """The stage's entry in ``dvc.lock``, and sizes and times of its outputs. They do not change if DVC does nothing."""
     lock = folder / "dvc.lock"
     entry = re.search(rf"^  {re.escape(name)}:\n(    .*\n)*", lock.read_text("utf-8"), re.M) if lock.exists() else None
     files = [file for file in sorted((folder / OUTPUTS / name.replace("@", "/")).rglob("*")) if file.is_file()]
@@ -130,11 +137,11 @@ def _state(name: str, folder: Path) -> tuple[str, list[tuple[str, int, int]]]:
 
 
 def _failure(name: str, note: Path, status: int, errors: list[str]) -> StageFailed:
-    """The stage's own message, or what DVC's last word means."""
+    """The exception with the stage's message, or an explanation of DVC's last error."""
     try:
         found = json.loads(note.read_text(encoding="utf-8"))
         return StageFailed(f"{name} failed: {found['message']}", found["again"])
-    except (OSError, ValueError, KeyError):  # it said nothing, or that all went well: then DVC is what failed
+    except (OSError, ValueError, KeyError):  # no message, or the stage succeeded: then DVC itself failed
         pass
     last = errors[-1].removeprefix("ERROR: ") if errors else f"dvc ended with status {status} and no message"
     last = last.removeprefix(f"failed to reproduce '{name}': ")

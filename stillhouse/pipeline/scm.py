@@ -1,4 +1,4 @@
-"""A project without Git (a ZIP of it): DVC works there once it is told so."""
+"""A project without Git, such as an unpacked ZIP: DVC works there if ``core.no_scm`` is set."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 from stillhouse.pipeline.dvc_config import dvc_config
 
 LOCAL = Path(".dvc/config.local")
-MARK = Path(".stillhouse/no_scm")  # that the setting is ours
+MARK = Path(".stillhouse/no_scm")  # marks that Stillhouse, not the user, made the setting
 SETTING = "core.no_scm"
 
 
@@ -20,28 +20,28 @@ def in_git(folder: Path = Path()) -> bool:
 
 def _is_git(entry: Path) -> bool:
     try:
-        if entry.is_file():  # of a worktree or submodule: "gitdir: <path>"
-            named = entry.read_text(encoding="utf-8").strip().removeprefix("gitdir:").strip()
-            return (entry.parent / named / "HEAD").exists()
+        if entry.is_file():  # in a worktree or submodule: "gitdir: <path>"
+            target = entry.read_text(encoding="utf-8").strip().removeprefix("gitdir:").strip()
+            return (entry.parent / target / "HEAD").exists()
         return (entry / "HEAD").exists()
     except (OSError, ValueError):
         return False
 
 
-def settle_scm(say: Callable[[str], None]) -> None:
-    """Set DVC's ``core.no_scm`` in its local configuration where there is no Git; undo it where there is Git again."""
+def update_no_scm(log: Callable[[str], None]) -> None:
+    """Set DVC's ``core.no_scm`` in its local configuration if the project is not in Git; unset it once it is."""
     if not Path(".dvc").is_dir():
         return
     if in_git():
         if MARK.exists():
             _configure("--unset", SETTING)
             MARK.unlink()
-            say(f"this project is in Git now: {SETTING} was taken out of {LOCAL}")
+            log(f"this project is in Git now: {SETTING} was removed from {LOCAL}")
     elif not (MARK.exists() and LOCAL.exists()) and not without_scm():
         _configure(SETTING, "true")
         MARK.parent.mkdir(exist_ok=True)
         MARK.touch()
-        say(f"no Git repository here: DVC's {SETTING} was set in {LOCAL}; runs and models will name no commit")
+        log(f"no Git repository here: DVC's {SETTING} was set in {LOCAL}; runs and models will name no commit")
 
 
 def without_scm() -> bool:

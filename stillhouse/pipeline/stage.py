@@ -1,7 +1,6 @@
-"""What every stage has in common: parameters in, a tracked run, an output folder that is whole or absent.
+"""The frame of every stage: load parameters, open a tracked run, publish the outputs when all of them are complete.
 
-``python -m tasks.<stage>`` (which is what ``dvc.yaml`` calls) ends with status 0, or prints one message and
-ends with status 1.
+``dvc.yaml`` calls ``python -m tasks.<stage>``. It ends with status 0, or it prints one message and ends with status 1.
 """
 
 import ctypes
@@ -29,7 +28,7 @@ from stillhouse.pipeline.leftovers import end_with_guard
 from stillhouse.pipeline.links import link_inputs
 from stillhouse.pipeline.lock import HOLDER, refuse_beside_a_flow, stage_note
 from stillhouse.pipeline.log import configure
-from stillhouse.pipeline.outputs import bring_back
+from stillhouse.pipeline.outputs import restore_outputs
 from stillhouse.pipeline.slots import gpu_slot
 from stillhouse.pipeline.stages import STAGES, Stage
 from stillhouse.project import OUTPUTS, STATE
@@ -40,45 +39,51 @@ from stillhouse.tracking.runs import DEVICE_TAG, OUTPUT_TAG, Run, last_device, s
 logger = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
-_signals: list[int] = []  # that asked this process to end
+_signals: list[int] = []  # received signals that stop this process
 
 
-def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -> None:
-    """Run ``work`` as the command of the stage ``name`` (of one device's) and leave the process."""
+def command(name: str, function: Callable[[Context], Metrics], instance: str = "") -> None:
+    """Run ``function`` as the command of a stage. Exits with status 1 after an error.
+
+    Args:
+        name: the name of the stage.
+        function: writes the outputs into ``context.out`` and returns the metrics.
+        instance: the device, for a stage that runs once for each device.
+    """
     stage = STAGES[name].of(instance)
     note = stage_note(stage.address)
     with suppress(OSError):
         STATE.mkdir(exist_ok=True)
         note.unlink(missing_ok=True)
     for number in STOPS:
-        signal.signal(number, _leave)  # so that the run and the files are put in order
+        signal.signal(number, _exit_on_signal)  # SystemExit closes the MLflow run and the files
     configure()
     end_with_guard()
-    _keep_memory()
+    _retain_freed_memory()
     try:
         refuse_beside_a_flow()
         clear_finished(but=stage.address)
-        run(stage, work)
+        run(stage, function)
         note.write_text(json.dumps({"outcome": "ran"}), encoding="utf-8")
         return
     except StillhouseError as error:
-        message, again = str(error), isinstance(error, Unavailable)
+        message, retriable = str(error), isinstance(error, Unavailable)
         logger.error("%s failed: %s", stage.address, message)
     except Exception as error:
-        told, again = not_allowed(error), False
-        message = told or f"{type(error).__name__}: {error}"
-        if told:
-            logger.error("%s failed: %s", stage.address, told)
+        explained, retriable = not_allowed(error), False
+        message = explained or f"{type(error).__name__}: {error}"
+        if explained:
+            logger.error("%s failed: %s", stage.address, explained)
         else:
             logger.exception("%s failed", stage.address)
     with suppress(OSError):
-        note.write_text(json.dumps({"message": masked(message), "again": again}), encoding="utf-8")
+        note.write_text(json.dumps({"message": masked(message), "again": retriable}), encoding="utf-8")
     _restore(stage)
     sys.exit(1)
 
 
-def run(stage: Stage, work: Callable[[Context], Metrics]) -> None:
-    """Run ``work`` tracked, and publish what it wrote as the outputs of ``stage`` once it is whole."""
+def run(stage: Stage, function: Callable[[Context], Metrics]) -> None:
+    """Run ``function`` in a tracked run, and publish its files as the outputs of ``stage`` when they are complete."""
     params = load_params()
     link_inputs(params)
     check_inputs(stage)
@@ -88,8 +93,8 @@ def run(stage: Stage, work: Callable[[Context], Metrics]) -> None:
     with _slot(stage, params), stage_run(params.tracking.experiment, stage.address) as tracked:
         tracked.params(_tracked_params(stage))
         if stage.trains:
-            _tell_device(tracked, stage, params, device)
-        metrics = _worked(work, Context(_params_of(stage, params), device, partial, tracked, stage))
+            _record_device(tracked, stage, params, device)
+        metrics = _call(function, Context(_params_of(stage, params), device, partial, tracked, stage))
         write_json(partial / "metrics.json", metrics)
         tracked.metrics({"final": metrics})
         tracked.tags({OUTPUT_TAG: folder_md5(partial)})
@@ -103,18 +108,18 @@ def _params_of(stage: Stage, params: Params) -> Params:
     return declared(params, [*stage.keys, *ALWAYS])
 
 
-def _worked(work: Callable[[Context], Metrics], context: Context) -> Metrics:
+def _call(function: Callable[[Context], Metrics], context: Context) -> Metrics:
     try:
-        return work(context)
+        return function(context)
     except Exception:
-        if _signals:  # a library (PyTorch, while it writes a file) made an error of its own of what the signal raised
+        if _signals:  # a library turned the SystemExit of the signal into its own error, as PyTorch does in torch.save
             sys.exit(128 + _signals[0])
         raise
 
 
-def _tell_device(tracked: Run, stage: Stage, params: Params, device: str) -> None:
-    """Tag the run with its device, and warn where the last one had a GPU and this one has none: a driver may fail."""
-    from stillhouse.models.device import choose_device, device_name  # PyTorch: not every stage has it loaded
+def _record_device(tracked: Run, stage: Stage, params: Params, device: str) -> None:
+    """Tag the run with its device. Warn if the last run had a GPU and this one has none: a driver may have failed."""
+    from stillhouse.models.device import choose_device, device_name  # imports PyTorch, which not every stage needs
 
     name, before = device_name(choose_device(device)), last_device(params.tracking.experiment, stage.address)
     tracked.tags({DEVICE_TAG: name})
@@ -123,36 +128,36 @@ def _tell_device(tracked: Run, stage: Stage, params: Params, device: str) -> Non
 
 
 def _slot(stage: Stage, params: Params) -> AbstractContextManager[None]:
-    """A place for training, where no flow has taken one for this stage already."""
+    """A slot for training, unless a flow has taken one for this stage already."""
     if not stage.trains or os.environ.get(HOLDER):
         return nullcontext()
     return gpu_slot(params.flow.gpu_slots, logger.info, params.device)
 
 
 def _tracked_params(stage: Stage) -> dict[str, Any]:
-    """The keys that the stage declares, with their values."""
+    """Return the keys that the stage declares, with their values."""
     values = read_yaml(Path("params.yaml"))
     return {key: _pick(values, key) for key in stage.keys}
 
 
 def _restore(stage: Stage) -> None:
-    """DVC removed the last good outputs before it started this command: bring them back from its cache."""
+    """Restore the last good outputs from DVC's cache: DVC removed them before it started this command."""
     shutil.rmtree(OUTPUTS / f".{stage.address}.partial", ignore_errors=True)
-    if not os.environ.get(HOLDER):  # else its flow does it
-        bring_back(stage.address, logger.warning)
+    if not os.environ.get(HOLDER):  # otherwise the flow restores them
+        restore_outputs(stage.address, logger.warning)
 
 
-def _keep_memory() -> None:
-    """Let glibc keep what PyTorch frees: a training step asks for it again at once, and fetching it anew costs 4 %."""
-    with suppress(AttributeError, OSError):  # another C library
+def _retain_freed_memory() -> None:
+    """Let glibc retain memory that PyTorch frees: the next step allocates it again, and a new mapping costs 4 %."""
+    with suppress(AttributeError, OSError):  # a C library other than glibc
         mallopt = ctypes.CDLL(None).mallopt
-        trim_threshold, mmap_threshold = -1, -3  # names of malloc.h
+        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
         mallopt(mmap_threshold, 1 << 30)
         mallopt(trim_threshold, (1 << 31) - 1)
 
 
 def _choose_visible_device(device: str) -> str:
-    """Show PyTorch one GPU, since transformers' Trainer takes all that are visible; what ``device`` is from then on."""
+    """Make one GPU visible, since transformers' Trainer uses every visible one. Returns the device to use."""
     gpu = one_gpu(device, os.environ.get(VARIABLE))
     if gpu is not None:
         os.environ[VARIABLE] = gpu
@@ -171,7 +176,7 @@ def _empty(folder: Path) -> None:
 
 
 def _publish(partial: Path, final: Path) -> None:
-    """Move each finished file or folder into place; the old one goes only when the new one is whole."""
+    """Move each complete file or folder into place. An old one is removed only then."""
     final.mkdir(parents=True, exist_ok=True)
     for entry in sorted(partial.iterdir()):
         _move(entry, final / entry.name)
@@ -189,8 +194,8 @@ def _pick(values: Any, key: str) -> Any:
     return values
 
 
-def _leave(signal_number: int, frame: Any) -> None:
+def _exit_on_signal(signal_number: int, frame: Any) -> None:
     _signals.append(signal_number)
     for number in STOPS:
-        signal.signal(number, lambda *_: None)  # once is enough
+        signal.signal(number, lambda *_: None)  # ignore further signals
     sys.exit(128 + signal_number)

@@ -1,9 +1,9 @@
-"""The stages of the pipeline, in order: what each one reads, writes and depends on, and how it is run.
+"""The stages of the pipeline, in order: what each stage reads, writes and depends on, and how it is run.
 
 This table is the only definition. ``dvc.yaml`` is generated from it. The code of a stage is ``tasks/<name>.py``.
 
 Names of artefacts: ``train``, ``validation``, ``test``, ``unlabelled`` and ``heldout`` are the splits that ``prepare``
-writes. ``inputs/<name>`` is a link to a local file of the user's. Anything else is ``<stage>/<file>``.
+writes. ``inputs/<name>`` is a link to one of the user's local files. Every other name is ``<stage>/<file>``.
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from pathlib import Path
 from stillhouse.project import OUTPUTS
 
 SPLITS = ("train", "validation", "test", "unlabelled", "heldout")
-METRICS = "metrics.json"  # every stage writes it
+METRICS = "metrics.json"  # written by every stage
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,16 @@ class Stage:
     """One stage.
 
     Attributes:
-        name: of the stage, of ``tasks/<name>.py`` and of its folder in ``outputs/``.
+        name: the name of the stage, of ``tasks/<name>.py`` and of its folder in ``outputs/``.
         summary: one line, shown by DVC.
         reads: artefacts of earlier stages, and links in ``inputs/``.
         writes: files and folders that DVC stores.
         beside: files about this machine or this run (timings, a report). DVC does not store them.
-        params: keys of ``params.yaml``. The stage cannot read any other; DVC reruns it when one of them changes.
+        params: keys of ``params.yaml``. The stage can read no other key; DVC reruns it when one of these changes.
         plot: a table that DVC stores and plots.
-        trains: whether the stage needs a place on the GPU.
+        trains: whether the stage trains, and so needs a slot on the GPU.
         retries: whether a second try can help (network).
-        per_device: whether it runs once for each of ``devices``; artefacts and keys then contain ``{device}``.
+        per_device: whether the stage runs once for each of ``devices``. Keys and titles then contain ``{device}``.
         instance: the device that it runs for; empty in the table.
     """
 
@@ -58,21 +58,21 @@ class Stage:
 
     @property
     def address(self) -> str:
-        """Its name in DVC."""
+        """The name of the stage in DVC."""
         return f"{self.name}@{self.instance}" if self.instance else self.name
 
     @property
     def folder(self) -> Path:
-        """The folder of its outputs."""
+        """The folder of the outputs."""
         return OUTPUTS / self.name / self.instance
 
     def of(self, device: str) -> "Stage":
-        """The same stage for one device."""
+        """Return the same stage for one device."""
         return replace(self, instance=device)
 
     @property
     def keys(self) -> list[str]:
-        """``params``, with the device's name where it runs for one."""
+        """``params``, with the name of the device inserted."""
         return [key.replace("{device}", self.instance) for key in self.params]
 
 
@@ -192,5 +192,5 @@ STAGES = {stage.name: stage for stage in CHAIN + DEVICE_CHAIN}
 
 
 def before(name: str) -> tuple[Stage, ...]:
-    """The chain up to, and without, the stage ``name``."""
+    """Return the stages of the chain before the stage ``name``."""
     return CHAIN[: CHAIN.index(STAGES[name])]

@@ -1,4 +1,4 @@
-"""Whether the files that DVC does not store (timings, the report) exist and belong to the present results."""
+"""Check that the files that DVC does not store (timings, the report) exist and belong to the current results."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def evaluation_is_timed(project: Path = Path()) -> bool:
 
 
 def deployment_is_timed(device: str) -> bool:
-    """Whether the timings of the stage ``deploy`` for ``device`` are of the model that its receipt names."""
+    """Whether the timings of the stage ``deploy`` for ``device`` belong to the model that its receipt names."""
     timings, receipt = (path(f"deploy/{name}", device=device) for name in ("speed.json", "receipt.json"))
     if not timings.exists():
         return False

@@ -73,13 +73,13 @@ def test_a_champion_is_pushed_to_an_s3_remote_and_comes_back_from_it(project, s3
 def test_a_version_is_made_again_byte_for_byte_and_other_data_is_named(project):
     done = project.python("-m", "flows.reproduce", "1", timeout=390)
     assert done.returncode == 0, done.stdout
-    assert last_line(done.stdout) == "topics version 1 was made again: the same bytes."
+    assert last_line(done.stdout) == "topics version 1 was reproduced: the same bytes."
     reviews = project.folder / "data" / "reviews.csv"
     reviews.write_text(reviews.read_text() + "a new row about the oven,cooking\n")
     project.set(student__temperature=3.0)  # the project has moved on; the version has its own parameters
     other = project.python("-m", "flows.reproduce", "1", timeout=390)
     assert other.returncode == 1 and "Traceback" not in other.stdout, other.stdout
-    assert "data.path: data/reviews.csv is not what models:/topics/1 was made from" in last_line(other.stdout)
+    assert "data.path: data/reviews.csv is not the data that models:/topics/1 was made from" in last_line(other.stdout)
     assert "> python -m tasks." not in other.stdout  # said before anything is computed
     missing = project.python("-m", "flows.reproduce", "99")
     assert missing.returncode == 1 and "has no version 99 of 'topics'" in last_line(missing.stdout)
