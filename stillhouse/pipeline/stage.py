@@ -57,7 +57,7 @@ def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -
     _keep_memory()
     try:
         refuse_beside_a_flow()
-        clear_finished(but=stage.address)
+        clear_finished(keep=stage.address)
         run(stage, work)
         note.write_text(json.dumps({"outcome": "ran"}), encoding="utf-8")
         return
