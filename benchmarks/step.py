@@ -17,12 +17,12 @@ import torch
 from stillhouse.data.encoded import batches, encode_texts
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.data.vocabulary import load_vocabulary
-from stillhouse.distillation.answers import read_answers
+from stillhouse.distillation.answers import read_soft_labels
 from stillhouse.distillation.check import Check
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.objective import Batch, distillation
 from stillhouse.distillation.trainer import train_student
-from stillhouse.distillation.trust import TRUSTED
+from stillhouse.distillation.trust import ALPHA_ABOVE
 from stillhouse.evaluation.report import machine
 from stillhouse.models.students.student import build_student
 from stillhouse.params import load_params
@@ -59,7 +59,7 @@ def main() -> None:
     settings = params.student
     train = read_split(outputs / "prepare" / "train.arrow")
     tokenizer = load_vocabulary(outputs / "control" / "model" / "tokenizer.json")
-    given = read_answers(outputs / "soft_labels" / "answers")
+    given = read_soft_labels(outputs / "soft_labels" / "answers")
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         encoded = encode_texts([train], tokenizer, settings.network.reads, scratch / "ids")
@@ -69,7 +69,7 @@ def main() -> None:
         few = Examples(short, labels_of(train)[:8])
         torch.manual_seed(params.seed)
         student = build_student(tokenizer, label_names(train), settings.network)
-        objective = distillation(settings, TRUSTED, student.network, given.features.shape[1])
+        objective = distillation(settings, ALPHA_ABOVE, student.network, given.features.shape[1])
         start = time.perf_counter()
         train_student(
             student.network,

@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from flows.shared.health import Finding, project_findings
 from flows.shared.http import RequestFailed, send_request
 from flows.shared.owner import check_name
-from stillhouse.data.language import doubt, look_at_language
-from stillhouse.data.readers import of_data, open_table, split_files
+from stillhouse.data.language import check_language, language_warning
+from stillhouse.data.readers import open_table, split_files, wanted_columns
 from stillhouse.data.sample import sample_teacher, sample_texts
 from stillhouse.data.splits import read_split
 from stillhouse.errors import BadInput, StillhouseError, listed, not_allowed
@@ -93,7 +93,7 @@ def _data(params: Params) -> str:
     files = split_files(Path(data.path), data.unlabelled)
     for split, file in files.items():
         _readable("data.path", file)
-        open_table(file, of_data(data, labelled=split != data.unlabelled))
+        open_table(file, wanted_columns(data, labelled=split != data.unlabelled))
     return "data: " + ", ".join(f"{file} ({_size(file) / 1e6:.1f} MB)" for file in files.values())
 
 
@@ -124,8 +124,12 @@ def _readable(key: str, path: Path) -> None:
 def _language(params: Params) -> Iterator[Finding]:
     """Check the language of the prepared texts, if there are any."""
     prepared = path("train")
-    if prepared.is_file() and (found := look_at_language(params.teacher, read_split(prepared))):
-        yield ("note", doubt(params.teacher, found)) if found.is_doubtful else ("ok", f"the teacher's tokens: {found}")
+    if prepared.is_file() and (found := check_language(params.teacher, read_split(prepared))):
+        yield (
+            ("note", language_warning(params.teacher, found))
+            if found.is_doubtful
+            else ("ok", f"the teacher's tokens: {found}")
+        )
 
 
 def _cases(params: Params) -> str:

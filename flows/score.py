@@ -127,7 +127,7 @@ def _score(source: Path, target: Path, wanted: Wanted, name: str, alias: str, ch
             labelled += len(batch)
         rows += len(batch)
     speed = round(labelled / (time.perf_counter() - first), 1)
-    get_run_logger().info("%s", table.told(rows))
+    get_run_logger().info("%s", table.description(rows))
     _join(parts, target)
     shutil.rmtree(parts)
     seconds = round(time.perf_counter() - start, 2)

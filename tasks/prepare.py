@@ -7,11 +7,11 @@ import numpy as np
 from datasets import Dataset
 
 from stillhouse.data.card import data_card
-from stillhouse.data.cleaning import clean, joined, look_alikes
-from stillhouse.data.drift import Memory, portrait, refuse_loss
-from stillhouse.data.language import warn_of_language
+from stillhouse.data.cleaning import clean, combined_names, similar_names
+from stillhouse.data.drift import SummaryStore, refuse_loss, summarise
+from stillhouse.data.language import warn_about_language
 from stillhouse.data.sources import load_source
-from stillhouse.data.splits import TELLING, read_split, write_split, write_texts
+from stillhouse.data.splits import MIN_TEXTS, read_split, write_split, write_texts
 from stillhouse.data.splitting import complete, few_labels, hold_out, train_on_all
 from stillhouse.errors import listed
 from stillhouse.files import write_json
@@ -32,8 +32,8 @@ def prepare(context: Context) -> Metrics:
     source = load_source(data, cache)
     cleaned = clean(source, data)
     splits = complete(cleaned.splits, data, context.params.seed)
-    memory = Memory(DATA_SUMMARIES, data)
-    looks = portrait(splits.values(), cleaned.label_names + cleaned.unseen, len(cleaned.unlabelled))
+    memory = SummaryStore(DATA_SUMMARIES, data)
+    looks = summarise(splits.values(), cleaned.label_names + cleaned.unseen, len(cleaned.unlabelled))
     refuse_loss(memory.read().get("now"), looks, data)
     draw = context.params.seed if data.labels_seed is None else data.labels_seed
     splits, nameless = few_labels(splits, data.labels_kept, draw)
@@ -55,7 +55,7 @@ def prepare(context: Context) -> Metrics:
     write_json(out / "card.json", card)
     context.run.artifact(out / "card.json")
     shutil.rmtree(cache, ignore_errors=True)
-    memory.keep(looks)
+    memory.store(looks)
     rows = {name: len(split.rows) for name, split in splits.items()}
     reasons = dict.fromkeys(reason for counts in cleaned.dropped.values() for reason in counts)
     dropped = {reason: sum(counts.get(reason, 0) for counts in cleaned.dropped.values()) for reason in reasons}
@@ -70,22 +70,22 @@ def prepare(context: Context) -> Metrics:
     )
     if not rows["validation"]:
         logger.info(
-            "all labelled texts are used for training: fewer than %d validation texts cannot select a model", TELLING
+            "all labelled texts are used for training: fewer than %d validation texts cannot select a model", MIN_TEXTS
         )
-    for name, mark in joined(cleaned.label_names)[:NAMED]:
+    for name, mark in combined_names(cleaned.label_names)[:NAMED]:
         logger.warning(
             "the class %r is other classes joined by %r. Each combination of labels is a separate class: texts with "
             "several labels are not supported",
             name,
             mark,
         )
-    for one, other in look_alikes(cleaned.label_names)[:NAMED]:
+    for one, other in similar_names(cleaned.label_names)[:NAMED]:
         logger.warning("the classes %r and %r look the same. Should they be one? They stay separate", one, other)
     if cleaned.unseen:
         logger.warning("labels of test that train lacks, each counted as missed: %s", listed(cleaned.unseen))
     logger.info("dropped: %s", ", ".join(f"{count} {reason}" for reason, count in dropped.items()))
     # Only a log message depends on `teacher`, so it is not a parameter of this stage: a change would rerun the stage.
-    warn_of_language(load_params().teacher, read_split(out / "train.arrow"))
+    warn_about_language(load_params().teacher, read_split(out / "train.arrow"))
     return {"classes": card["classes"], "rows": rows, "unlabelled": texts, "held_out": held, "dropped": dropped}
 
 

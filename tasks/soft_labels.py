@@ -14,13 +14,13 @@ from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.distillation.answers import HELDOUT, VALIDATION
 from stillhouse.distillation.log import NoLog
 from stillhouse.distillation.scratch import mark_finished
-from stillhouse.distillation.second import join
-from stillhouse.distillation.softlabels import Known, write_answers
+from stillhouse.distillation.second import add_second_teachers
+from stillhouse.distillation.softlabels import ProbeInputs, write_soft_labels
 from stillhouse.distillation.student import TrainingData, fit_student, training_seed
 from stillhouse.distillation.vectors import Vectors
 from stillhouse.models.batching import SIZES
 from stillhouse.models.device import choose_device, use_bf16
-from stillhouse.models.inherit import starting_from
+from stillhouse.models.inherit import student_start
 from stillhouse.models.students.student import Student, load_student
 from stillhouse.models.teacher import Teacher, load_teacher
 from stillhouse.pipeline.context import Context
@@ -48,12 +48,12 @@ def soft_labels(context: Context) -> Metrics:
         batch_size = teacher.fastest_batch(train[: max(SIZES)]["text"], bf16)
         logger.info("batch size of the teacher: %d texts", batch_size)
     vectors = Vectors.load(context.path("teacher/vectors"))
-    known = Known(vectors.inputs, vectors.places(len(train), copies * len(train), len(unlabelled)))
-    logits = write_answers(teacher, [train, extra], batch_size, bf16, settings.relation_words, answers, known)
+    known = ProbeInputs(vectors.inputs, vectors.input_rows(len(train), copies * len(train), len(unlabelled)))
+    logits = write_soft_labels(teacher, [train, extra], batch_size, bf16, settings.relation_words, answers, known)
     train_accuracy = TASK.accuracy(labels_of(train), TASK.decision(logits[: len(train)]))
     # A network has memorised its training labels, so second teachers help only if there are other texts.
     seconds = _second_teachers(context, settings.second_teachers if written > len(train) else 0)
-    same = join(logits, seconds, settings.second_weight, [train, extra])
+    same = add_second_teachers(logits, seconds, settings.second_weight, [train, extra])
     for file, texts in ((VALIDATION, validation), (HELDOUT, heldout)):
         np.save(answers / file, _logits(teacher, texts, batch_size, bf16, seconds, settings.second_weight))
     mark_finished("soft_labels")
@@ -76,7 +76,7 @@ def _second_teachers(context: Context, count: int) -> list[Student]:
     result = [load_student(control)]
     data = TrainingData(context.path("train"), context.path("validation"))
     tokenizer = load_vocabulary(control / "tokenizer.json", params.student.vocabulary.size)
-    start = starting_from(params.student.start, teacher, tokenizer) if count > 1 else None
+    start = student_start(params.student.start, teacher, tokenizer) if count > 1 else None
     for number in range(1, count):
         logger.info("second teacher %d of %d", number + 1, count)
         fitted = fit_student(
@@ -99,7 +99,7 @@ def _logits(
     if not len(texts):
         return np.zeros((0, teacher.model.config.num_labels), np.float32)
     logits = teacher.logits(list(texts["text"]), batch_size, bf16)
-    join(logits, seconds, weight, [texts])
+    add_second_teachers(logits, seconds, weight, [texts])
     return logits
 
 

@@ -4,7 +4,7 @@ from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.distillation.scratch import mark_finished
 from stillhouse.distillation.student import TrainingData, fit_student
 from stillhouse.files import write_csv
-from stillhouse.models.inherit import starting_from
+from stillhouse.models.inherit import student_start
 from stillhouse.models.students.student import Student, save_student
 from stillhouse.params import Params
 from stillhouse.pipeline.context import Context
@@ -35,7 +35,7 @@ def distil(context: Context, params: Params) -> tuple[Student, Metrics]:
         control,
     )
     tokenizer = load_vocabulary(control / "tokenizer.json", params.student.vocabulary.size)
-    start = starting_from(params.student.start, context.path("teacher/model"), tokenizer)
+    start = student_start(params.student.start, context.path("teacher/model"), tokenizer)
     fitted = fit_student(
         context.stage.address, params, data, tokenizer, device=context.device, log=context.run, start=start
     )

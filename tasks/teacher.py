@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from stillhouse.data.language import warn_of_language
+from stillhouse.data.language import warn_about_language
 from stillhouse.data.splits import label_names
 from stillhouse.distillation.hints import read_hints
 from stillhouse.distillation.scratch import identity, mark_finished, scratch_folder
@@ -23,7 +23,7 @@ def teacher(context: Context) -> Metrics:
     for name in names[:2]:
         context.run.dataset(context.path(name), name)
     train, validation, unlabelled = context.read(*names)
-    warn_of_language(params.teacher, train)
+    warn_about_language(params.teacher, train)
     hints = context.path("control/hints")
     device = choose_device(context.device)
     seed = params.seed if params.teacher.seed is None else params.teacher.seed

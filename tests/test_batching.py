@@ -14,9 +14,9 @@ from stillhouse.data.encoded import encode_texts
 from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.resident import on_device, resident
-from stillhouse.distillation.softlabels import write_answers
+from stillhouse.distillation.softlabels import write_soft_labels
 from stillhouse.errors import BadInput
-from stillhouse.models.batching import Portions, ahead, fastest_size, memory_explained
+from stillhouse.models.batching import ShrinkingBatches, explain_out_of_memory, fastest_size, prefetched
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.params import Vocabulary, check_params, load_params
 from stillhouse.params.files import read_yaml
@@ -35,12 +35,12 @@ def fits(most):
 
 
 def test_memory_that_does_not_suffice_halves_the_portions_for_good(caplog):
-    portions = Portions(32)
-    assert [answer for _, answer in portions.of(50, fits(9))] == [8, 8, 8, 8, 8, 8, 2]
-    assert [answer for _, answer in portions.of(9, fits(9))] == [8, 1]
+    portions = ShrinkingBatches(32)
+    assert [answer for _, answer in portions.run(50, fits(9))] == [8, 8, 8, 8, 8, 8, 2]
+    assert [answer for _, answer in portions.run(9, fits(9))] == [8, 1]
     assert len(caplog.records) == 2 and "out of memory with 32 texts at once; 16 from now on" in caplog.text
     with pytest.raises(torch.OutOfMemoryError):
-        list(Portions(4).of(4, fits(0)))
+        list(ShrinkingBatches(4).run(4, fits(0)))
 
 
 def test_the_fastest_size_is_where_doubling_gains_no_more():
@@ -63,14 +63,14 @@ def test_what_is_made_ahead_comes_in_order_with_its_error():
 
     seen = []
     with pytest.raises(ValueError, match="five"):
-        for item in ahead(items(), 2):
+        for item in prefetched(items(), 2):
             seen.append(item)
     assert seen == list(range(5)) and threading.main_thread() not in threads
-    assert list(ahead(iter("abc"), 0)) == ["a", "b", "c"]
+    assert list(prefetched(iter("abc"), 0)) == ["a", "b", "c"]
 
 
 def test_a_gpu_that_is_too_small_is_a_message():
-    with pytest.raises(BadInput, match="Tried to allocate 9 GiB. Lower x.$"), memory_explained("Lower x."):
+    with pytest.raises(BadInput, match="Tried to allocate 9 GiB. Lower x.$"), explain_out_of_memory("Lower x."):
         fits(0)(slice(0, 1))
 
 
@@ -86,7 +86,7 @@ def test_soft_labels_are_the_same_where_memory_ends(teacher, words, tmp_path, mo
     texts = Dataset.from_dict({"text": TEXTS})
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
-    whole = np.array(write_answers(teacher, [texts], 16, False, words, tmp_path / "whole"))
+    whole = np.array(write_soft_labels(teacher, [texts], 16, False, words, tmp_path / "whole"))
     forward = type(teacher.model).forward
 
     def limited(self, input_ids, **others):
@@ -97,7 +97,7 @@ def test_soft_labels_are_the_same_where_memory_ends(teacher, words, tmp_path, mo
 
     monkeypatch.setattr(type(teacher.model), "forward", limited)
     with caplog.at_level(logging.WARNING):
-        parts = write_answers(teacher, [texts], 16, False, words, tmp_path / "parts")
+        parts = write_soft_labels(teacher, [texts], 16, False, words, tmp_path / "parts")
     assert caplog.text.count("out of memory") == 2  # 16, 8: not again for every batch
     np.testing.assert_allclose(parts, whole, atol=1e-5)
     if words:

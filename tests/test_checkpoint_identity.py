@@ -15,7 +15,7 @@ from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.distillation import scratch
 from stillhouse.distillation.scratch import identity, scratch_folder
 from stillhouse.distillation.student import TrainingData, fit_student
-from stillhouse.models.inherit import starting_from
+from stillhouse.models.inherit import student_start
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.models.students.student import Start
 from stillhouse.models.teacher import teacher_md5
@@ -82,7 +82,7 @@ def test_an_interrupted_control_goes_on_but_not_on_other_word_pieces(data, caplo
         fit(data, pieces, Log(stop_after=2))
     again = Log()
     fit(data, vocabulary(data), again)
-    assert again.epochs == [2, 3] and "going on after epoch 1" in caplog.text
+    assert again.epochs == [2, 3] and "resuming after epoch 1" in caplog.text
     unread = Log()
     fit(data, pieces, unread, params(temperature=3.0))  # which a training on hard labels does not read
     assert unread.epochs == []
@@ -113,14 +113,14 @@ def test_a_student_starts_anew_from_another_teacher(data):
 
 def test_what_a_student_starts_from_is_named_by_its_content(tmp_path):
     folders = [tiny_teacher(tmp_path / name) for name in ("one", "two")]
-    same = [starting_from("teacher", folder, None).digest for folder in folders]
+    same = [student_start("teacher", folder, None).digest for folder in folders]
     assert same[0] == same[1]
     (folders[1] / "model.safetensors").write_bytes(
         tiny_teacher(tmp_path / "three", 1).joinpath("model.safetensors").read_bytes()
     )
     (folders[1] / "config.json").write_bytes((tmp_path / "three" / "config.json").read_bytes())
-    assert starting_from("teacher", folders[1], None).digest != same[0]
-    assert starting_from("random", folders[0], None) is None
+    assert student_start("teacher", folders[1], None).digest != same[0]
+    assert student_start("random", folders[0], None) is None
 
 
 def test_a_teacher_is_named_by_its_weights_and_not_by_its_path(tmp_path):

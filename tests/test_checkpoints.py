@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from stillhouse.distillation.finetune import finetune
 from stillhouse.distillation.hints import Hints
-from stillhouse.distillation.softlabels import write_answers
+from stillhouse.distillation.softlabels import write_soft_labels
 from stillhouse.errors import BadInput
 from stillhouse.models.encoder import EncoderClassifier
 from stillhouse.models.pretrained import load_pretrained
@@ -127,7 +127,7 @@ def family(tmp_path_factory):
 def test_a_family_answers_alone_as_in_a_batch_and_gives_its_states(name, family, tmp_path):
     teacher = load(family(name))
     np.testing.assert_allclose(teacher.logits(TEXTS, 8), teacher.logits(TEXTS, 1), atol=1e-4)
-    write_answers(teacher, [Dataset.from_dict({"text": TEXTS})], 4, False, 0, tmp_path)
+    write_soft_labels(teacher, [Dataset.from_dict({"text": TEXTS})], 4, False, 0, tmp_path)
     assert np.abs(np.load(tmp_path / "features.npy")).sum() > 0
 
 

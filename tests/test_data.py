@@ -16,9 +16,9 @@ from material import texts_and_labels, write_csv
 from project import ROOT
 
 from stillhouse.data.card import data_card
-from stillhouse.data.cleaning import clean, joined, look_alikes
+from stillhouse.data.cleaning import clean, combined_names, similar_names
 from stillhouse.data.sources import load_source
-from stillhouse.data.splits import TELLING, Split, label_names, labels_of, read_split, write_split
+from stillhouse.data.splits import MIN_TEXTS, Split, label_names, labels_of, read_split, write_split
 from stillhouse.data.splitting import complete, few_labels, hold_out, train_on_all
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.params import Data, load_params
@@ -103,7 +103,7 @@ def test_an_unreachable_hub_says_what_works_offline(tmp_path, monkeypatch):
         (b"review,topic\ngood,a\nbad \xe9,b\n", "texts.csv line 3: byte 0xe9 is not utf-8"),
         (b"review,topic\none,a\ntwo,a\nthree,a\nfour,a\n", "has only one class, 'a'"),
         (b"review,topic\none,a\n,a\n  ,b\nfour,b\nfive,\n", "3 of 5 rows have no text or no label (rows 3, 4, 6)"),
-        (b"review,topic\none,a\none,b\none,b\n", "(2 rows were dropped whose text stands there with another label"),
+        (b"review,topic\none,a\none,b\none,b\n", "(2 rows were dropped because their text also has another label"),
         (b"x," + b",".join(b"c%d" % n for n in range(500)) + b"\n1\n", "'c18', ... (501 in all)"),
         (b'review,topic\n"one,a\ntwo\n', "cannot be read as CSV after row"),
         (b"review,topic\none,a\nto be, or not,b\n", "row 3 has 3 fields, the header 2: 'to be, or not,b'"),
@@ -313,7 +313,7 @@ def test_validation_texts_that_are_too_few_to_select_by_are_trained_on(tmp_path)
         "validation": Split(splits["train"].dataset.select(range(30)), *[np.arange(9)] * 2),
     }
     assert train_on_all(own, 500) is own
-    many = {"train": splits["train"], "validation": Split(splits["train"].dataset, *[np.arange(TELLING)] * 2)}
+    many = {"train": splits["train"], "validation": Split(splits["train"].dataset, *[np.arange(MIN_TEXTS)] * 2)}
     assert train_on_all(many, 500) is many
     assert train_on_all(splits, 99) is splits  # nothing could be held out instead
 
@@ -333,7 +333,7 @@ def test_a_tenth_of_the_texts_without_labels_are_held_out_and_at_most_100():
 
 def test_classes_that_look_the_same_are_told_and_kept_apart():
     names = ["Sport", "sport", "caf\u00e9", "cafe\u0301", "news", "ne\u200bws", "nul\x00", "nul", "other"]
-    assert look_alikes(names) == [
+    assert similar_names(names) == [
         ("Sport", "sport"),
         ("caf\u00e9", "cafe\u0301"),
         ("news", "ne\u200bws"),
@@ -377,7 +377,7 @@ def test_a_test_split_of_which_no_label_is_known_is_refused(tmp_path):
     write_csv(tmp_path / "train.csv", [(text, f"{n % 2}.0") for n, (text, _) in enumerate(texts_and_labels(30))])
     write_csv(tmp_path / "test.csv", [("one", "0"), ("two", "1")])
     with pytest.raises(
-        BadInput, match=r"test.csv has no label that train has, too: 0, 1, and in train 0.0, 1.0. The num"
+        BadInput, match=r"test.csv has no label of train. Its labels: 0, 1. Labels of train: 0.0, 1.0. The num"
     ):
         cleaned(tmp_path, tmp_path)
 
@@ -392,7 +392,7 @@ def test_several_labels_of_one_text_are_refused_with_their_row(tmp_path, label):
 
 
 def test_classes_that_are_others_joined_are_named():
-    assert joined(["a|b", "a", "b", "c, d", "c", "x;a"]) == [("a|b", "|")]
+    assert combined_names(["a|b", "a", "b", "c, d", "c", "x;a"]) == [("a|b", "|")]
 
 
 FRAME = pd.DataFrame([(text, label) for text, label in texts_and_labels(30)], columns=["review", "topic"])

@@ -5,7 +5,7 @@ import pytest
 from datasets import Dataset
 from material import texts_and_labels, write_csv
 
-from stillhouse.data.drift import Memory, moved, portrait, refuse_loss
+from stillhouse.data.drift import SummaryStore, changes, refuse_loss, summarise
 from stillhouse.data.splits import Split
 from stillhouse.errors import BadInput
 from stillhouse.params import load_params
@@ -19,7 +19,7 @@ def look(rows: list[tuple[str, str]], unlabelled: int = 0) -> dict:
     split = Split(
         Dataset.from_dict({"text": texts}), np.arange(len(rows)), np.array([NAMES.index(label) for label in labels])
     )
-    return portrait([split], NAMES, unlabelled)
+    return summarise([split], NAMES, unlabelled)
 
 
 WHOLE = look(texts_and_labels(300), unlabelled=100)
@@ -41,26 +41,26 @@ def test_a_cut_off_export_is_refused_and_a_lost_class_too():
     refuse_loss(WHOLE, without, allowed(lost_classes="keep"))
 
 
-def test_what_moved_is_told_in_numbers():
-    same = {what: told for what, *told in moved(WHOLE, WHOLE)}
+def test_changes_are_shown_in_numbers():
+    same = {what: cells for what, *cells in changes(WHOLE, WHOLE)}
     assert same["texts"] == ["400", "400"] and not any(what.startswith("labelled") for what in same)
     other = look([(f"ganz andere Wörter {number}", "weather") for number in range(300)])
-    told = {what: cells for what, *cells in moved({**WHOLE, "confidence": 0.9}, {**other, "confidence": 0.5})}
-    assert told["texts"] == ["400", "300"] and told["median words"] == ["11", "4"]
-    known, unknown = told["words that are not among the commonest of the last time"]
+    rows = {what: cells for what, *cells in changes({**WHOLE, "confidence": 0.9}, {**other, "confidence": 0.5})}
+    assert rows["texts"] == ["400", "300"] and rows["median words"] == ["11", "4"]
+    known, unknown = rows["words that are not among the commonest of the last time"]
     assert float(known[:-1]) < 1 and float(unknown[:-1]) > 70
-    assert told["labelled weather"] == ["33.3%", "100.0%"] and told["labelled sport"] == ["33.3%", "none"]
-    assert told["the teacher's mean confidence on the test texts"] == ["90.0%", "50.0%"]
+    assert rows["labelled weather"] == ["33.3%", "100.0%"] and rows["labelled sport"] == ["33.3%", "none"]
+    assert rows["the teacher's mean confidence on the test texts"] == ["90.0%", "50.0%"]
 
 
-def test_the_memory_keeps_the_last_two_portraits_of_each_source(tmp_path):
-    memory, other = Memory(tmp_path, DATA), Memory(tmp_path, allowed(path="elsewhere"))
+def test_the_last_two_summaries_of_each_source_are_stored(tmp_path):
+    memory, other = SummaryStore(tmp_path, DATA), SummaryStore(tmp_path, allowed(path="elsewhere"))
     assert memory.read() == {}
-    memory.keep(WHOLE)
+    memory.store(WHOLE)
     memory.add(confidence=0.9)
-    memory.keep(WHOLE)
+    memory.store(WHOLE)
     assert "before" not in memory.read() and memory.read()["now"]["confidence"] == 0.9
-    memory.keep(look(texts_and_labels(30)))
+    memory.store(look(texts_and_labels(30)))
     assert memory.read()["now"]["texts"] == 30 and memory.read()["before"]["confidence"] == 0.9
     assert other.read() == {}
     next(tmp_path.iterdir()).write_text("{")

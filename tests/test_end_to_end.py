@@ -136,11 +136,11 @@ def test_a_killed_teacher_goes_on_from_its_last_checkpoint_and_a_finished_one_is
         child.wait()
     done = project.dvc("repro", "--single-item", "teacher")
     assert done.returncode == 0, done.stdout
-    assert "going on from" in done.stdout and "checkpoint-" in done.stdout
+    assert "resuming from" in done.stdout and "checkpoint-" in done.stdout
     model = project.folder / "outputs" / "teacher" / "model" / "model.safetensors"
     learnt, _ = model.read_bytes(), model.unlink()  # as if DVC had found no room to store it
     again = project.python("-m", "tasks.teacher")
-    assert again.returncode == 0 and "going on from" in again.stdout and "step 10 of" not in again.stdout, again.stdout
+    assert again.returncode == 0 and "resuming from" in again.stdout and "step 10 of" not in again.stdout, again.stdout
     assert model.read_bytes() == learnt
     assert project.dvc("repro", "--single-item", "soft_labels").returncode == 0
     assert not list(scratch.glob("teacher-*"))

@@ -78,7 +78,7 @@ def test_a_student_goes_through_all_stages(project, architecture, monkeypatch, c
                 run(student)
         caplog.set_level("INFO", logger="stillhouse")
         run(student)
-        assert "going on after epoch 3 of 8" in caplog.text
+        assert "resuming after epoch 3 of 8" in caplog.text
         run(compress)
         scores = path("student/metrics.json")
         assert '"validation_accuracy": ' in scores.read_text()

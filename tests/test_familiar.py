@@ -6,7 +6,7 @@ from project import ROOT
 from scripts import corpus
 
 from stillhouse.data.familiar import familiarity
-from stillhouse.data.language import look_at_language, warn_of_language
+from stillhouse.data.language import check_language, warn_about_language
 from stillhouse.data.sample import sample_texts
 from stillhouse.params import load_params
 
@@ -15,18 +15,18 @@ GERMAN = "Die Bundesregierung hat am Mittwoch einen Gesetzentwurf zur Förderung
 
 
 def test_an_english_teacher_knows_english_and_is_doubted_on_other_languages(caplog):
-    found = look_at_language(SETTINGS, Dataset.from_dict({"text": sample_texts()[0][:50]}))
+    found = check_language(SETTINGS, Dataset.from_dict({"text": sample_texts()[0][:50]}))
     assert not found.is_doubtful and 1.0 < found.pieces < 1.3 and found.characters is None
     for texts in ([GERMAN], *(corpus(name)[0] for name in ("Chinese", "Thai", "Arabic", "emoji"))):
-        assert look_at_language(SETTINGS, Dataset.from_dict({"text": texts})).is_doubtful, texts[0]
-    warn_of_language(SETTINGS, Dataset.from_dict({"text": [GERMAN]}))
+        assert check_language(SETTINGS, Dataset.from_dict({"text": texts})).is_doubtful, texts[0]
+    warn_about_language(SETTINGS, Dataset.from_dict({"text": [GERMAN]}))
     assert "(sample) probably does not know the language of these texts" in caplog.text
 
 
 def test_a_teacher_that_cannot_be_looked_at_stops_nothing(tmp_path):
     settings = SETTINGS.model_copy(update={"model": str(tmp_path / "none")})
-    assert look_at_language(settings, Dataset.from_dict({"text": ["a text"]})) is None
-    assert not look_at_language(SETTINGS, Dataset.from_dict({"text": ["1"]})).is_doubtful
+    assert check_language(settings, Dataset.from_dict({"text": ["a text"]})) is None
+    assert not check_language(SETTINGS, Dataset.from_dict({"text": ["1"]})).is_doubtful
 
 
 @pytest.mark.parametrize(("encode", "doubtful"), [(list, False), (lambda text: list(text.encode()), True)])

@@ -66,7 +66,7 @@ def test_a_stopped_run_goes_on_and_finished_chunks_are_not_done_again(project):
         ("header.csv", "out.csv", "text", "has columns but no rows"),
         ("latin.csv", "out.csv", "text", "line 2: byte 0xe9 is not utf-8. Set --encoding cp1252"),
         ("numbers.parquet", "out.csv", "text", "column 'text' (--text-column) holds int64, not text"),
-        ("open.csv", "out.csv", "text", "Is a quote left open?"),
+        ("open.csv", "out.csv", "text", "Is a quote not closed?"),
         ("ragged.csv", "out.csv", "text", "row 2 has 2 fields, the header 1"),
         ("in.csv", "in.csv", "review", "is the table to label, which would be lost"),
         ("in.csv", "folder.csv", "review", "is a folder"),

@@ -7,7 +7,7 @@ from project import ROOT
 
 from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.distillation import second
-from stillhouse.distillation.second import join
+from stillhouse.distillation.second import add_second_teachers
 from stillhouse.models.students.student import build_student
 from stillhouse.params import Vocabulary, load_params
 
@@ -35,7 +35,7 @@ def test_the_soft_labels_are_the_normalised_geometric_mean(students, monkeypatch
     monkeypatch.setattr(second, "student_logits", lambda *_: next(replies))
     teacher = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
     joined = teacher.copy()
-    same = join(joined, students, 0.5, [Dataset.from_dict({"text": TEXTS})])
+    same = add_second_teachers(joined, students, 0.5, [Dataset.from_dict({"text": TEXTS})])
     mean = softmax(teacher) ** 0.5 * softmax(given[0]) ** 0.25 * softmax(given[1]) ** 0.25
     np.testing.assert_allclose(softmax(joined), mean / mean.sum(1, keepdims=True), rtol=1e-5)
     assert same == np.mean(teacher.argmax(1) == (given[0] + given[1]).argmax(1))
@@ -43,14 +43,16 @@ def test_the_soft_labels_are_the_normalised_geometric_mean(students, monkeypatch
 
 def test_texts_in_parts_get_the_answers_of_the_whole(students, monkeypatch):
     whole, parts = (np.zeros((5, 3), np.float32) for _ in range(2))
-    join(whole, students, 0.5, [Dataset.from_dict({"text": TEXTS})])
+    add_second_teachers(whole, students, 0.5, [Dataset.from_dict({"text": TEXTS})])
     monkeypatch.setattr(second, "CHUNK", 2)
-    join(parts, students, 0.5, [Dataset.from_dict({"text": TEXTS[:3]}), Dataset.from_dict({"text": TEXTS[3:]})])
+    add_second_teachers(
+        parts, students, 0.5, [Dataset.from_dict({"text": TEXTS[:3]}), Dataset.from_dict({"text": TEXTS[3:]})]
+    )
     np.testing.assert_allclose(whole, parts, atol=1e-6)
     assert whole.any()
 
 
 def test_without_second_teachers_the_teacher_alone_answers():
     logits = np.ones((2, 3), np.float32)
-    assert join(logits, [], 0.5, [Dataset.from_dict({"text": TEXTS[:2]})]) == 1.0
+    assert add_second_teachers(logits, [], 0.5, [Dataset.from_dict({"text": TEXTS[:2]})]) == 1.0
     assert (logits == 1).all()

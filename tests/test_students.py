@@ -13,7 +13,7 @@ from stillhouse.compression.export import export_onnx
 from stillhouse.compression.quantisations import QUANTISATIONS
 from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.errors import BadInput
-from stillhouse.models.inherit import inherit, input_vectors, output_vectors, reduced
+from stillhouse.models.inherit import inherit, input_vectors, output_vectors, principal_components
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.models.students.architectures import ARCHITECTURES
 from stillhouse.models.students.pooling import POOLINGS
@@ -128,12 +128,12 @@ def test_word_dropout_hides_words_in_training_only():
     ids = token_ids(TEXTS[:4])
     torch.manual_seed(0)
     network.train()
-    vectors, mask = network.look_up(network.noisy(ids))
+    vectors, mask = network.embed(network.drop_words(ids))
     unknown = network.embedding.weight[1]
     hidden = (vectors == unknown).all(2) & (ids != 1)
     assert 0.2 < hidden[ids != 0].float().mean() < 0.8 and not hidden[ids == 0].any()
     assert (mask == (ids != 0)).all()
-    assert network.eval().noisy(ids).equal(ids)
+    assert network.eval().drop_words(ids).equal(ids)
 
 
 @pytest.fixture
@@ -154,11 +154,11 @@ def test_input_vectors_are_the_teachers_and_reduced_by_principal_components(teac
     for word in WORDS:
         theirs = table[teacher.tokenizer.convert_tokens_to_ids(word)]
         torch.testing.assert_close(rows[TOKENIZER.token_to_id(word)], theirs)
-    few = reduced(rows, 8)
+    few = principal_components(rows, 8)
     assert few.vectors.shape == (len(pieces), 8) and (few.vectors.var(0).diff() <= 1e-6).all()  # the widest first
-    full = reduced(rows, 32)
+    full = principal_components(rows, 32)
     torch.testing.assert_close(full.vectors @ full.basis + full.mean, rows, rtol=1e-3, atol=1e-4)
-    wider = reduced(rows, 64)
+    wider = principal_components(rows, 64)
     assert wider.vectors.shape[1] == 64 and not wider.vectors[:, 32:].any()
 
 
@@ -180,7 +180,7 @@ def test_a_transformer_that_takes_over_all_layers_answers_as_the_teacher_does(te
     ids = torch.tensor([[TOKENIZER.token_to_id(word) for word in words]])
     inputs = torch.tensor([teacher.tokenizer.convert_tokens_to_ids(words)])
     theirs = teacher.model.eval().base_model(input_ids=inputs).last_hidden_state
-    vectors, mask = network.look_up(ids)
+    vectors, mask = network.embed(ids)
     torch.testing.assert_close(network.encode(vectors, mask)[0], theirs, rtol=1e-3, atol=1e-3)
     half = student_of("transformer", depth=2).network
     inherit(half, teacher, TOKENIZER)

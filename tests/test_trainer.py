@@ -176,7 +176,7 @@ class Poisoned(torch.nn.Module):
 
 @pytest.mark.parametrize("factor", [float("nan"), float("inf")])
 def test_a_nan_stops_training_with_the_step_and_keeps_the_checkpoint(examples, tmp_path, factor):
-    told = f"at step 11, in epoch 2: loss {factor:g}.*checkpoint of epoch 1 is kept.*learning_rate"
+    told = f"at step 11, in epoch 2: loss {factor:g}.*checkpoint of epoch 1 is stored.*learning_rate"
     with pytest.raises(TrainingDiverged, match=told):
         fit(examples, tmp_path, wrap=lambda inner: Poisoned(inner, 11, factor))  # 8 steps an epoch
     assert trainer.load_checkpoint(tmp_path / "last.pt")["history"][-1]["epoch"] == 1
@@ -211,7 +211,7 @@ def test_the_first_steps_are_those_that_they_always_were(examples, tmp_path):
 
 
 def test_an_exploding_loss_stops_training(examples, tmp_path):
-    with pytest.raises(TrainingDiverged, match="from a loss of .* in epoch 2: .*checkpoint of epoch 1 is kept"):
+    with pytest.raises(TrainingDiverged, match="from a loss of .* in epoch 2: .*checkpoint of epoch 1 is stored"):
         fit(examples, tmp_path, wrap=lambda inner: Poisoned(inner, 9, 1e6))
     with pytest.raises(TrainingDiverged, match="Lower student.training.learning_rate"):
         (tmp_path / "absurd").mkdir()

@@ -15,11 +15,11 @@ from stillhouse.data.sources import load_source
 from stillhouse.data.splits import read_split, write_texts
 from stillhouse.data.transfer import altered, write_transfer
 from stillhouse.data.vocabulary import MASK, learn_vocabulary
-from stillhouse.distillation.answers import read_answers
+from stillhouse.distillation.answers import read_soft_labels
 from stillhouse.distillation.objective import Batch, distillation
 from stillhouse.distillation.probe import head_and_inputs
 from stillhouse.distillation.relations import relation_heads, word_states
-from stillhouse.distillation.softlabels import Known, write_answers
+from stillhouse.distillation.softlabels import ProbeInputs, write_soft_labels
 from stillhouse.distillation.vectors import Vectors, no_vectors
 from stillhouse.errors import BadInput
 from stillhouse.models.pretrained import load_pretrained
@@ -77,8 +77,8 @@ def test_the_teachers_answers_are_kept_in_the_texts_order(teacher, tmp_path):
         TRAIN, Dataset.from_dict({"text": ["rain [MASK] wind"]}), Augment(**PLAIN), 0, tmp_path / "extra.arrow"
     )
     extra = read_split(tmp_path / "extra.arrow")
-    logits = write_answers(teacher, [TRAIN, extra], 4, False, 5, tmp_path)
-    answers = read_answers(tmp_path)
+    logits = write_soft_labels(teacher, [TRAIN, extra], 4, False, 5, tmp_path)
+    answers = read_soft_labels(tmp_path)
     np.testing.assert_array_equal(answers.logits, logits)
     texts = [*TRAIN["text"], *extra["text"]]
     np.testing.assert_allclose(logits, teacher.logits(texts, 1), atol=1e-5)
@@ -96,7 +96,7 @@ def test_texts_that_the_probe_encoded_are_not_encoded_again(teacher, tmp_path, m
     write_transfer(TRAIN, unlabelled, Augment(**{**PLAIN, "folds": 1}), 0, tmp_path / "extra.arrow")
     extra = read_split(tmp_path / "extra.arrow")
     (tmp_path / "whole").mkdir()
-    whole = np.array(write_answers(teacher, [TRAIN, extra], 4, False, 0, tmp_path / "whole"))
+    whole = np.array(write_soft_labels(teacher, [TRAIN, extra], 4, False, 0, tmp_path / "whole"))
     rows = np.array([0, 3, 8])
     _, inputs = head_and_inputs(teacher, [*TRAIN["text"], *(unlabelled["text"][row] for row in rows)])
     Vectors(inputs, rows).save(tmp_path / "vectors")
@@ -104,8 +104,8 @@ def test_texts_that_the_probe_encoded_are_not_encoded_again(teacher, tmp_path, m
     read = []
     tokens = teacher.tokens
     monkeypatch.setattr(teacher, "tokens", lambda texts, **options: read.extend(texts) or tokens(texts, **options))
-    known = Known(vectors.inputs, vectors.places(30, 30, 9))
-    logits = write_answers(teacher, [TRAIN, extra], 4, False, 0, tmp_path, known)
+    known = ProbeInputs(vectors.inputs, vectors.input_rows(30, 30, 9))
+    logits = write_soft_labels(teacher, [TRAIN, extra], 4, False, 0, tmp_path, known)
     np.testing.assert_allclose(logits, whole, atol=1e-5)
     first, last = np.load(tmp_path / "features.npy"), np.load(tmp_path / "whole" / "features.npy")
     np.testing.assert_allclose(first, last, atol=2e-3)
@@ -114,13 +114,13 @@ def test_texts_that_the_probe_encoded_are_not_encoded_again(teacher, tmp_path, m
 
 def test_a_fine_tuned_teacher_left_no_vectors(tmp_path):
     no_vectors().save(tmp_path / "vectors")
-    assert (Vectors.load(tmp_path / "vectors").places(3, 2, 4) == -1).all()
+    assert (Vectors.load(tmp_path / "vectors").input_rows(3, 2, 4) == -1).all()
 
 
 def test_no_extra_texts_are_a_table_too(teacher, tmp_path):
     assert write_transfer(TRAIN, NOTHING, Augment(**{**PLAIN, "folds": 0}), 0, tmp_path / "extra.arrow") == 0
-    write_answers(teacher, [TRAIN, read_split(tmp_path / "extra.arrow")], 4, False, 0, tmp_path)
-    answers = read_answers(tmp_path)
+    write_soft_labels(teacher, [TRAIN, read_split(tmp_path / "extra.arrow")], 4, False, 0, tmp_path)
+    answers = read_soft_labels(tmp_path)
     assert len(answers.logits) == 30 and answers.relations is None and len(answers.used(None)) == 0
 
 

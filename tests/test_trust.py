@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stillhouse.distillation.trust import DOUBTED, OVERRULED, TRUSTED, chosen_alpha
+from stillhouse.distillation.trust import ALPHA_ABOVE, ALPHA_BELOW, ALPHA_NOT_SHOWN, choose_alpha
 
 LABELS = np.arange(400) % 2
 
@@ -14,21 +14,21 @@ def right_on(share):
 
 
 def test_a_teacher_that_is_shown_to_be_better_is_trusted():
-    assert chosen_alpha(LABELS, right_on(0.9), right_on(0.8)) == TRUSTED
+    assert choose_alpha(LABELS, right_on(0.9), right_on(0.8)) == ALPHA_ABOVE
 
 
 def test_four_texts_more_of_39_are_no_reason_to_trust_a_teacher():
     labels, control = np.zeros(39, int), np.zeros(39, int)
     control[:4] = 1
-    assert chosen_alpha(labels, np.eye(2)[labels], np.eye(2)[control]) == DOUBTED
+    assert choose_alpha(labels, np.eye(2)[labels], np.eye(2)[control]) == ALPHA_NOT_SHOWN
     control[:8] = 1
-    assert chosen_alpha(labels, np.eye(2)[labels], np.eye(2)[control]) == TRUSTED
+    assert choose_alpha(labels, np.eye(2)[labels], np.eye(2)[control]) == ALPHA_ABOVE
 
 
 def test_a_teacher_that_is_level_is_doubted():
     for share in (0.9, 0.898):
-        assert chosen_alpha(LABELS, right_on(share), right_on(0.9)) == DOUBTED
+        assert choose_alpha(LABELS, right_on(share), right_on(0.9)) == ALPHA_NOT_SHOWN
 
 
 def test_a_teacher_that_is_shown_to_be_worse_is_not_heard_where_there_are_labels():
-    assert chosen_alpha(LABELS, right_on(0.7), right_on(0.9)) == OVERRULED
+    assert choose_alpha(LABELS, right_on(0.7), right_on(0.9)) == ALPHA_BELOW

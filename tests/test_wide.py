@@ -7,7 +7,7 @@ from test_students import TEXTS, TOKENIZER, student_of, token_ids
 
 from stillhouse.data.encoded import Encoded
 from stillhouse.models.students.architectures import ARCHITECTURES
-from stillhouse.models.students.wide import Wide, looked_up, pairs_of
+from stillhouse.models.students.wide import Wide, lookup, pair_buckets
 from stillhouse.params import Wide as Settings
 
 SIZES = {"size": 8, "buckets": 64, "max_length": 64, "dropout": 0.5}
@@ -20,10 +20,10 @@ def encoded(rows):
 def test_it_is_the_weighted_sum_of_pieces_and_pairs_over_the_weights_norm():
     torch.manual_seed(0)  # numbers that cancel each other would not agree to five digits
     branch = Wide(10, Settings(size=4, buckets=1000, max_length=64, dropout=0.5)).eval()
-    branch.weigh(encoded([np.array([3, 4, 3]), np.array([3, 5])]))
+    branch.set_idf_weights(encoded([np.array([3, 4, 3]), np.array([3, 5])]))
     idf = {1: np.log(3 / 2) + 1, 2: np.log(3 / 3) + 1}
     piece, pair = branch.pieces.weight.detach().numpy(), branch.pairs.weight.detach().numpy()
-    bucket = pairs_of(torch.tensor([[3, 4]]), 1000)[0][0, 0].item()
+    bucket = pair_buckets(torch.tensor([[3, 4]]), 1000)[0][0, 0].item()
     expected = (idf[2] * piece[3] + idf[1] * piece[4] + idf[1] * pair[bucket]) / np.sqrt(idf[2] ** 2 + 2 * idf[1] ** 2)
     got = branch(torch.tensor([[3, 4, 0]])).detach().numpy()[0]
     np.testing.assert_allclose(got, expected, rtol=1e-5)
@@ -31,7 +31,7 @@ def test_it_is_the_weighted_sum_of_pieces_and_pairs_over_the_weights_norm():
 
 def test_what_no_training_text_has_weighs_nothing():
     branch = Wide(10, Settings(size=4, buckets=1000, max_length=64, dropout=0.5)).eval()
-    branch.weigh(encoded([np.array([3, 4]), np.array([3, 5])]))
+    branch.set_idf_weights(encoded([np.array([3, 4]), np.array([3, 5])]))
     assert branch.piece_weights[6:].abs().sum() == 0 and int((branch.pair_weights > 0).sum()) == 2
     assert branch(torch.tensor([[7, 8]])).abs().sum() == 0 and torch.isfinite(branch(torch.tensor([[0]]))).all()
 
@@ -69,9 +69,9 @@ def test_gradients_are_the_same_bytes_every_time():
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        gradients = [torch.autograd.grad((looked_up(table, ids) * factors).sum(), table)[0] for _ in range(30)]
+        gradients = [torch.autograd.grad((lookup(table, ids) * factors).sum(), table)[0] for _ in range(30)]
     finally:
         torch.set_num_threads(threads)
     assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
     with torch.no_grad():
-        assert torch.equal(looked_up(table, ids), table[ids])
+        assert torch.equal(lookup(table, ids), table[ids])

@@ -23,7 +23,7 @@ from benchmarks.gpu.material import (
 )
 from stillhouse.data.encoded import longest_first
 from stillhouse.data.splits import label_names
-from stillhouse.distillation.softlabels import write_answers
+from stillhouse.distillation.softlabels import write_soft_labels
 from stillhouse.models.batching import timed_rate
 from stillhouse.models.device import use_bf16
 from stillhouse.models.teacher import Teacher, load_teacher
@@ -36,7 +36,7 @@ def soft_labels(job: Job) -> None:
     teacher, which = fine_tuned(job, label_names(train))
     answers = job.work / ANSWERS
     answers.mkdir(exist_ok=True)
-    write_answers(teacher, [train], 32, bf16, 0, answers)
+    write_soft_labels(teacher, [train], 32, bf16, 0, answers)
     job.note(
         f"Packaged weights: {which}. The answers are the logits and the pooled states, as the pipeline writes them."
     )
@@ -101,7 +101,7 @@ def _rate(teacher: Teacher, texts: Dataset, size: int, bf16: bool) -> tuple[floa
     try:
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
-            write_answers(teacher, [texts], size, bf16, 0, Path(folder))
+            write_soft_labels(teacher, [texts], size, bf16, 0, Path(folder))
             seconds = time.perf_counter() - start
     finally:
         logger.removeHandler(handler)

@@ -17,8 +17,8 @@ from stillhouse.distillation.check import Check
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.objective import Batch, Distillation, distillation
 from stillhouse.distillation.resident import on_device
-from stillhouse.distillation.trainer import Learning, train_student
-from stillhouse.distillation.trust import DOUBTED
+from stillhouse.distillation.trainer import TrainingLoop, train_student
+from stillhouse.distillation.trust import ALPHA_NOT_SHOWN
 from stillhouse.models.batching import synchronise
 from stillhouse.models.students.student import Student, build_student, save_student
 
@@ -102,7 +102,7 @@ def prepared(job: Job, folder: Path) -> Material:
         labels_of(train),
         logits,
         features,
-        stored=np.arange(len(train)),
+        signal_rows=np.arange(len(train)),
     )
     held = Examples(
         encode_texts([validation], tokenizer, settings.network.reads, ids / "validation"), labels_of(validation)
@@ -113,9 +113,9 @@ def prepared(job: Job, folder: Path) -> Material:
 def _untrained(job: Job, tokenizer: Tokenizer, names: list[str], train: Examples) -> tuple[Student, Distillation]:
     torch.manual_seed(SEED)
     made = build_student(tokenizer, names, job.params.student.network)
-    made.network.weigh(train.encoded)
+    made.network.initialise_wide(train.encoded)
     assert train.features is not None
-    return made, distillation(job.params.student, DOUBTED, made.network, train.features.shape[1])
+    return made, distillation(job.params.student, ALPHA_NOT_SHOWN, made.network, train.features.shape[1])
 
 
 def trained(job: Job, material: Material, scratch: Path, log: Stamps) -> list[dict[str, float]]:
@@ -154,7 +154,7 @@ def _rate(job: Job, material: Material, name: str, size: int) -> float:
     lengths = material.train.encoded.lengths
     orders = [list(batches(lengths, size, SEED + epoch)) for epoch in range(epochs)]
     torch.manual_seed(SEED)
-    learning = Learning(material.student.network, material.objective, settings, epochs * len(orders[0]), device)
+    loop = TrainingLoop(material.student.network, material.objective, settings, epochs * len(orders[0]), device)
     examples: Examples = material.train
     if name == "from the device's memory":
         examples = on_device(material.train, device, needs)
@@ -162,11 +162,11 @@ def _rate(job: Job, material: Material, name: str, size: int) -> float:
         plain = on_device(material.train, device, needs)
         ready = {rows.tobytes(): plain.batch(rows, device, needs) for order in orders for rows in order}
         examples = Made(material.train.encoded, material.train.labels, ready=ready)
-    learning.learn(examples, orders[0], 0)
+    loop.run_epoch(examples, orders[0], 0)
     synchronise(device)
     start = time.perf_counter()
     for epoch in range(1, epochs):
-        learning.learn(examples, batches(lengths, size, SEED + epoch), epoch * len(orders[0]))
+        loop.run_epoch(examples, batches(lengths, size, SEED + epoch), epoch * len(orders[0]))
         job.check()
     synchronise(device)
     return job.sizes.student_epochs * len(material.train.labels) / (time.perf_counter() - start)

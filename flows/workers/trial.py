@@ -16,7 +16,7 @@ from stillhouse.distillation.scratch import clear_scratch
 from stillhouse.distillation.student import TrainingData, fit_student
 from stillhouse.errors import StillhouseError
 from stillhouse.files import write_json
-from stillhouse.models.inherit import starting_from
+from stillhouse.models.inherit import student_start
 from stillhouse.params import Params
 from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.leftovers import end_with_guard
@@ -49,7 +49,7 @@ def run_trial(number: int, changes: dict[str, Any], params: Params, project: Pat
             tokenizer,
             device=params.device,
             log=run,
-            start=starting_from(params.student.start, path("teacher/model", project), tokenizer),
+            start=student_start(params.student.start, path("teacher/model", project), tokenizer),
         )
         clear_scratch(f"trial{number}")
         result = {"parameters": sum(p.numel() for p in fitted.student.network.parameters()), **fitted.selected}

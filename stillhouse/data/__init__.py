@@ -1,1 +1,1 @@
-"""Texts and labels: sources, cleaning, splits on disk, the student's vocabulary."""
+"""Texts and labels: sources, cleaning, splits on disk, and the student's vocabulary."""

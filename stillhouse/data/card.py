@@ -1,4 +1,4 @@
-"""The data card: what the texts are, how the labels balance, what was dropped."""
+"""The data card: number and length of texts, label balance, dropped rows."""
 
 from typing import Any
 
@@ -19,10 +19,16 @@ def data_card(
     held_out: int,
     formats: dict[str, dict[str, str]] | None = None,
 ) -> dict[str, Any]:
-    """Counts, lengths in words and label balance of each split, ready for JSON.
+    """Return counts, lengths in words and label balance of each split, ready for JSON.
 
-    ``unseen`` are labels of the test set that train lacks, whose numbers follow those of ``label_names``;
-    ``unlabelled`` and ``held_out`` are numbers of texts; ``formats`` are how the files are written.
+    Args:
+        splits: ``train``, ``validation`` and ``test``.
+        label_names: the classes, by class number.
+        unseen: labels of the test set that train lacks. Their numbers follow those of ``label_names``.
+        dropped: for each split the number of dropped rows by reason.
+        unlabelled: number of texts without a label.
+        held_out: number of texts without a label that no model learns from.
+        formats: for each file its encoding, delimiter and so on.
     """
     return {
         "classes": len(label_names),

@@ -1,4 +1,4 @@
-"""From a source's raw rows to the rows that are kept, each with a class number."""
+"""Cleaning: selects the usable rows of a source and gives each a class number."""
 
 import ast
 import contextlib
@@ -21,14 +21,19 @@ from stillhouse.task import TASK
 
 BATCH = 1000
 NAMED_ROWS = 8
-Kept = dict[str, tuple[list[int], list[str]]]  # of each split the rows and their labels
+Remaining = dict[str, tuple[list[int], list[str]]]  # for each split the remaining rows and their labels
 
 
 @dataclass
 class Cleaned:
-    """What is left of a source, and what was dropped and why; ``unlabelled`` lists rows of that split.
+    """The result of :func:`clean`.
 
-    ``unseen`` are labels of the test set that train lacks; their class numbers follow those of ``label_names``.
+    Attributes:
+        splits: the remaining rows of each split.
+        label_names: the classes, by class number.
+        unseen: labels of the test set that train lacks. Their class numbers follow those of ``label_names``.
+        dropped: for each split the number of dropped rows by reason.
+        unlabelled: remaining rows of the source's texts without labels, int64 of shape ``(rows,)``.
     """
 
     splits: dict[str, Split]
@@ -39,55 +44,55 @@ class Cleaned:
 
 
 def clean(source: Source, data: Data) -> Cleaned:
-    """Drop what cannot be learnt from, and number the labels.
+    """Drop empty and duplicate rows, and number the labels.
 
-    Two texts are the same when they differ in nothing but case and white space. Where one stands in two
-    splits, the test split keeps it before validation, and validation before train, so that no text that
-    is tested on was trained on. Memory: 24 bytes a row; the texts stay on disk.
+    Two texts are duplicates if they differ only in case and white space. A text that is in two splits stays in test
+    before validation, and in validation before train. So no test text is a training text. Memory: 24 bytes a row; the
+    texts stay on disk.
 
     Raises:
         BadInput: empty texts or labels (unless ``data.empty_texts`` drops them), labels in validation or
             test that train lacks (unless ``data.unseen_labels`` keeps them), or fewer than two classes.
     """
-    kept: Kept = {}
+    remaining: Remaining = {}
     dropped: dict[str, dict[str, int]] = {}
     seen: dict[bytes, str] = {}
     for split in sorted(source.splits, key=["test", "validation", "train"].index):
-        kept[split], dropped[split] = _clean_split(source, split, data, seen)
-    _refuse_several(source, kept)
-    present = set(kept["train"][1])
+        remaining[split], dropped[split] = _clean_split(source, split, data, seen)
+    _refuse_several(source, remaining)
+    present = set(remaining["train"][1])
     unseen: dict[str, list[str]] = {
-        split: [label for label in kept[split][1] if label not in present]
+        split: [label for label in remaining[split][1] if label not in present]
         for split in ("validation", "test")
-        if split in kept
+        if split in remaining
     }
     for split in unseen:
-        if not present.intersection(kept[split][1]):
-            _refuse_strangers(source, split, kept, present)
+        if not present.intersection(remaining[split][1]):
+            _refuse_disjoint_labels(source, split, remaining, present)
     if data.unseen_labels == "error":
-        _refuse_unseen(source, kept, unseen)
-    if unknown := unseen.get("validation"):  # nothing can be chosen by them
+        _refuse_unseen(source, remaining, unseen)
+    if unknown := unseen.get("validation"):  # every model misses these, so they cannot select one
         dropped["validation"]["label not in train"] = len(unknown)
-        rows, labels = kept["validation"]
+        rows, labels = remaining["validation"]
         pairs = [(row, label) for row, label in zip(rows, labels, strict=True) if label in present]
-        kept["validation"] = ([row for row, _ in pairs], [label for _, label in pairs])
+        remaining["validation"] = ([row for row, _ in pairs], [label for _, label in pairs])
     names = [name for name in source.label_order or _ordered(present) if name in present]
     _check_classes(source, names, dropped["train"].get("duplicate with another label", 0))
-    missed = _ordered(set(unseen.get("test", [])))
+    test_only = _ordered(set(unseen.get("test", [])))
     splits = {
         split: Split(
             source.splits[split],
             np.array(rows, dtype=np.int64),
-            TASK.encode(labels, [*names, *missed]),
+            TASK.encode(labels, [*names, *test_only]),
         )
-        for split, (rows, labels) in kept.items()
+        for split, (rows, labels) in remaining.items()
     }
     reasons = {split: dropped[split] for split in splits}
-    return Cleaned(splits, names, missed, reasons, _new_texts(source.unlabelled, seen))
+    return Cleaned(splits, names, test_only, reasons, _new_texts(source.unlabelled, seen))
 
 
 def _new_texts(unlabelled: Dataset | None, seen: dict[bytes, str]) -> np.ndarray:
-    """Rows with a text that stands in no split (least of all in the test split) and not earlier here."""
+    """Return the rows whose text is in no split and not in an earlier row. Adds the texts to ``seen``."""
     rows: list[int] = []
     for start in range(0, len(unlabelled) if unlabelled is not None else 0, BATCH):
         assert unlabelled is not None
@@ -124,7 +129,7 @@ def _clean_split(
         named = ", ".join(str(source.number(split, row)) for row in empty[:NAMED_ROWS])
         raise BadInput(
             f"{source.names[split]}: {len(empty)} of {index + 1} rows have no text or no label (rows {named}"
-            f"{', ...' if len(empty) > NAMED_ROWS else ''}). Mend them, or set data.empty_texts: drop."
+            f"{', ...' if len(empty) > NAMED_ROWS else ''}). Correct them, or set data.empty_texts: drop."
         )
     dropped["empty"] = len(empty)
     if not rows:
@@ -132,9 +137,9 @@ def _clean_split(
     return (rows, labels), dict(dropped)
 
 
-def _refuse_several(source: Source, kept: Kept) -> None:
-    """Raise BadInput where a label is a list or an object, as labelling tools export several labels of one text."""
-    for split, (rows, labels) in kept.items():
+def _refuse_several(source: Source, remaining: Remaining) -> None:
+    """Raise BadInput if a label is a list or an object. Labelling tools export several labels of a text like this."""
+    for split, (rows, labels) in remaining.items():
         several = {label for label in set(labels) if label[0] in "[{" and _is_collection(label)}
         for row, label in zip(rows, labels, strict=True) if several else ():
             if label in several:
@@ -142,28 +147,29 @@ def _refuse_several(source: Source, kept: Kept) -> None:
 
 
 def _is_collection(label: str) -> bool:
-    """JSON, or a list, tuple, set or dictionary as Python writes it."""
+    """Whether ``label`` is a collection in JSON or in Python's notation."""
     for read in (json.loads, ast.literal_eval):
         with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
             return isinstance(read(label), (list, dict, set, tuple))
     return False
 
 
-def _refuse_strangers(source: Source, split: str, kept: Kept, present: set[str]) -> None:
-    """Raise BadInput: no label of ``split`` is one of train, so that every text would count as missed."""
-    there = set(kept[split][1])
-    numbers = {number_name(label) for label in there} & {number_name(label) for label in present}
-    why = " The numbers are the same, but written differently: write them alike." if numbers else ""
+def _refuse_disjoint_labels(source: Source, split: str, remaining: Remaining, present: set[str]) -> None:
+    """Raise BadInput: no label of ``split`` is in train, so every text would count as missed."""
+    labels = set(remaining[split][1])
+    same_numbers = {number_name(label) for label in labels} & {number_name(label) for label in present}
+    why = " The numbers are equal but written differently. Write them in the same form." if same_numbers else ""
     raise BadInput(
-        f"{source.names[split]} has no label that train has, too: {listed(sorted(there), NAMED_ROWS)}, and in train "
-        f"{listed(sorted(present), NAMED_ROWS)}.{why or ' Is it the right file, and data.label_column the right one?'}"
+        f"{source.names[split]} has no label of train. Its labels: {listed(sorted(labels), NAMED_ROWS)}. Labels of "
+        f"train: {listed(sorted(present), NAMED_ROWS)}."
+        f"{why or ' Check the file and data.label_column.'}"
     )
 
 
-def _refuse_unseen(source: Source, kept: Kept, unseen: dict[str, list[str]]) -> None:
+def _refuse_unseen(source: Source, remaining: Remaining, unseen: dict[str, list[str]]) -> None:
     for split, unknown in unseen.items():
         if unknown:
-            where = source.row(split, kept[split][0][kept[split][1].index(unknown[0])])
+            where = source.row(split, remaining[split][0][remaining[split][1].index(unknown[0])])
             raise BadInput(
                 f"{source.names[split]} has labels that train lacks: {', '.join(sorted(set(unknown))[:NAMED_ROWS])} "
                 f"(first at {where}). Correct them, add training rows with these labels, or set "
@@ -171,17 +177,17 @@ def _refuse_unseen(source: Source, kept: Kept, unseen: dict[str, list[str]]) -> 
             )
 
 
-def _check_classes(source: Source, names: list[str], doubtful: int) -> None:
+def _check_classes(source: Source, names: list[str], conflicting: int) -> None:
     if len(names) < 2:
-        also = f" ({doubtful} rows were dropped whose text stands there with another label, too.)" if doubtful else ""
+        also = f" ({conflicting} rows were dropped because their text also has another label.)" if conflicting else ""
         raise BadInput(
-            f"{source.names['train']} has only one class, {names[0]!r}. A classifier needs two or more: is "
-            f"data.label_column the right one?{also}"
+            f"{source.names['train']} has only one class, {names[0]!r}. A classifier needs two or more. Check "
+            f"data.label_column.{also}"
         )
 
 
-def look_alikes(names: list[str]) -> list[tuple[str, str]]:
-    """Pairs of classes whose names differ in case, in what cannot be seen, or in how a letter is encoded."""
+def similar_names(names: list[str]) -> list[tuple[str, str]]:
+    """Return pairs of classes whose names differ only in case, invisible characters or the encoding of a letter."""
     seen: dict[str, str] = {}
     pairs = []
     for name in names:
@@ -192,8 +198,11 @@ def look_alikes(names: list[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def joined(names: list[str]) -> list[tuple[str, str]]:
-    """Classes whose names are those of other classes, joined by ``|``, ``;`` or ``,``: texts with several labels."""
+def combined_names(names: list[str]) -> list[tuple[str, str]]:
+    """Return classes whose names combine names of other classes with ``|``, ``;`` or ``,``, and the separator.
+
+    Their texts probably have several labels.
+    """
     known = set(names)
     found = []
     for name in names:
@@ -206,7 +215,7 @@ def joined(names: list[str]) -> list[tuple[str, str]]:
 
 
 def _ordered(labels: set[str]) -> list[str]:
-    """Numbers by value, everything else by name."""
+    """Sort ``labels``: integers by value, all others as strings."""
     if all(re.fullmatch("-?[0-9]{1,18}", label) for label in labels):
         return sorted(labels, key=lambda label: (int(label), label))  # 1 and 01 are two labels
     return sorted(labels)

@@ -1,7 +1,7 @@
-"""Token ids of a whole split on disk, and length-bucketed batches of them.
+"""Token ids of a whole split on disk, and batches of texts of similar length.
 
-The ids lie end to end in one memory-mapped file, so that memory grows with the batch and not with the
-data, and a batch costs a few NumPy copies.
+The ids are end to end in one memory-mapped file. So memory grows with the batch and not with the data, and a batch
+costs a few NumPy copies.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,9 +23,12 @@ BUCKET = 50  # batches that are sorted by length together
 
 @dataclass(frozen=True)
 class Encoded:
-    """``ids`` int32 of shape ``(total,)``; text ``i`` is ``ids[offsets[i]:offsets[i + 1]]``.
+    """Token ids of texts.
 
-    ``words``, of the same shape as ``ids`` where asked for, numbers the word that each token is part of.
+    Attributes:
+        ids: int32 of shape ``(tokens,)``. Text ``i`` is ``ids[offsets[i]:offsets[i + 1]]``.
+        offsets: int64 of shape ``(texts + 1,)``.
+        words: for each token the number of its word, of the shape of ``ids``; None if not requested.
     """
 
     ids: np.ndarray
@@ -37,7 +40,7 @@ class Encoded:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each text, int64 of shape ``(texts,)``."""
+        """Number of tokens of each text, int64 of shape ``(texts,)``."""
         return np.diff(self.offsets)
 
     def padded(self, rows: np.ndarray) -> np.ndarray:
@@ -62,14 +65,14 @@ def encode_texts(
 ) -> Encoded:
     """Tokenize the column ``text`` of all ``datasets``, one after the other, into ``file`` (int32).
 
-    Each text is cut to ``max_length`` tokens. With ``words`` the tokens' word numbers lie beside, in
+    Each text is truncated to ``max_length`` tokens. With ``words`` the word numbers of the tokens are in
     ``<file>.words``.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     word_file = file.with_name(file.name + ".words")
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
-    encode = tokenizer.encode_batch if words else tokenizer.encode_batch_fast  # which keeps no offsets
+    encode = tokenizer.encode_batch if words else tokenizer.encode_batch_fast  # computes no offsets
     lengths = [0]
     with file.open("wb") as out, word_file.open("wb") if words else nullcontext() as word_out:
         for dataset in datasets:
@@ -85,7 +88,12 @@ def encode_texts(
 
 
 def word_numbers(text: str, starts: Sequence[int]) -> np.ndarray:
-    """For tokens that begin at these characters the number of the word, of ``terms.words_of``."""
+    """Return the word number of each token.
+
+    Args:
+        text: its words are those of ``terms.words_of``.
+        starts: for each token the position of its first character.
+    """
     if not text:
         return np.full(len(starts), NO_WORD)
     if has_unspaced(text):
@@ -98,20 +106,20 @@ def word_numbers(text: str, starts: Sequence[int]) -> np.ndarray:
 
 
 def _mapped(file: Path) -> np.ndarray:
-    # A file of no bytes cannot be mapped.
+    # An empty file cannot be memory-mapped.
     return np.memmap(file, np.int32, "r") if file.stat().st_size else np.zeros(0, np.int32)
 
 
 def longest_first(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Row numbers of texts with these lengths, the longest text first, int64 of shape ``(texts,)``."""
+    """Return row numbers, the longest text first, int64 of shape ``(texts,)``."""
     return np.argsort(-np.asarray(lengths), kind="stable")
 
 
 def batches(lengths: Sequence[int] | np.ndarray, size: int, seed: int | None = None) -> Iterator[np.ndarray]:
-    """Row numbers in batches of texts of similar length, so that little is padded.
+    """Yield batches of row numbers of texts of similar length, which need little padding.
 
-    With a ``seed`` the rows are shuffled first and the batches come in random order; without, the batches
-    go from the longest texts (which need the most memory: fail early) to the shortest.
+    With a ``seed`` the rows are shuffled first, and the batches come in random order. Without one the batches go from
+    the longest texts to the shortest. The longest need the most memory, so a lack of memory shows in the first batch.
     """
     if seed is None:
         order = longest_first(lengths)

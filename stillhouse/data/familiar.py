@@ -1,28 +1,29 @@
-"""Whether a teacher probably knows the language of the texts, by what its tokenizer makes of them."""
+"""Estimates from a teacher's tokens whether the teacher knows the language of the texts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from stillhouse.data.terms import LETTERS, RUNS
 
-LOOKED_AT = 500  # texts
-# A tokenizer splits words that it was not made for. That of an English BERT makes 1.1 tokens of an English word and 1.8
-# to 3 of one in another European language; multilingual ones make up to 1.8 of the languages that they were made for
-# (P. Rust et al., "How Good is Your Tokenizer?", ACL 2021, arXiv:2012.15613).
+SAMPLE = 500  # texts that suffice
+# A tokenizer splits words of languages that it was not trained on. The tokenizer of an English BERT makes 1.1 tokens
+# of an English word, and 1.8 to 3 of a word in another European language. Multilingual tokenizers make up to 1.8 tokens
+# of a word in a language that they were trained on (P. Rust et al., "How Good is Your Tokenizer?", ACL 2021,
+# arXiv:2012.15613).
 MOST_PIECES = 1.8
 MOST_UNKNOWN = 0.05  # share of the tokens
-FEWEST_CHARACTERS = 0.8  # of a script without spaces in a token; byte-level tokenizers split what they do not know
-ENOUGH = 0.1  # share of the letters in such scripts from which these count
+FEWEST_CHARACTERS = 0.8  # per token in a script without spaces; byte-level tokenizers split unknown characters
+ENOUGH = 0.1  # share of the letters above which scripts with, or without, spaces are measured
 
 
 @dataclass(frozen=True)
 class Familiarity:
-    """What a tokenizer makes of texts; None where there is nothing to count.
+    """How finely a tokenizer splits texts.
 
     Attributes:
-        pieces: tokens of a word, where words have spaces between them.
-        characters: characters of a token, in scripts without spaces.
-        unknown: share of the tokens that are the unknown token, in all of the text.
+        pieces: tokens a word, in scripts with spaces between words; None if there are too few letters of these.
+        characters: characters a token, in scripts without spaces; None if there are too few letters of these.
+        unknown: share of all tokens that are the unknown token.
     """
 
     pieces: float | None
@@ -43,9 +44,12 @@ class Familiarity:
 
 
 def familiarity(texts: Sequence[str], encode: Callable[[str], list[int]], unknown: int | None) -> Familiarity:
-    """What ``encode`` (text to token ids, without special tokens) makes of ``texts``; ``LOOKED_AT`` are enough.
+    """Measure how finely a tokenizer splits ``texts``.
 
-    ``unknown`` is the id of the unknown token, or None where the tokenizer has none.
+    Args:
+        texts: ``SAMPLE`` texts suffice.
+        encode: from text to token ids, without special tokens.
+        unknown: the id of the unknown token; None if the tokenizer has none.
     """
     words = [word for text in texts for word in LETTERS.findall(text)]
     runs = [run for text in texts for run in RUNS.findall(text)]

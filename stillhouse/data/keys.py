@@ -1,17 +1,17 @@
-"""When two texts are the same, and a number that a text always draws."""
+"""Keys of texts: for duplicates, and for selection by hash."""
 
 import hashlib
 
 
 def text_key(text: str) -> bytes:
-    """16 bytes, equal for texts that differ in nothing but case and white space."""
+    """Return 16 bytes that are equal for texts that differ only in case and white space."""
     return hashlib.blake2b(" ".join(text.casefold().split()).encode(), digest_size=16).digest()
 
 
-def drawn(text: str, seed: int, purpose: str) -> float:
-    """A number in [0, 1), even over texts, that hangs on the text, the seed and the purpose alone.
+def uniform_hash(text: str, seed: int, purpose: str) -> float:
+    """Return a hash of text, seed and purpose, uniform in [0, 1).
 
-    What is chosen by it stays chosen whatever other texts come or go.
+    It does not depend on the other texts. So a selection by it stays the same when texts are added or removed.
     """
     key = hashlib.blake2b(text_key(text), digest_size=8, key=f"{purpose}/{seed}".encode()[:64]).digest()
     return int.from_bytes(key, "big") / 2**64

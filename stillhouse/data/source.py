@@ -1,4 +1,4 @@
-"""Labelled texts as every source returns them, and the Arrow files that hold them."""
+"""The type that every source returns, and the Arrow files behind it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ NAMES = {"text_column": "text", "label_column": "label"}
 
 @dataclass(frozen=True)
 class Source:
-    """Texts in the source's own row order, before cleaning.
+    """Texts in the row order of the source, before cleaning.
 
     Attributes:
-        splits: memory-mapped rows with the columns ``text`` and ``label`` (strings, null where the source has none).
-            There is a split ``train``; ``validation`` and ``test`` are optional.
+        splits: memory-mapped rows with the columns ``text`` and ``label`` (strings; null for a missing value).
+            ``train`` is required; ``validation`` and ``test`` are optional.
         names: for each split its origin, for messages.
-        first_rows: for each split the number of its first row as the user counts; 1 where not given.
-        label_order: the classes in the source's order, where it has one.
-        unlabelled: further rows with the column ``text`` alone.
-        formats: for each file how it is written, as it was set or detected.
+        first_rows: for each split the number of its first row as the user counts; 1 if missing.
+        label_order: the classes in the order of the source; None if it has no order.
+        unlabelled: further rows, with the column ``text`` alone.
+        formats: for each file its format, as set or detected.
     """
 
     splits: dict[str, Dataset]
@@ -34,21 +34,21 @@ class Source:
     formats: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def number(self, split: str, index: int) -> int:
-        """The number of a row as the user counts."""
+        """Return the number of a row as the user counts."""
         return index + self.first_rows.get(split, 1)
 
     def row(self, split: str, index: int) -> str:
-        """A row as the user finds it, for messages: ``reviews.csv row 17``."""
+        """Return a row for messages: ``reviews.csv row 17``."""
         return f"{self.names[split]} row {self.number(split, index)}"
 
 
 def as_strings(batches: Iterable[pa.RecordBatch], wanted: Wanted, names: list[str] | None, file: Path) -> Dataset:
-    """The columns that ``wanted`` names, as strings under the names ``text`` and ``label``, memory-mapped.
+    """Write the wanted columns as strings named ``text`` and ``label``, and return them memory-mapped.
 
     Args:
         batches: the source's rows.
-        wanted: which of its columns are text and label.
-        names: the classes' names where labels are class numbers, else None.
+        wanted: which columns are text and label.
+        names: the names of the classes if the labels are class numbers, else None.
         file: the Arrow file to write.
     """
     schema = pa.schema([(NAMES[setting], pa.string()) for setting in wanted.columns])

@@ -9,12 +9,12 @@ import pyarrow as pa
 from datasets import ClassLabel, Dataset, Features, Value
 
 BATCH = 1000
-TELLING = 100  # labelled validation texts below which they cannot show which of two models is better
+MIN_TEXTS = 100  # fewer validation texts cannot show which of two models is better
 
 
 @dataclass
 class Split:
-    """The kept rows of one split: ``rows`` (int64, into ``dataset``) and ``labels`` (int64, class numbers)."""
+    """The selected rows of one split: ``rows`` (int64, into ``dataset``) and ``labels`` (int64, class numbers)."""
 
     dataset: Dataset
     rows: np.ndarray
@@ -22,7 +22,7 @@ class Split:
 
 
 def write_split(split: Split, label_names: list[str], path: Path) -> None:
-    """Write ``text`` and ``label`` as an Arrow stream, a batch at a time; same rows, same bytes."""
+    """Write ``text`` and ``label`` as an Arrow stream, in batches. The same rows give the same bytes."""
     schema = Features({"text": Value("string"), "label": ClassLabel(names=label_names)}).arrow_schema
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
         if not len(split.rows):  # a stream without a batch cannot be read back
@@ -35,10 +35,12 @@ def write_split(split: Split, label_names: list[str], path: Path) -> None:
 
 
 def write_texts(parts: Iterable[tuple[Dataset, np.ndarray]], path: Path) -> None:
-    """Write the column ``text`` of these rows of each data set, as :func:`write_split`; perhaps an empty table."""
+    """Write the column ``text`` of the given rows of each data set as :func:`write_split` does. May be empty."""
     schema = pa.schema([("text", pa.string())])
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-        writer.write_batch(pa.record_batch([pa.array([], pa.string())], schema=schema))  # none cannot be read back
+        writer.write_batch(
+            pa.record_batch([pa.array([], pa.string())], schema=schema)
+        )  # a stream without a batch cannot be read back
         for dataset, rows in parts:
             for start in range(0, len(rows), BATCH):
                 texts = dataset[rows[start : start + BATCH].tolist()]["text"]
@@ -46,16 +48,16 @@ def write_texts(parts: Iterable[tuple[Dataset, np.ndarray]], path: Path) -> None
 
 
 def read_split(path: Path) -> Dataset:
-    """A split written by :func:`write_split`, memory-mapped: ``text`` (str) and ``label`` (ClassLabel)."""
+    """Read a split of :func:`write_split`, memory-mapped: ``text`` (str) and ``label`` (ClassLabel)."""
     return Dataset.from_file(str(path))
 
 
 def label_names(dataset: Dataset) -> list[str]:
-    """The classes' names, by class number."""
+    """Return the names of the classes, by class number."""
     return list(dataset.features["label"].names)
 
 
 def labels_of(dataset: Dataset) -> np.ndarray:
-    """All class numbers, int64 of shape ``(rows,)``."""
+    """Return all class numbers, int64 of shape ``(rows,)``."""
     labels: np.ndarray = dataset.data.column("label").to_numpy().astype(np.int64)
     return labels

@@ -1,7 +1,7 @@
-"""Splitting off what a source lacks of train, validation and test, and taking labels away where few are asked for.
+"""Splits off missing validation and test sets, removes labels if few are wanted, and holds out unlabelled texts.
 
-A text's split hangs on the text and the seed alone (as in A. Géron, "Hands-On Machine Learning", and TensorFlow
-Datasets' hashed splits): when rows are added, no text that a champion learnt from becomes one that it is tested on.
+The split of a text depends on the text and the seed alone (as in A. Géron, "Hands-On Machine Learning", and TensorFlow
+Datasets' hashed splits). So when rows are added, no training text of a champion becomes a test text.
 """
 
 from collections.abc import Collection, Sequence
@@ -9,63 +9,67 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from datasets import Dataset
 
-from stillhouse.data.keys import drawn
-from stillhouse.data.splits import TELLING, Split
+from stillhouse.data.keys import uniform_hash
+from stillhouse.data.splits import MIN_TEXTS, Split
 from stillhouse.errors import BadInput
 from stillhouse.params import Data
 
 BATCH = 1000
-HELD_OUT = 100  # texts without a label that no student learns from, at most
-HELD_OUT_SHARE = 10  # one text of so many, at most
+HELD_OUT = 100  # most texts without a label that are held out
+HELD_OUT_SHARE = 10  # at most one text in so many is held out
 
 
 def complete(splits: dict[str, Split], data: Data, seed: int) -> dict[str, Split]:
-    """Split off the test and validation sets that the source does not bring, by a seeded hash of each text.
+    """Split off the test and validation sets that the source lacks, by a seeded hash of each text.
 
-    The sizes are those asked for up to chance. Every class keeps a text in train, has one in test if it has two,
-    and one in validation if it has four besides; only for that do texts of a tiny class depend on each other.
+    The sizes differ from the configured fractions by chance. Every class has a text in train. A class of two texts or
+    more has one in test. A class with four texts or more outside of test has one in validation. For these rules texts
+    of a small class may move. Otherwise the split of a text does not depend on other texts.
 
     Raises:
-        BadInput: there are too few texts for the asked sets.
+        BadInput: there are too few texts.
     """
     splits = dict(splits)
     whole = splits["train"]
-    numbers = _draw(whole, seed, "split")
+    numbers = _hashes(whole, seed, "split")
     part = np.full(len(numbers), "train", dtype=object)
     if "validation" not in splits:
         part[numbers >= 1 - data.validation_fraction] = "validation"
     if "test" not in splits:
         part[numbers < data.test_fraction] = "test"
     for name in np.unique(whole.labels):
-        _provide(part, np.flatnonzero(whole.labels == name), numbers, splits.keys())
+        _cover_class(part, np.flatnonzero(whole.labels == name), numbers, splits.keys())
     for name in ("test", "validation"):
         if name not in splits:
-            splits[name] = _of(whole, part == name)
+            splits[name] = _subset(whole, part == name)
     if not len(splits["test"].rows):
         raise BadInput(
             f"{len(part)} rows in {len(np.unique(whole.labels))} classes are too few to split off test "
-            f"(data.test_fraction: {data.test_fraction}). Add rows, or bring a file test.*."
+            f"(data.test_fraction: {data.test_fraction}). Add rows, or a file test.*."
         )
-    return splits | {"train": _of(whole, part == "train")}
+    return splits | {"train": _subset(whole, part == "train")}
 
 
-def _provide(part: np.ndarray, rows: np.ndarray, numbers: np.ndarray, brought: Collection[str]) -> None:
-    """Move texts of one class, those nearest to the border, until train has one, then test, then validation."""
+def _cover_class(part: np.ndarray, rows: np.ndarray, numbers: np.ndarray, given: Collection[str]) -> None:
+    """Move texts of one class until train has one, then test, then validation.
+
+    Texts whose hash is nearest to the border between two splits move first. Splits in ``given`` come from the source.
+    """
     ordered = rows[np.argsort(numbers[rows], kind="stable")]
     if not (part[rows] == "train").any():
         inner = [row for row in ordered if part[row] == "test"] or list(ordered)
         part[inner[-1]] = "train"
-    if "test" not in brought and len(rows) >= 2 and not (part[rows] == "test").any():
+    if "test" not in given and len(rows) >= 2 and not (part[rows] == "test").any():
         part[next(row for row in ordered if part[row] != "train" or (part[rows] == "train").sum() > 1)] = "test"
-    learnt = rows[part[rows] != "test"]
-    if "validation" not in brought and len(learnt) >= 4 and not (part[rows] == "validation").any():
-        part[learnt[np.argmax(numbers[learnt])]] = "validation"
+    others = rows[part[rows] != "test"]
+    if "validation" not in given and len(others) >= 4 and not (part[rows] == "validation").any():
+        part[others[np.argmax(numbers[others])]] = "validation"
 
 
 def few_labels(splits: dict[str, Split], per_class: int | None, seed: int) -> tuple[dict[str, Split], list[Split]]:
-    """Keep the labels of ``per_class`` texts of each class, drawn by a hash of the text; None keeps all.
+    """Keep the labels of ``per_class`` texts of each class, selected by a hash of the text; None keeps all labels.
 
-    They are drawn from train and validation together, since whoever has few labels has few to validate with, too.
+    The texts come from train and validation together: a project with few labels has few for validation, too.
 
     Returns:
         The splits, and the texts of train and of validation that lost their label.
@@ -74,48 +78,51 @@ def few_labels(splits: dict[str, Split], per_class: int | None, seed: int) -> tu
         return splits, []
     parts = [splits["train"], splits["validation"]]
     labels = np.concatenate([part.labels for part in parts])
-    numbers = np.concatenate([_draw(part, seed, "labels") for part in parts])
-    learnt = np.arange(len(labels)) < len(parts[0].labels)
-    kept = np.zeros(len(labels), bool)
+    numbers = np.concatenate([_hashes(part, seed, "labels") for part in parts])
+    is_train = np.arange(len(labels)) < len(parts[0].labels)
+    labelled = np.zeros(len(labels), bool)
     for name in np.unique(labels):
         rows = np.flatnonzero(labels == name)
-        kept[_chosen(rows[np.argsort(numbers[rows], kind="stable")], learnt, per_class)] = True
-    halves = [kept[learnt], kept[~learnt]]
-    left = {name: _of(part, half) for name, part, half in zip(("train", "validation"), parts, halves, strict=True)}
-    return splits | left, [_of(part, ~half) for part, half in zip(parts, halves, strict=True)]
+        labelled[_select(rows[np.argsort(numbers[rows], kind="stable")], is_train, per_class)] = True
+    halves = [labelled[is_train], labelled[~is_train]]
+    remaining = {
+        name: _subset(part, half) for name, part, half in zip(("train", "validation"), parts, halves, strict=True)
+    }
+    return splits | remaining, [_subset(part, ~half) for part, half in zip(parts, halves, strict=True)]
 
 
 def train_on_all(splits: dict[str, Split], unlabelled: int) -> dict[str, Split]:
-    """Move the labelled texts of validation to train, and leave validation empty, where they are fewer than 100.
+    """Move the validation texts to train if there are fewer than 100 of them. Validation is then empty.
 
-    So few texts cannot show which of two models is better, but they are labels to learn from. They stay where fewer
-    than 100 texts have no label, which could be held out instead, and where the source brings its own validation texts.
+    So few texts cannot show which of two models is better, but a model can learn from their labels. They stay in
+    validation in two cases: the source has its own validation texts, or fewer than 100 texts have no label, which is
+    too few to hold out instead.
 
     Args:
-        splits: with ``train`` and ``validation``, rows of the same data set unless the source brings both.
-        unlabelled: texts without a label.
+        splits: with ``train`` and ``validation``, rows of the same data set unless the source has both.
+        unlabelled: number of texts without a label.
     """
     train, validation = splits["train"], splits["validation"]
-    if train.dataset is not validation.dataset or len(validation.rows) >= TELLING or unlabelled < TELLING:
+    if train.dataset is not validation.dataset or len(validation.rows) >= MIN_TEXTS or unlabelled < MIN_TEXTS:
         return splits
     rows = np.concatenate([train.rows, validation.rows])
     labels = np.concatenate([train.labels, validation.labels])
     order = np.argsort(rows, kind="stable")
     whole = Split(train.dataset, rows[order], labels[order])
-    return splits | {"train": whole, "validation": _of(validation, np.zeros(len(validation.rows), bool))}
+    return splits | {"train": whole, "validation": _subset(validation, np.zeros(len(validation.rows), bool))}
 
 
 def hold_out(
     parts: Sequence[tuple[Dataset, np.ndarray]], seed: int
 ) -> tuple[list[tuple[Dataset, np.ndarray]], list[tuple[Dataset, np.ndarray]]]:
-    """Draw at most 100 texts without a label, and at most a tenth of them, that no model learns from.
+    """Hold out texts without a label that no model learns from: at most 100, and at most a tenth.
 
     Args:
         parts: data sets with the column ``text`` and the rows that have no label.
-        seed: of the draw.
+        seed: of the random choice.
 
     Returns:
-        What is left of ``parts``, and the drawn rows of each.
+        The other rows of ``parts``, and the held-out rows of each part.
     """
     sizes = [len(rows) for _, rows in parts]
     chosen = np.zeros(sum(sizes), bool)
@@ -125,22 +132,22 @@ def hold_out(
     return left, [(dataset, rows[mask]) for (dataset, rows), mask in zip(parts, masks, strict=True)]
 
 
-def _chosen(ordered: np.ndarray, learnt: np.ndarray, count: int) -> np.ndarray:
-    """The first ``count`` rows of a class, but one of train among them, and of two or more one of validation."""
-    train, validation = ordered[learnt[ordered]], ordered[~learnt[ordered]]
-    share = int((~learnt[ordered[:count]]).sum())
+def _select(ordered: np.ndarray, is_train: np.ndarray, count: int) -> np.ndarray:
+    """Return the first ``count`` rows of a class, at least one of train; of two or more, at least one of validation."""
+    train, validation = ordered[is_train[ordered]], ordered[~is_train[ordered]]
+    share = int((~is_train[ordered[:count]]).sum())
     wanted = min(max(share, 1 if count > 1 else 0), len(validation), count - 1)
     return np.concatenate([train[: count - wanted], validation[:wanted]])
 
 
-def _draw(split: Split, seed: int, purpose: str) -> np.ndarray:
-    """The number that each text draws, float64 of shape ``(rows,)``."""
+def _hashes(split: Split, seed: int, purpose: str) -> np.ndarray:
+    """Return the uniform hash of each text, float64 of shape ``(rows,)``."""
     numbers = np.empty(len(split.rows))
     for start in range(0, len(split.rows), BATCH):
         texts = split.dataset[split.rows[start : start + BATCH].tolist()]["text"]
-        numbers[start : start + BATCH] = [drawn(text, seed, purpose) for text in texts]
+        numbers[start : start + BATCH] = [uniform_hash(text, seed, purpose) for text in texts]
     return numbers
 
 
-def _of(split: Split, chosen: np.ndarray) -> Split:
+def _subset(split: Split, chosen: np.ndarray) -> Split:
     return Split(split.dataset, split.rows[chosen], split.labels[chosen])

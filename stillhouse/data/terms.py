@@ -1,6 +1,6 @@
-"""What a text is made of, in any script: its words, and characters where a script has no spaces between words.
+"""Splits texts of any script into words, and into characters if the script has no spaces between words.
 
-The one home of this for every bag of words, altered copies of texts and numbers of words.
+Every bag of words, every altered copy of a text and every count of words uses this module.
 """
 
 import sys
@@ -20,33 +20,33 @@ _SCRIPT = "".join(rf"\p{{Script_Extensions={name}}}" for name in SCRIPTS)
 _EMOJI = r"[\p{Extended_Pictographic}--[\u00a9\u00ae\u2122]]\p{Emoji_Modifier}\p{Regional_Indicator}\u200d\ufe0f\u20e3"
 UNSPACED = rf"[[\w&&[{_SCRIPT}]]{_EMOJI}]"
 RUNS = regex.compile(rf"(?V1){UNSPACED}+")
-# \w of regex has the vowel signs of Indic scripts, which Python's own has not; for ASCII the two are the same.
+# In regex, \w includes the vowel signs of Indic scripts, unlike in re. For ASCII both are the same.
 TERMS = regex.compile(rf"(?V1)(?P<run>{UNSPACED}+)|(?P<word>[\w--{UNSPACED}]+)|(?P<sign>[^\w\s])")
 WORDS = regex.compile(r"\w\w+")
 LETTERS = regex.compile(rf"(?V1)[\p{{L}}\p{{M}}--{UNSPACED}]+")
 UNITS = regex.compile(rf"(?V1)(?:(?!{UNSPACED})\S)+|(?!\s)\X")
 
-GRAMS = 4  # characters of the longest term of a run
-LONG = 40  # characters of a word beyond which it is no word, but text without spaces
-TYPICAL = 12  # letters of a word, on average, above which there are no spaces (English 5, Finnish 8)
-POOR = 0.7  # share of the visible characters in words of two letters or more below which all are read
-LOOKED_AT = 500  # texts
+GRAMS = 4  # most characters of a term in a script without spaces
+LONG = 40  # longer words are read as text without spaces
+TYPICAL = 12  # mean letters a word above which texts count as without spaces (English 5, Finnish 8)
+POOR = 0.7  # share of visible characters in words of two letters or more; below it all words and signs are terms
+SAMPLE = 500  # texts that the rules are chosen from
 
 
 def analyser(texts: Sequence[str]) -> Callable[[str], list[str]]:
-    """The function that gives a text's terms, for a vectorizer that reads texts like these.
+    """Return the function from a text to its terms, for a vectorizer of texts like these.
 
-    Terms are words of two letters or more and pairs of neighbours, as of scikit-learn's vectorizers, and up to
-    ``GRAMS`` neighbouring characters of scripts without spaces and of emoji. Where such words are a poor part of the
-    texts (numbers, single letters, signs), all words and signs are terms, and so they are of any text without a term.
-    Words that are too long for words are read as a script without spaces.
+    Terms are words of two letters or more and pairs of neighbouring words, as in scikit-learn's vectorizers. In scripts
+    without spaces, and for emoji, terms are up to ``GRAMS`` neighbouring characters. If the texts have few words of two
+    letters or more (but numbers, single letters, signs), all words and signs are terms. The same holds for a text that
+    would otherwise have no term. Words that are too long are read as a script without spaces.
     """
-    looked_at = texts[:: max(1, len(texts) // LOOKED_AT)]
-    parts = [_split(text, every=False, longest=sys.maxsize) for text in looked_at]
+    sample = texts[:: max(1, len(texts) // SAMPLE)]
+    parts = [_split(text, every=False, longest=sys.maxsize) for text in sample]
     lengths = [len(word) for words, _ in parts for word in words]
     shares = [
         sum(map(len, words + runs)) / max(1, len("".join(text.split())))
-        for text, (words, runs) in zip(looked_at, parts, strict=True)
+        for text, (words, runs) in zip(sample, parts, strict=True)
     ]
     every = bool(shares) and sum(shares) / len(shares) < POOR
     spaceless = bool(lengths) and sum(lengths) / len(lengths) > TYPICAL
@@ -54,7 +54,7 @@ def analyser(texts: Sequence[str]) -> Callable[[str], list[str]]:
 
 
 def terms(text: str, every: bool = False, longest: int = LONG) -> list[str]:
-    """The terms of a text; with ``every`` its words of one letter and its signs, too.
+    """Return the terms of a text; with ``every`` also its words of one letter and its signs.
 
     Words of more than ``longest`` characters are read as runs of characters.
     """
@@ -65,8 +65,8 @@ def terms(text: str, every: bool = False, longest: int = LONG) -> list[str]:
 
 
 def _split(text: str, every: bool, longest: int) -> tuple[list[str], list[str]]:
-    """The words of a text, and its runs of characters without spaces."""
-    if not every and not has_unspaced(text):  # most texts; three times as fast
+    """Return the words of a text, and its runs of characters of scripts without spaces."""
+    if not every and not has_unspaced(text):  # this holds for most texts and is three times as fast
         words = WORDS.findall(text)
         if all(len(word) <= longest for word in words):
             return words, []
@@ -81,17 +81,17 @@ def _split(text: str, every: bool, longest: int) -> tuple[list[str], list[str]]:
 
 
 def has_unspaced(text: str) -> bool:
-    """Whether a part of the text is in a script without spaces, or emoji."""
+    """Whether the text has characters of a script without spaces, or emoji."""
     return not text.isascii() and RUNS.search(text) is not None
 
 
 def words_of(text: str) -> list[str]:
-    """What stands between spaces; of a script without spaces, and of emoji, each character (grapheme) alone."""
+    """Split a text at spaces. In scripts without spaces, and for emoji, each character (grapheme) is a word."""
     return UNITS.findall(text) if has_unspaced(text) else text.split()
 
 
 def spaced_words(text: str) -> list[tuple[str, str]]:
-    """:func:`words_of` the text, each with what stands before it: a space or nothing."""
+    """Return the words of :func:`words_of`, each with its separator before it: a space or nothing."""
     if not has_unspaced(text):
         return [(" ", word) for word in text.split()]
     found = list(UNITS.finditer(text))
@@ -100,7 +100,7 @@ def spaced_words(text: str) -> list[tuple[str, str]]:
 
 
 def word_starts(text: str) -> list[bool]:
-    """For each character whether one of :func:`words_of` the text begins there."""
+    """Return for each character whether a word of :func:`words_of` begins there."""
     starts = [False] * len(text)
     for word in UNITS.finditer(text):
         starts[word.start()] = True

@@ -1,8 +1,8 @@
-"""Texts beside the training texts for the teacher to label: altered copies of these, and unlabelled ones.
+"""The transfer set beside the training texts: altered copies of them, and texts without labels.
 
-A student learns from the teacher's answers, so it needs texts, not labels: the more different they are, the
-more of the teacher it sees (R. Tang et al. 2019, arXiv:1903.12136; L. Beyer et al., "Knowledge distillation:
-A good teacher is patient and consistent", CVPR 2022, arXiv:2106.05237).
+A student learns from the teacher's soft labels, so it needs texts but no labels. The more varied the texts, the
+more of the teacher's function they show (R. Tang et al. 2019, arXiv:1903.12136; L. Beyer et al., "Knowledge
+distillation: A good teacher is patient and consistent", CVPR 2022, arXiv:2106.05237).
 """
 
 import random
@@ -22,17 +22,17 @@ SCHEMA = pa.schema([("text", pa.string()), ("fold", pa.int64())])
 
 
 def write_transfer(train: Dataset, unlabelled: Dataset, settings: Augment, seed: int, file: Path) -> int:
-    """Write ``text`` and ``fold`` (-1 for unlabelled texts) as an Arrow stream; same input, same bytes.
+    """Write ``text`` and ``fold`` (-1 for unlabelled texts) as an Arrow stream. The same input gives the same bytes.
 
     Returns:
-        How many texts that are.
+        The number of texts.
     """
     rows = 0
     with pa.OSFile(str(file), "wb") as out, pa.ipc.new_stream(out, SCHEMA) as writer:
         for texts, fold in _batches(train, unlabelled, settings, seed):
             writer.write_batch(pa.record_batch([pa.array(texts, pa.string()), [fold] * len(texts)], schema=SCHEMA))
             rows += len(texts)
-        if not rows:  # a file without a batch cannot be read back
+        if not rows:  # a stream without a batch cannot be read back
             writer.write_batch(pa.record_batch([pa.array([], pa.string()), pa.array([], pa.int64())], schema=SCHEMA))
     return rows
 
@@ -40,7 +40,7 @@ def write_transfer(train: Dataset, unlabelled: Dataset, settings: Augment, seed:
 def _batches(train: Dataset, unlabelled: Dataset, settings: Augment, seed: int) -> Iterator[tuple[list[str], int]]:
     assert settings.folds != "auto"
     for fold in range(settings.folds):
-        chance = random.Random(f"{seed}/{fold}")  # each fold is the same however many there are
+        chance = random.Random(f"{seed}/{fold}")  # so a fold does not depend on the number of folds
         for batch in train.iter(BATCH):
             yield list(altered(batch["text"], settings, chance)), fold
     for batch in unlabelled.iter(BATCH):
@@ -48,9 +48,10 @@ def _batches(train: Dataset, unlabelled: Dataset, settings: Augment, seed: int) 
 
 
 def altered(texts: Iterable[str], settings: Augment, chance: random.Random) -> Iterator[str]:
-    """One altered copy of each text: perhaps only a run of its words, some of them masked, some left out.
+    """Yield one altered copy of each text.
 
-    In a script without spaces each character counts as a word.
+    At random the copy has only a run of neighbouring words. Some words are removed, others are masked. In a script
+    without spaces each character counts as a word.
     """
     for text in texts:
         words = spaced_words(text)
@@ -58,6 +59,6 @@ def altered(texts: Iterable[str], settings: Augment, chance: random.Random) -> I
             length = chance.randint(max(1, settings.ngram_words // 4), settings.ngram_words)
             start = chance.randint(0, max(0, len(words) - length))
             words = words[start : start + length]
-        kept = [word for word in words if chance.random() >= settings.drop] or words[:1]
-        parts = [(space, MASK if chance.random() < settings.mask else word) for space, word in kept]
+        remaining = [word for word in words if chance.random() >= settings.drop] or words[:1]
+        parts = [(space, MASK if chance.random() < settings.mask else word) for space, word in remaining]
         yield "".join(part for pair in parts for part in pair)[len(parts[0][0]) if parts else 0 :]

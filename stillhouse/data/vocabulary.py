@@ -1,7 +1,7 @@
-"""The student's own word pieces, learnt from the training texts.
+"""The word pieces of the student, learnt from the training texts.
 
-A vocabulary of its own keeps the embedding (most of a small student) no larger than the data needs, and
-leaves the student free of the teacher's tokenizer: any teacher will do.
+The embedding is most of a small student. With its own vocabulary it is no larger than the data needs, and the student
+does not depend on the teacher's tokenizer: any teacher can be used.
 """
 
 import json
@@ -18,10 +18,10 @@ PAD_ID, UNKNOWN_ID = 0, 1
 
 
 def learn_vocabulary(texts: Iterable[str], settings: Vocabulary) -> Tokenizer:
-    """Learn byte-pair word pieces (Sennrich et al. 2016, arXiv:1508.07909) within words split as BERT does.
+    """Learn byte-pair word pieces (Sennrich et al. 2016, arXiv:1508.07909) within words, which are split as in BERT.
 
-    The same texts give the same pieces in the same order. (Of WordPiece, the library's trainer breaks ties by
-    a hash that differs from process to process.)
+    The same texts give the same pieces in the same order. The library's WordPiece trainer does not: it breaks ties by
+    a hash that differs from process to process.
     """
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
     if settings.lowercase:
@@ -38,16 +38,16 @@ def learn_vocabulary(texts: Iterable[str], settings: Vocabulary) -> Tokenizer:
 
 
 def load_vocabulary(path: Path, size: int | None = None) -> Tokenizer:
-    """A tokenizer saved as ``tokenizer.json``, truncated to ``size`` word pieces if that is given."""
+    """Load ``tokenizer.json``, truncated to ``size`` word pieces if given."""
     tokenizer = Tokenizer.from_file(str(path))
     return tokenizer if size is None else truncate_vocabulary(tokenizer, size)
 
 
 def truncate_vocabulary(tokenizer: Tokenizer, size: int) -> Tokenizer:
-    """The vocabulary that :func:`learn_vocabulary` would have stopped at: the first ``size`` pieces.
+    """Return the first ``size`` pieces, the vocabulary that :func:`learn_vocabulary` learns with this size.
 
-    Byte-pair encoding learns the pieces in the order of their frequency, each from two that it has, so every
-    prefix is a vocabulary. Single characters always stay. Numbers of pieces do not change.
+    Byte-pair encoding learns the pieces in order of frequency, each from two earlier ones. So every prefix is a
+    vocabulary. Single characters always stay. The ids of the pieces do not change.
     """
     if size >= tokenizer.get_vocab_size():
         return tokenizer
@@ -57,6 +57,6 @@ def truncate_vocabulary(tokenizer: Tokenizer, size: int) -> Tokenizer:
     made = [numbers["".join(pair)] for pair in model["merges"]]
     keep = max(size, made[0] if made else len(numbers))
     model["vocab"] = {piece: number for piece, number in numbers.items() if number < keep}
-    # Up to the merge that made the last piece kept; a later one may make an earlier piece in another way.
+    # End with the merge that made the last remaining piece: a later merge may make an earlier piece in another way.
     model["merges"] = model["merges"][: made.index(keep - 1) + 1] if keep - 1 in made else []
     return Tokenizer.from_str(json.dumps(content))

@@ -1,4 +1,4 @@
-"""Tables that ``score`` writes: Parquet, JSON Lines, and CSV or TSV in UTF-8 with every text in double quotes."""
+"""Writers of ``score``: Parquet, JSON Lines, and CSV or TSV in UTF-8 with every text in double quotes."""
 
 import json
 import math
@@ -19,7 +19,7 @@ TARGETS = (*DELIMITERS, *JSON, ".parquet")
 
 
 class Writer(Protocol):
-    """Takes tables of one schema, one after the other."""
+    """Writes tables of one schema, one after the other."""
 
     def write_table(self, table: pa.Table) -> None: ...  # noqa: D102
 
@@ -27,7 +27,7 @@ class Writer(Protocol):
 
 
 class _JsonLines:
-    """An object a line; where the source was JSON Lines, its own objects with the new keys added."""
+    """One object a line. If the source is JSON Lines, its objects stay as written and get the new keys."""
 
     def __init__(self, file: Path) -> None:
         self._out = file.open("w", encoding="utf-8", newline="\n")
@@ -43,12 +43,12 @@ class _JsonLines:
             self._out.write(added + "\n")
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Flush and close the file."""
         self._out.close()
 
 
 def _plain(value: Any) -> Any:
-    """A value in JSON's types: what is no finite number is null, and dates, times and decimals are text."""
+    """Convert a value to JSON's types: NaN and infinities to null; dates, times and decimals to text."""
     if isinstance(value, dict):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
@@ -59,7 +59,7 @@ def _plain(value: Any) -> Any:
 
 
 def open_writer(file: Path, target: Path, schema: pa.Schema) -> Writer:
-    """Write tables of ``schema`` to ``file``, in the format that the name ``target`` ends in."""
+    """Return a writer of tables of ``schema`` to ``file``. The suffix of ``target`` sets the format."""
     suffix = target.suffix.lower()
     if suffix in JSON:
         return _JsonLines(file)
@@ -72,10 +72,10 @@ def open_writer(file: Path, target: Path, schema: pa.Schema) -> Writer:
 
 
 def writable(schema: pa.Schema, target: Path) -> pa.Schema:
-    """The schema in which a table of ``schema`` is written to ``target``.
+    """Return the schema in which a table of ``schema`` is written to ``target``.
 
     Raises:
-        BadInput: columns have types that ``target`` cannot hold; it names them.
+        BadInput: columns have types that ``target`` cannot hold. The message names them.
     """
     kinds = [_text(field.type) if target.suffix.lower() != ".parquet" else field.type for field in schema]
     plain = pa.schema([pa.field(field.name, kind) for field, kind in zip(schema, kinds, strict=True)])
@@ -91,13 +91,13 @@ def writable(schema: pa.Schema, target: Path) -> pa.Schema:
 
 
 def _text(kind: pa.DataType) -> pa.DataType:
-    """Strings of every kind as one that each writer knows."""
+    """Return the plain string type for dictionary and view strings, which not every writer supports."""
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
     return pa.large_string() if pa.types.is_string_view(value) else value
 
 
 def _can_be_written(field: pa.Field, target: Path) -> bool:
-    """Whether a row with this column can be written, tried on a null and on JSON's own types."""
+    """Whether this column can be written. For CSV and Parquet the function tries it with a null."""
     if target.suffix.lower() in JSON:
         return not _holds(field.type, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
     if target.suffix.lower() in DELIMITERS and _holds(field.type, pa.types.is_binary, pa.types.is_large_binary):
@@ -115,7 +115,7 @@ def _can_be_written(field: pa.Field, target: Path) -> bool:
 
 
 def _holds(kind: pa.DataType, *tests: Any) -> bool:
-    """Whether a type, or one within it, passes one of the tests."""
+    """Whether a type or a type nested in it passes one of the tests."""
     if any(test(kind) for test in tests):
         return True
     if isinstance(kind, pa.BaseExtensionType):

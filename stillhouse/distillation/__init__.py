@@ -1,1 +1,1 @@
-"""Teaching: fine-tuning the teacher, its soft labels, the losses, and the student's training loop."""
+"""Distillation: fine-tuning of the teacher, its soft labels, the losses, and the training of the student."""

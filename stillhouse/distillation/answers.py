@@ -1,8 +1,9 @@
-"""The soft labels of the transfer set, as they lie beside it.
+"""The folder of soft labels that the stage ``soft_labels`` writes.
 
-A folder of ``extra.arrow`` (texts beside the training texts), ``logits.npy``, ``features.npy`` and, where
-asked for, ``relations.npy``; the arrays' rows are the training texts, then the extra ones. ``validation.npy`` and
-``heldout.npy`` have the logits of the validation and the held-out texts, which no student learns from.
+- ``extra.arrow``: the texts of the transfer set beside the training texts.
+- ``logits.npy``, ``features.npy`` and, if configured, ``relations.npy``: one row for each training text, then one for
+  each extra text.
+- ``validation.npy`` and ``heldout.npy``: logits of the validation and held-out texts, which no student learns from.
 """
 
 from dataclasses import dataclass
@@ -18,12 +19,15 @@ VALIDATION, HELDOUT = "validation.npy", "heldout.npy"
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What the stage ``soft_labels`` wrote, memory-mapped.
+class SoftLabels:
+    """Soft labels, memory-mapped.
 
-    ``logits`` float32 (texts, classes), of the teacher and the second teachers together; ``features`` float16
-    (texts, size), what the teacher's last linear layer reads, or the mean of its last states where it has no such
-    layer; ``relations`` float16 (texts, 3, words, width), queries, keys and values of each text's first words.
+    Attributes:
+        extra: texts beside the training texts.
+        logits: float32 (texts, classes), of the teacher and the second teachers together.
+        features: float16 (texts, size), the inputs of the teacher's last linear layer. If it has no such layer, the
+            mean of its last states.
+        relations: float16 (texts, 3, words, width), queries, keys and values of the first words of each text.
     """
 
     extra: Dataset
@@ -32,15 +36,15 @@ class Answers:
     relations: np.ndarray | None
 
     def used(self, folds: int | None) -> np.ndarray:
-        """Rows of ``extra``: the first ``folds`` altered copies (None: all) and all unlabelled texts."""
+        """Return rows of ``extra``: the first ``folds`` altered copies (None: all) and all unlabelled texts."""
         fold = np.array(self.extra["fold"], dtype=np.int64)
         return np.flatnonzero((fold == UNLABELLED) | (folds is None) | (fold < (folds or 0)))
 
 
-def read_answers(folder: Path) -> Answers:
-    """The folder that the stage ``soft_labels`` wrote."""
+def read_soft_labels(folder: Path) -> SoftLabels:
+    """Open the folder that the stage ``soft_labels`` wrote."""
     relations = folder / "relations.npy"
-    return Answers(
+    return SoftLabels(
         read_split(folder / "extra.arrow"),
         np.load(folder / "logits.npy", mmap_mode="r"),
         np.load(folder / "features.npy", mmap_mode="r"),

@@ -1,4 +1,4 @@
-"""What a student is measured on after each epoch, and which epoch is selected by it."""
+"""Measures a student after each epoch, and selects the epoch."""
 
 import math
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Literal
 import torch
 from torch import nn
 
-from stillhouse.data.splits import TELLING
+from stillhouse.data.splits import MIN_TEXTS
 from stillhouse.distillation.examples import Examples
 from stillhouse.models.students.student import predict_logits
 from stillhouse.task import TASK
 
 Kind = Literal["validation_accuracy", "heldout_agreement"]
-READABLE: dict[Kind, str] = {
+DESCRIPTIONS: dict[Kind, str] = {
     "validation_accuracy": "accuracy on validation",
     "heldout_agreement": "agreement with the soft labels of held-out texts",
 }
@@ -21,17 +21,17 @@ READABLE: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Check:
-    """Texts that a student does not learn from, and their labels.
+    """Texts that the student does not learn from, and their labels.
 
-    ``kind`` is ``validation_accuracy`` where the labels are those of the data, ``heldout_agreement`` where the data has
-    none and the labels are the decisions of the soft labels.
+    ``kind`` is ``validation_accuracy`` if the labels come from the data. It is ``heldout_agreement`` if the texts have
+    no labels; then the decisions of the soft labels are used.
     """
 
     kind: Kind
     examples: Examples
 
     def measure(self, network: nn.Module, device: torch.device) -> dict[str, float]:
-        """The mean loss and the share of right decisions, named by the kind."""
+        """Return the mean loss and the share of correct decisions, with names after the kind."""
         logits = torch.from_numpy(predict_logits(network, self.examples.encoded, device))
         labels = torch.from_numpy(self.examples.labels)
         return {
@@ -41,13 +41,13 @@ class Check:
 
 
 def selected_epoch(history: list[dict[str, float]], check: Check | None) -> dict[str, float]:
-    """The last epoch whose accuracy on validation is within one standard error of the best so far.
+    """Return the last epoch whose validation accuracy is within one standard error of the best.
 
-    On a few hundred texts the best epoch is the luckiest one, while the learning rate and the average settle to the
-    end: so the rule of Breiman et al. 1984 (Classification and Regression Trees), with the later for the simpler.
-    Without 100 labelled validation texts it is the last epoch.
+    On a few hundred texts the best epoch is best by chance, and the weights converge towards the end. So this is the
+    one-standard-error rule of Breiman et al. 1984 (Classification and Regression Trees), with "later" in place of
+    "simpler". With fewer than 100 validation texts the last epoch is selected.
     """
-    if check is None or check.kind != "validation_accuracy" or len(check.examples.labels) < TELLING:
+    if check is None or check.kind != "validation_accuracy" or len(check.examples.labels) < MIN_TEXTS:
         return history[-1]
     best = max(row[check.kind] for row in history)
     error = math.sqrt(best * (1 - best) / len(check.examples.labels))

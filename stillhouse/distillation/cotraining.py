@@ -1,8 +1,8 @@
-"""Model distillation with few labels: a simple model's answers to text without labels improve the complex one.
+"""Co-training with few labels: soft labels of a simple model on unlabelled texts improve the complex model.
 
-The two see a text differently, one its words, the other its meaning, and so each corrects the other's mistakes
-(A. Blum and T. Mitchell, "Combining Labeled and Unlabeled Data with Co-Training", COLT 1998); the simple model's soft
-answers regularise the complex one, as in reversed distillation (Yuan 2020).
+The simple model uses the words of a text, the complex one its meaning. So each corrects mistakes of the other
+(A. Blum and T. Mitchell, "Combining Labeled and Unlabeled Data with Co-Training", COLT 1998). The soft labels of the
+simple model also regularise the complex one, as in reversed distillation (Yuan 2020).
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from stillhouse.data.terms import analyser
 from stillhouse.distillation.logistic import fit_soft, probabilities
 from stillhouse.task import TASK
 
-WORDS = 50_000  # terms (words, pairs of words), the most frequent: more cost time and gave nothing
-SURE = 0.8  # share of the simple model's answers that are listened to, the surest
+TERMS = 50_000  # most frequent terms (words, pairs of words); more took time without a gain
+CONFIDENT = 0.8  # share of the simple model's soft labels that are used: the most confident
 
 
 def cotrain(
@@ -26,31 +26,36 @@ def cotrain(
     labels: np.ndarray,
     rounds: int,
 ) -> LogisticRegression:
-    """The probe after ``rounds`` in which it teaches a bag of words, and learns from it.
+    """Co-train ``probe`` with a bag of words.
+
+    In each round a bag of words is fitted to the soft labels of the probe, then the probe to those of the bag of words.
 
     Args:
         probe: fitted on the labelled texts.
-        texts: the labelled texts, and after them those without a label.
-        features: what the probe reads of them, ``(texts, size)``.
-        labels: class numbers of the labelled ones.
-        rounds: how often; 0 leaves the probe as it is.
+        texts: the labelled texts, then the unlabelled ones.
+        features: inputs of the probe, ``(texts, size)``.
+        labels: class numbers of the labelled texts.
+        rounds: number of rounds; with 0 the function returns ``probe``.
+
+    Returns:
+        The new probe.
     """
     classes, count = int(labels.max()) + 1, len(labels)
     known = TASK.targets(labels, classes)
     if not rounds:
         return probe
-    bag = TfidfVectorizer(token_pattern=None, sublinear_tf=True, analyzer=analyser(texts), min_df=2, max_features=WORDS)
+    bag = TfidfVectorizer(token_pattern=None, sublinear_tf=True, analyzer=analyser(texts), min_df=2, max_features=TERMS)
     try:
         words = bag.fit_transform(texts)
-    except ValueError:  # no term is in two texts, so that none says anything about another text
+    except ValueError:  # no term is in two texts, so the bag of words has no features
         return probe
     for _ in range(rounds):
-        taught = probabilities(probe, features, classes)
-        taught[:count] = known
-        answers = probabilities(fit_soft(words, taught), words, classes)
-        answers[:count] = known
-        sureness = TASK.confidence(answers)
-        sureness[:count] = 1.0
-        kept = sureness >= np.quantile(sureness[count:], 1 - SURE)
-        probe = fit_soft(features[kept], answers[kept])
+        of_probe = probabilities(probe, features, classes)
+        of_probe[:count] = known
+        of_words = probabilities(fit_soft(words, of_probe), words, classes)
+        of_words[:count] = known
+        confidence = TASK.confidence(of_words)
+        confidence[:count] = 1.0
+        used = confidence >= np.quantile(confidence[count:], 1 - CONFIDENT)
+        probe = fit_soft(features[used], of_words[used])
     return probe

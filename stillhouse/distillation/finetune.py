@@ -19,7 +19,7 @@ from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.regularised import MutualTeacher, ReversedTeacher, parameter_groups
 from stillhouse.distillation.watch import Watch
-from stillhouse.models.batching import memory_explained
+from stillhouse.models.batching import explain_out_of_memory
 from stillhouse.models.device import use_bf16, use_compile
 from stillhouse.models.students.student import build_student
 from stillhouse.models.teacher import Teacher
@@ -44,31 +44,29 @@ def finetune(
     scratch: Path,
     log: Log,
 ) -> list[dict[str, float]]:
-    """Fine-tune ``teacher`` in place and leave it with its best checkpoint on validation.
+    """Fine-tune ``teacher`` in place, and load the checkpoint that is best on validation.
 
-    Without validation texts that is the last one.
-
-    Batches are made of texts of similar length and padded to their longest. Where ``scratch`` holds a
-    complete checkpoint, training goes on from it.
+    Without validation texts it is the last checkpoint. Batches have texts of similar length, padded to the longest.
+    If ``scratch`` has a complete checkpoint, training resumes from it.
 
     Args:
         teacher: a classifier with as many outputs as ``train`` has classes.
-        train: the columns ``text`` and ``label``.
-        validation: the same, for selecting the checkpoint; it may be empty.
+        train: has the columns ``text`` and ``label``.
+        validation: has the same columns. It selects the checkpoint and may be empty.
         settings: everything under ``teacher`` in params.yaml.
-        hints: of the simple model, where ``settings.regularise`` asks for one.
-        device: where to train.
+        hints: of the simple model if ``settings.regularise`` needs one.
+        device: the device for the training.
         seed: of the new head, the order of the texts, and dropout.
         scratch: a folder for checkpoints.
-        log: told the numbers and the step they belong to.
+        log: gets the metrics of each step.
 
     Returns:
-        One row a checkpoint: ``epoch``, ``loss``, ``validation_loss``, ``validation_accuracy`` and
-        ``validation_macro_f1``; without validation texts one row with the first two.
+        One row for each checkpoint: ``epoch``, ``loss``, ``validation_loss``, ``validation_accuracy`` and
+        ``validation_macro_f1``. Without validation texts one row with the first two.
 
     Raises:
         TrainingDiverged: the loss or the gradient became NaN or infinite.
-        BadInput: the GPU's memory does not suffice.
+        BadInput: the memory of the GPU does not suffice.
     """
     learner = _learner(teacher, train, settings, hints, seed, scratch)
     columns: dict[str, Any] = {}
@@ -84,7 +82,7 @@ def finetune(
         data_collator=DataCollatorWithPadding(teacher.tokenizer),
         processing_class=teacher.tokenizer,
         compute_metrics=_metrics,
-        # Encoder-decoders give their states beside the logits.
+        # Encoder-decoders return states beside the logits.
         preprocess_logits_for_metrics=lambda logits, _: logits[0] if isinstance(logits, tuple) else logits,
         callbacks=[_Watcher(log)],
         optimizer_cls_and_kwargs=(
@@ -98,14 +96,14 @@ def finetune(
             },
         ),
     )
-    # All losses here are means over a batch, so that accumulated gradients must be divided by their number.
+    # All losses here are means over a batch, so the Trainer must divide accumulated gradients by their number.
     trainer.model_accepts_loss_kwargs = False
-    trainer.remove_callback(PrinterCallback)  # what it prints, _Watcher logs readably
+    trainer.remove_callback(PrinterCallback)  # _Watcher logs the same numbers
     last = last_trainer_checkpoint(scratch)
     if last:
-        logger.info("going on from %s", last)
-    less = f"Lower teacher.batch_size ({settings.batch_size}) and raise teacher.gradient_accumulation by as much"
-    with memory_explained(f"{less}, or lower teacher.max_length."):
+        logger.info("resuming from %s", last)
+    advice = f"Lower teacher.batch_size ({settings.batch_size}) and raise teacher.gradient_accumulation by as much"
+    with explain_out_of_memory(f"{advice}, or lower teacher.max_length."):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     teacher.model.eval()
     return _rows(trainer.state.log_history)
@@ -120,7 +118,7 @@ def _learner(teacher: Teacher, train: Dataset, settings: Settings, hints: Hints,
         torch.manual_seed(seed)
         peer = build_student(hints.tokenizer, label_names(train), hints.network).network
         texts = encode_texts([train], hints.tokenizer, hints.network.reads, scratch / "peer")
-        peer.weigh(texts)
+        peer.initialise_wide(texts)
         return MutualTeacher(teacher.model, peer, texts, settings.mutual)
     return teacher.model
 
@@ -145,12 +143,12 @@ def _arguments(
         eval_steps=every,
         save_strategy="steps",
         save_steps=every,
-        save_total_limit=1,  # besides the best
+        save_total_limit=1,  # in addition to the best
         load_best_model_at_end=validated,
         metric_for_best_model="accuracy",
         greater_is_better=True,
         logging_steps=min(LOGGED_EVERY, every),
-        logging_nan_inf_filter=False,  # a NaN must be seen
+        logging_nan_inf_filter=False,  # Watch needs the NaN
         train_sampling_strategy="group_by_length",
         length_column_name="length",
         bf16=use_bf16(settings.bf16, device),
@@ -160,7 +158,7 @@ def _arguments(
         accelerator_config={"non_blocking": device.type == "cuda"},  # batches are copied while the GPU computes
         seed=seed,
         report_to="none",
-        # A pipe shows each refresh as a line of its own: leave those to the log lines.
+        # Without a terminal each refresh of the bar would be a separate line.
         disable_tqdm=not sys.stderr.isatty(),
     )
 
@@ -189,7 +187,7 @@ def _metrics(prediction: Any) -> dict[str, float]:
 
 
 def _rows(log: list[dict[str, float]]) -> list[dict[str, float]]:
-    """A row for each evaluation, with the training loss logged last before it; without evaluations the last loss."""
+    """Return a row for each evaluation, with the last training loss before it; without evaluations the last loss."""
     names = {"epoch": "epoch", "eval_loss": "validation_loss", "eval_accuracy": "validation_accuracy"}
     names["eval_macro_f1"] = "validation_macro_f1"
     rows, last = [], {"epoch": 0.0, "loss": 0.0}
@@ -202,13 +200,13 @@ def _rows(log: list[dict[str, float]]) -> list[dict[str, float]]:
 
 
 class _Watcher(TrainerCallback):
-    """Passes the Trainer's numbers on, one line each to the log, and ends a training that diverges."""
+    """Records and logs the metrics of the Trainer, and ends a training that diverges."""
 
     def __init__(self, log: Log) -> None:
         self.log, self.watch = log, Watch(HINT, LOGGED_EVERY)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        """Called by the Trainer every ``logging_steps`` and after each evaluation."""
+        """Record metrics. The Trainer calls this every ``logging_steps`` and after each evaluation."""
         names = {"loss": "loss", "grad_norm": "grad_norm", "learning_rate": "learning_rate"}
         names |= {"eval_loss": "validation_loss", "eval_accuracy": "validation_accuracy"}
         names |= {"eval_macro_f1": "validation_macro_f1"}

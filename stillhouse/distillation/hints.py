@@ -1,8 +1,8 @@
-"""What the simple model gives the teacher: the file between the control and the teacher stage.
+"""Hints of the simple model for the teacher: the artefact between the stages ``control`` and ``teacher``.
 
-Where the teacher is not regularised this is the same empty note whatever the control learnt, so that a change
-to the student, its settings or its code, never trains the teacher again. Where it learns along with a peer, the
-note carries the digest of the students' code, so that a change to that does.
+Without regularisation the hints do not depend on the control. So a change to the student, its settings or its code does
+not train the teacher again. With a peer (``mutual``) the hints have a digest of the students' code, so a change to that
+code trains the teacher again.
 """
 
 import hashlib
@@ -23,7 +23,14 @@ from stillhouse.params import Network
 
 @dataclass(frozen=True)
 class Hints:
-    """``logits`` float32 (training texts, classes) for ``reversed``; a network and its vocabulary for ``mutual``."""
+    """Hints for the teacher.
+
+    Attributes:
+        kind: ``reversed``, ``mutual`` or ``none``.
+        logits: for ``reversed``, float32 (training texts, classes).
+        network: for ``mutual``, the settings of the peer.
+        tokenizer: for ``mutual``, the vocabulary of the peer.
+    """
 
     kind: str
     logits: np.ndarray | None = None
@@ -32,15 +39,15 @@ class Hints:
 
 
 def write_hints(kind: str, student: Student, train: Dataset, folder: Path) -> None:
-    """Write what a teacher with ``teacher.regularise: <kind>`` will ask of ``student``, trained on ``train``."""
+    """Write the hints of ``student``, trained on ``train``, for a teacher with ``teacher.regularise: <kind>``."""
     folder.mkdir()
-    note: dict[str, object] = {"regularise": kind}
+    content: dict[str, object] = {"regularise": kind}
     if kind == "reversed":
         np.save(folder / "logits.npy", student_logits(student, train, torch.device("cpu")))
     elif kind == "mutual":
-        note |= {"network": student.settings.model_dump(), "code_md5": _code_digest()}
+        content |= {"network": student.settings.model_dump(), "code_md5": _code_digest()}
         student.tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "hints.json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+    (folder / "hints.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _code_digest() -> str:
@@ -49,11 +56,11 @@ def _code_digest() -> str:
 
 
 def read_hints(folder: Path) -> Hints:
-    """What :func:`write_hints` wrote."""
-    note = json.loads((folder / "hints.json").read_text(encoding="utf-8"))
-    if note["regularise"] == "reversed":
+    """Read the folder that :func:`write_hints` wrote."""
+    content = json.loads((folder / "hints.json").read_text(encoding="utf-8"))
+    if content["regularise"] == "reversed":
         return Hints("reversed", logits=np.load(folder / "logits.npy"))
-    if note["regularise"] == "mutual":
+    if content["regularise"] == "mutual":
         tokenizer = load_vocabulary(folder / "tokenizer.json")
-        return Hints("mutual", network=Network.model_validate(note["network"]), tokenizer=tokenizer)
+        return Hints("mutual", network=Network.model_validate(content["network"]), tokenizer=tokenizer)
     return Hints("none")

@@ -1,23 +1,23 @@
-"""Where a training's numbers go; ``tracking.runs.Run`` is such a place."""
+"""The interface that records the metrics of a training. ``tracking.runs.Run`` implements it."""
 
 from typing import Any, Protocol
 
 
 class Log(Protocol):
-    """Told the numbers of a training as it goes on."""
+    """Records the metrics of a running training."""
 
     def metrics(self, values: dict[str, Any], step: int | None = None) -> None:
-        """Numbers of one epoch or step."""
+        """Record metrics of one epoch or step."""
 
     def series(self, name: str, values: list[float], first_step: int) -> None:
-        """One number for each of many steps."""
+        """Record one value for each step, from ``first_step`` on."""
 
 
 class NoLog:
-    """A log that discards what it gets: of students whose numbers would mix with those of the recorded one."""
+    """Discards metrics, for students beside the recorded one, whose metrics would mix with its own."""
 
     def metrics(self, values: dict[str, Any], step: int | None = None) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def series(self, name: str, values: list[float], first_step: int) -> None:
-        """Nothing."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""What a student minimises: losses by name and weight against the teacher, and the hard labels."""
+"""The objective of a student: weighted losses against the teacher, and the loss on hard labels."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,15 @@ from stillhouse.task import TASK
 
 @dataclass(frozen=True)
 class Batch:
-    """Some texts of a training set and what is known of them.
+    """A batch of training texts. Signals of the teacher are None if the objective does not need them.
 
-    ``ids`` (batch, length); ``labels`` (batch,), -1 for none; where there is a teacher its ``logits``
-    (batch, classes), pooled ``features`` (batch, size) and ``relations`` (batch, 3, words, width); ``words``
-    (batch, length) numbers the word that each token belongs to.
+    Attributes:
+        ids: token ids (batch, length).
+        labels: class numbers (batch,), -1 for none.
+        logits: of the teacher (batch, classes).
+        features: pooled states of the teacher (batch, size).
+        relations: queries, keys and values of the teacher's words (batch, 3, words, width).
+        words: the word number of each token (batch, length).
     """
 
     ids: Tensor
@@ -31,26 +35,26 @@ class Batch:
 
 
 class HardLabels(nn.Module):
-    """The hard loss alone, which is how the control learns."""
+    """The loss on hard labels alone, which the control minimises."""
 
     needs: frozenset[str] = frozenset()
 
     def forward(self, network: TextNetwork, batch: Batch, progress: float) -> Tensor:
-        """The mean over the batch, a scalar."""
+        """Return the mean over the batch, a scalar."""
         return TASK.hard_loss(network(batch.ids), batch.labels, "mean")
 
 
 class Distillation(nn.Module):
     """``alpha x (weighted losses against the teacher) + (1 - alpha) x hard loss``, the mean over texts.
 
-    A text without a label counts with its first term alone. ``alpha`` and the temperature may change with
-    the progress of the training.
+    For a text without a label the objective is the weighted losses alone. ``alpha`` and the temperature may change
+    during the training.
     """
 
     def __init__(
         self, losses: dict[str, float], alpha: float | Varying, temperature: float | Varying, projection: nn.Module
     ) -> None:
-        """``projection`` maps the student's pooled states to the teacher's size, for losses that compare features."""
+        """``projection`` maps the student's pooled states to the size of the teacher's, for losses on features."""
         super().__init__()
         self.losses, self.alpha, self.temperature = losses, alpha, temperature
         self.projection = projection
@@ -58,7 +62,7 @@ class Distillation(nn.Module):
         self.needs: frozenset[str] = frozenset({"logits", *map(signal_of, self.functions.values())})
 
     def forward(self, network: TextNetwork, batch: Batch, progress: float) -> Tensor:
-        """A scalar; ``progress`` runs from 0 to 1 over the training."""
+        """Return a scalar. ``progress`` goes from 0 to 1 during the training."""
         alpha, temperature = value_at(self.alpha, progress), value_at(self.temperature, progress)
         attended = None
         if "relations" in self.needs:
@@ -78,10 +82,12 @@ class Distillation(nn.Module):
                 loss = function(self.projection(pooled), batch.features)
             else:
                 assert batch.relations is not None and batch.words is not None and attended is not None
-                words = batch.words[:, : attended.shape[2]]  # of what the layers read
-                own, mask = word_states(attended, words, batch.relations.shape[2])
-                mask = mask * (batch.relations != 0).any(3).any(1)  # words that the teacher did read
-                loss = function(own, batch.relations, mask, relation_heads(own.shape[3], batch.relations.shape[3]))
+                words = batch.words[:, : attended.shape[2]]  # only tokens that the layers read
+                states, mask = word_states(attended, words, batch.relations.shape[2])
+                mask = mask * (batch.relations != 0).any(3).any(1)  # only words that the teacher read
+                loss = function(
+                    states, batch.relations, mask, relation_heads(states.shape[3], batch.relations.shape[3])
+                )
             soft = soft + weight * loss
         if alpha == 1:
             return soft.mean()
@@ -90,7 +96,7 @@ class Distillation(nn.Module):
 
 
 def distillation(settings: Student, alpha: float | Varying, network: TextNetwork, teacher_size: int) -> Distillation:
-    """What ``settings`` ask for, with this ``alpha``; ``teacher_size`` is that of the teacher's pooled states."""
+    """Return the objective of ``settings`` with ``alpha``. ``teacher_size``: size of the teacher's pooled states."""
     projection: nn.Module = nn.Identity()
     if any(signal_of(LOSSES[name]) == "features" for name in settings.losses):
         projection = nn.Linear(network.features, teacher_size)

@@ -1,4 +1,4 @@
-"""A linear probe as the teacher's head: the best start where labels are few, and what fine-tuning is held against.
+"""A linear probe as the teacher's head: better than fine-tuning if labels are few, and the reference for fine-tuning.
 
 A. Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", ICLR 2022,
 arXiv:2202.10054.
@@ -19,19 +19,19 @@ from stillhouse.task import TASK
 
 STRENGTHS = tuple(10.0**power for power in range(-1, 6))
 FOLDS = 4
-CHOOSING_ROWS = 2000  # that the strength is chosen on
+SELECTION_TEXTS = 2000  # for selecting the strength
 BATCH = 32
 
 
 def classifier_head(model: nn.Module, classes: int) -> nn.Linear | None:
-    """The linear layer that gives the logits of ``classes`` classes; None where the model has no such layer."""
+    """Return the linear layer that computes the logits of ``classes`` classes; None if there is no such layer."""
     found = [part for part in model.modules() if isinstance(part, nn.Linear) and part.out_features == classes]
     return found[-1] if found and found[-1].bias is not None else None
 
 
 @contextmanager
 def inputs_of(layer: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """A list that gets what ``layer`` reads in each forward pass."""
+    """Yield a list. Each forward pass appends the input of ``layer``."""
     read: list[torch.Tensor] = []
     hook = layer.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
     try:
@@ -41,9 +41,9 @@ def inputs_of(layer: nn.Module) -> Iterator[list[torch.Tensor]]:
 
 
 def head_and_inputs(teacher: Teacher, texts: Sequence[str]) -> tuple[nn.Linear, np.ndarray] | None:
-    """The linear layer that gives the logits, and what it reads of each text, float32 of shape ``(texts, size)``.
+    """Return the linear layer that computes the logits, and its inputs, float32 of shape ``(texts, size)``.
 
-    None where the teacher has no such layer, or it does not read one vector a text.
+    None if the teacher has no such layer, or if the layer does not read one vector for each text.
     """
     if (head := classifier_head(teacher.model, teacher.model.config.num_labels)) is None:
         return None
@@ -58,40 +58,40 @@ def head_and_inputs(teacher: Teacher, texts: Sequence[str]) -> tuple[nn.Linear, 
 
 
 def fit_probe(features: np.ndarray, labels: np.ndarray, seed: int) -> tuple[LogisticRegression, float]:
-    """Logistic regression whose strength of regularisation has the least log loss in cross-validation.
+    """Fit a logistic regression. Cross-validated log loss selects the strength of the regularisation.
 
     Args:
         features: ``(texts, size)``.
-        labels: class numbers ``(texts,)``, of two classes at least; a class may have one text.
-        seed: of the folds.
+        labels: class numbers ``(texts,)``, of at least two classes. A class may have one text.
+        seed: of the selected texts and the folds.
 
     Returns:
         The model, fitted on all texts, and its cross-validated log loss.
     """
-    rows = np.random.default_rng(seed).permutation(len(labels))[:CHOOSING_ROWS]
+    rows = np.random.default_rng(seed).permutation(len(labels))[:SELECTION_TEXTS]
     losses = [_log_loss(features[rows], labels[rows], strength, seed) for strength in STRENGTHS]
     return fit(features, labels, STRENGTHS[int(np.argmin(losses))]), min(losses)
 
 
 def _log_loss(features: np.ndarray, labels: np.ndarray, strength: float, seed: int) -> float:
-    lost: list[float] = []
-    for learnt, asked in KFold(min(FOLDS, len(labels)), shuffle=True, random_state=seed).split(features):
-        if len(np.unique(labels[learnt])) < 2:
+    losses: list[float] = []
+    for train, validation in KFold(min(FOLDS, len(labels)), shuffle=True, random_state=seed).split(features):
+        if len(np.unique(labels[train])) < 2:
             continue
-        model = fit(features[learnt], labels[learnt], strength)
-        known = asked[np.isin(labels[asked], model.classes_)]
+        model = fit(features[train], labels[train], strength)
+        known = validation[np.isin(labels[validation], model.classes_)]
         if len(known):
-            given = model.predict_proba(features[known])
+            predicted = model.predict_proba(features[known])
             columns = np.searchsorted(model.classes_, labels[known])
-            lost += TASK.log_losses(given, columns).tolist()
-    return float(np.mean(lost)) if lost else 0.0
+            losses += TASK.log_losses(predicted, columns).tolist()
+    return float(np.mean(losses)) if losses else 0.0
 
 
 @torch.no_grad()
 def set_head(head: nn.Linear, model: LogisticRegression) -> None:
-    """Make ``head`` answer as ``model``; a class that the model never saw is answered never."""
+    """Copy ``model`` into ``head``. A class without training texts gets a logit that is never the highest."""
     weight, bias = model.coef_, model.intercept_
-    if len(model.classes_) == 2:  # of which it keeps the second's logit alone
+    if len(model.classes_) == 2:  # scikit-learn then stores the logit of the second class only
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     head.weight.zero_()
     head.bias.fill_(float(bias.min()) - 20.0)

@@ -1,7 +1,7 @@
-"""Model distillation: a simple model's predictions regularise the complex one while it trains.
+"""Teachers that a simple model regularises: reversed distillation and mutual learning.
 
-Each wrapper is what transformers' Trainer trains in place of the teacher: same inputs, same output, another
-loss. So batches, gradient accumulation, checkpoints and resuming are the Trainer's own.
+transformers' Trainer trains each wrapper in place of the teacher. A wrapper has the teacher's inputs and output, and
+another loss. So the Trainer does batches, gradient accumulation, checkpoints and resuming as usual.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from stillhouse.task import TASK
 
 
 class ReversedTeacher(nn.Module):
-    """The teacher, taught by labels and by a simpler model that was trained before it.
+    """The teacher, trained on hard labels and on the soft labels of a simpler model, which was trained before.
 
     L. Yuan et al., "Revisiting Knowledge Distillation via Label Smoothing Regularization", CVPR 2020,
     arXiv:1909.11723 (Re-KD): ``(1 - ratio) x cross entropy + ratio x KL at a temperature``.
@@ -35,8 +35,8 @@ class ReversedTeacher(nn.Module):
         labels: Tensor | None = None,
         hint: Tensor | None = None,
     ) -> SequenceClassifierOutput:
-        """As the teacher's own; ``hint`` holds the simple model's logits (batch, classes), in training only."""
-        logits, loss = _taught_by_labels(self.teacher, input_ids, attention_mask, token_type_ids, labels)
+        """As the teacher's ``forward``. ``hint``: logits of the simple model (batch, classes), in training only."""
+        logits, loss = _logits_and_hard_loss(self.teacher, input_ids, attention_mask, token_type_ids, labels)
         if loss is not None and hint is not None:
             soft = TASK.soft_loss(logits, hint, self.temperature).mean()
             loss = (1 - self.ratio) * loss + self.ratio * soft
@@ -46,12 +46,12 @@ class ReversedTeacher(nn.Module):
 class MutualTeacher(nn.Module):
     """The teacher and a simple peer, which learn from the labels and from each other.
 
-    Y. Zhang et al., "Deep Mutual Learning", CVPR 2018, arXiv:1706.00384. The two losses are added, and each
-    looks at the other's answers without moving them, so neither's gradient reaches the other.
+    Y. Zhang et al., "Deep Mutual Learning", CVPR 2018, arXiv:1706.00384. The loss is the sum of both losses. Each uses
+    the detached logits of the other, so no gradient flows between the two.
     """
 
     def __init__(self, teacher: nn.Module, peer: TextNetwork, texts: Encoded, settings: Mutual) -> None:
-        """``texts`` are the training texts as the peer reads them; a batch names them by row."""
+        """``texts`` are the training texts as token ids of the peer. A batch refers to them by row."""
         super().__init__()
         self.teacher, self.peer, self.texts = teacher, peer, texts
         self.ratio, self.temperature = settings.ratio, settings.temperature
@@ -64,13 +64,13 @@ class MutualTeacher(nn.Module):
         labels: Tensor | None = None,
         row: Tensor | None = None,
     ) -> SequenceClassifierOutput:
-        """As the teacher's own; ``row`` (batch,) are rows of the training texts, in training only."""
-        logits, loss = _taught_by_labels(self.teacher, input_ids, attention_mask, token_type_ids, labels)
+        """As the teacher's ``forward``. ``row`` (batch,): rows of the training texts, in training only."""
+        logits, loss = _logits_and_hard_loss(self.teacher, input_ids, attention_mask, token_type_ids, labels)
         if loss is not None and row is not None and labels is not None:
             ids = torch.from_numpy(self.texts.padded(row.cpu().numpy())).to(logits.device)
-            answers = self.peer(ids)
-            own = self._mixed(loss, logits, answers)
-            loss = own + self._mixed(TASK.hard_loss(answers, labels, "mean"), answers, logits)
+            of_peer = self.peer(ids)
+            of_teacher = self._mixed(loss, logits, of_peer)
+            loss = of_teacher + self._mixed(TASK.hard_loss(of_peer, labels, "mean"), of_peer, logits)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
     def _mixed(self, hard: Tensor, learner: Tensor, other: Tensor) -> Tensor:
@@ -78,10 +78,10 @@ class MutualTeacher(nn.Module):
         return (1 - self.ratio) * hard + self.ratio * soft
 
 
-def _taught_by_labels(
+def _logits_and_hard_loss(
     teacher: nn.Module, ids: Tensor, mask: Tensor, kinds: Tensor | None, labels: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """The teacher's logits, and its mean hard loss where there are labels."""
+    """Return the teacher's logits; with labels also its mean hard loss."""
     inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask}
     if kinds is not None:
         inputs["token_type_ids"] = kinds
@@ -92,7 +92,7 @@ def _taught_by_labels(
 def parameter_groups(
     model: nn.Module, learning_rate: float, weight_decay: float, peer_rate: float
 ) -> list[dict[str, Any]]:
-    """For AdamW: decay on matrices only, and a peer's own learning rate."""
+    """Return parameter groups for AdamW: weight decay for matrices only, and the learning rate of the peer."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:

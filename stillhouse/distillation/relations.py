@@ -1,4 +1,4 @@
-"""States of whole words, so that networks with different word pieces can be compared."""
+"""States of whole words. They make networks with different word pieces comparable."""
 
 import math
 from collections.abc import Iterator
@@ -9,23 +9,23 @@ from torch import Tensor, nn
 
 from stillhouse.errors import BadInput
 
-# What the projections of an attention layer are called: BERT and kin, DistilBERT, most decoders.
+# Names of the projections of an attention layer: BERT and related models, DistilBERT, most decoders.
 QUERY_KEY_VALUE = (("query", "key", "value"), ("q_lin", "k_lin", "v_lin"), ("q_proj", "k_proj", "v_proj"))
 
 
 def relation_heads(one: int, other: int) -> int:
-    """The most relation heads, up to 12, that divide both widths."""
+    """Return the largest number of relation heads, up to 12, that divides both widths."""
     both = math.gcd(one, other)
     return max(heads for heads in range(1, 13) if both % heads == 0)
 
 
 def word_states(states: Tensor, words: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The mean state of each of the first ``count`` words.
+    """Return the mean state of each of the first ``count`` words.
 
     Args:
         states: of tokens, ``(batch, 3, length, width)``.
-        words: each token's word, -1 for none, ``(batch, length)``.
-        count: words that are kept.
+        words: the word number of each token, -1 for none, ``(batch, length)``.
+        count: number of words.
 
     Returns:
         ``(batch, 3, count, width)``, and a mask ``(batch, count)`` of the words that have a token.
@@ -37,11 +37,11 @@ def word_states(states: Tensor, words: Tensor, count: int) -> tuple[Tensor, Tens
 
 
 @contextmanager
-def watch_last_attention(model: nn.Module) -> Iterator[list[Tensor]]:
-    """Within the block, each forward pass of ``model`` leaves its last layer's queries, keys and values.
+def record_last_attention(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Yield a list. Each forward pass of ``model`` appends the queries, keys and values of the last layer.
 
     Raises:
-        BadInput: the model's attention has no separate projections of these names.
+        BadInput: the attention of the model has no separate projections with these names.
     """
     modules = list(model.named_modules())
     for names in QUERY_KEY_VALUE:
@@ -50,10 +50,10 @@ def watch_last_attention(model: nn.Module) -> Iterator[list[Tensor]]:
             break
     else:
         raise BadInput("student.losses.minilm: the teacher's attention has no separate queries, keys and values.")
-    seen: list[Tensor] = []
-    hooks = [layers[-1].register_forward_hook(lambda _m, _i, output: seen.append(output)) for layers in found]
+    recorded: list[Tensor] = []
+    hooks = [layers[-1].register_forward_hook(lambda _m, _i, output: recorded.append(output)) for layers in found]
     try:
-        yield seen
+        yield recorded
     finally:
         for hook in hooks:
             hook.remove()

@@ -1,4 +1,4 @@
-"""Examples that lie on the GPU, so that making a batch costs a few of its kernels and no copy of texts."""
+"""Examples in the memory of the GPU. A batch then needs a few GPU kernels and no copy of texts."""
 
 from dataclasses import dataclass, fields
 
@@ -8,42 +8,42 @@ from torch import Tensor
 
 from stillhouse.data.encoded import NO_WORD
 from stillhouse.data.vocabulary import PAD_ID
-from stillhouse.distillation.examples import Examples, moved
+from stillhouse.distillation.examples import Examples, to_device
 from stillhouse.distillation.objective import Batch
 
-SHARE = 0.25  # of the GPU's free memory that examples may take
+SHARE = 0.25  # largest share of the GPU's free memory for examples
 
 
 @dataclass(frozen=True)
 class Resident(Examples):
-    """As :class:`Examples`; ``tensors`` hold the same on the device.
+    """As :class:`Examples`, with the same data in ``tensors`` on the device.
 
-    ``ids`` and ``words`` end with one more element, so that every place of a batch can be read, padding too;
-    ``offsets`` and ``labels`` as in the parent; ``logits``, ``features`` and ``relations`` in the texts' order.
+    ``ids`` and ``words`` have one more element at the end, so that an index for padding is valid, too. ``offsets`` and
+    ``labels`` are as in the parent. ``logits``, ``features`` and ``relations`` are in the order of the texts.
     """
 
     tensors: dict[str, Tensor] | None = None
 
     def batch(self, rows: np.ndarray, device: torch.device, needs: frozenset[str] = frozenset()) -> Batch:
-        """The texts at ``rows``, with the signals that are needed; equal to the parent's."""
-        there = self.tensors
-        assert there is not None
+        """Return the texts at ``rows``, with the signals in ``needs``. The result equals that of the parent."""
+        tensors = self.tensors
+        assert tensors is not None
         longest = max(int((self.encoded.offsets[rows + 1] - self.encoded.offsets[rows]).max()), 1)
-        index = moved(rows, device)
-        starts = there["offsets"][index]
-        lengths = there["offsets"][index + 1] - starts
-        places = torch.arange(longest, device=device)
-        inside = places < lengths[:, None]
-        places = torch.where(inside, starts[:, None] + places, 0)
-        signals = {name: there[name][index].float() for name in needs}
+        index = to_device(rows, device)
+        starts = tensors["offsets"][index]
+        lengths = tensors["offsets"][index + 1] - starts
+        positions = torch.arange(longest, device=device)
+        inside = positions < lengths[:, None]
+        positions = torch.where(inside, starts[:, None] + positions, 0)
+        signals = {name: tensors[name][index].float() for name in needs}
         if "relations" in needs:
-            signals["words"] = torch.where(inside, there["words"][places].long(), NO_WORD)
-        ids = torch.where(inside, there["ids"][places].long(), PAD_ID)
-        return Batch(ids, there["labels"][index], **signals)
+            signals["words"] = torch.where(inside, tensors["words"][positions].long(), NO_WORD)
+        ids = torch.where(inside, tensors["ids"][positions].long(), PAD_ID)
+        return Batch(ids, tensors["labels"][index], **signals)
 
 
 def resident(examples: Examples, device: torch.device, needs: frozenset[str]) -> Examples:
-    """``examples`` on ``device`` with the signals that are needed, or as they are where there is no room for them."""
+    """Return ``examples`` on ``device`` with the signals in ``needs``; unchanged if the memory does not suffice."""
     if device.type != "cuda":
         return examples
     encoded = examples.encoded
@@ -55,13 +55,13 @@ def resident(examples: Examples, device: torch.device, needs: frozenset[str]) ->
 
 
 def on_device(examples: Examples, device: torch.device, needs: frozenset[str]) -> Resident:
-    """``examples`` with what they hold on ``device``, whatever room there is."""
+    """Return ``examples`` on ``device``, without a check of the memory."""
     encoded = examples.encoded
     arrays = {"ids": _one_more(encoded.ids), "offsets": encoded.offsets, "labels": examples.labels}
     for name in needs:
-        answers = getattr(examples, name)
-        assert answers is not None and examples.stored is not None, f"the objective needs {name}"
-        arrays[name] = answers[examples.stored]
+        values = getattr(examples, name)
+        assert values is not None and examples.signal_rows is not None, f"the objective needs {name}"
+        arrays[name] = values[examples.signal_rows]
     if "relations" in needs:
         assert encoded.words is not None
         arrays["words"] = _one_more(encoded.words)

@@ -1,4 +1,4 @@
-"""Numbers that change while a student trains."""
+"""Schedules: values that change during the training of a student."""
 
 import math
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from stillhouse.params import Varying
 
 
 def value_at(setting: float | Varying, progress: float) -> float:
-    """``alpha`` or ``temperature`` at ``progress`` (0 at the first step, 1 at the last).
+    """Return ``alpha`` or ``temperature`` at ``progress`` (0 at the first step, 1 at the last).
 
-    Annealed from hard-to-match to matched targets, or towards the labels: A. Jafari et al., "Annealing
-    Knowledge Distillation", EACL 2021, arXiv:2104.07163.
+    Annealing of the temperature, or towards the hard labels: A. Jafari et al., "Annealing Knowledge Distillation",
+    EACL 2021, arXiv:2104.07163.
     """
     if not isinstance(setting, Varying):
         return setting
@@ -19,7 +19,7 @@ def value_at(setting: float | Varying, progress: float) -> float:
 
 
 def warmup_cosine(steps: int, warmup: float) -> Callable[[int], float]:
-    """The factor of the learning rate at a step: a linear rise over ``warmup`` of all, then half a cosine."""
+    """Return the factor of the learning rate by step: a linear rise over the share ``warmup``, then half a cosine."""
     rise = max(1, round(warmup * steps))
 
     def factor(step: int) -> float:

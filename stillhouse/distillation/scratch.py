@@ -1,4 +1,4 @@
-"""Where the stages' trainings keep their checkpoints, and for how long."""
+"""Folders for the checkpoints of trainings, and when they are removed."""
 
 import hashlib
 import json
@@ -10,7 +10,13 @@ from typing import Any
 
 from stillhouse.provenance import code_md5, file_md5, folder_md5
 
-LIBRARIES = ("numpy", "scikit-learn", "tokenizers", "torch", "transformers")  # that compute in a training
+LIBRARIES = (
+    "numpy",
+    "scikit-learn",
+    "tokenizers",
+    "torch",
+    "transformers",
+)  # their versions can change the result of a training
 SCRATCH = Path(".stillhouse/scratch")
 FINISHED = "finished"
 
@@ -18,16 +24,17 @@ FINISHED = "finished"
 def identity(
     settings: Mapping[str, Any], seed: int, device: str, inputs: Mapping[str, Path | str | None]
 ) -> dict[str, Any]:
-    """Everything that decides a training, by content: a checkpoint is used again only where all of it is the same.
+    """Return everything that decides the result of a training, by content.
 
-    Besides the arguments these are the code of this package and the versions of the libraries that compute.
+    A training resumes from a checkpoint only if all of it is equal. The identity also contains the code of this package
+    and the versions of the libraries.
 
     Args:
         settings: the parameters that the training reads.
         seed: of everything random in it.
-        device: its type (``cpu``, ``cuda``, ``mps``): each gives other bytes.
-        inputs: by name, files and folders, whose content counts and not their path; text or digests of what is no
-            file; None for what this training does not have.
+        device: the type (``cpu``, ``cuda``, ``mps``). Each type gives different bytes.
+        inputs: by name. Of files and folders the content counts, not the path. Other inputs are text or digests. None:
+            this training does not have the input.
     """
     digests = {name: _digest(what) for name, what in inputs.items() if what is not None}
     libraries = {name: version(name) for name in LIBRARIES}
@@ -48,10 +55,10 @@ def _digest(what: Path | str) -> str:
 
 
 def scratch_folder(stage: str, identity: Mapping[str, Any]) -> Path:
-    """A folder outside DVC's outputs for one training's checkpoints.
+    """Create and return the folder for the checkpoints of one training, outside of DVC's outputs.
 
-    It is named after the training's :func:`identity`, so that a run never goes on from another training's checkpoint;
-    folders of other identities are removed.
+    Its name depends on the :func:`identity` of the training. So a run never resumes from a checkpoint of another
+    training. Folders of the stage with other identities are removed.
     """
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:16]
     folder = SCRATCH / f"{stage}-{digest}"
@@ -63,22 +70,23 @@ def scratch_folder(stage: str, identity: Mapping[str, Any]) -> Path:
 
 
 def mark_finished(stage: str) -> None:
-    """Note that a stage's training is over. Its checkpoints stay until another stage begins: DVC has yet to store it.
+    """Mark the trainings of a stage as finished. The checkpoints stay until another stage starts.
 
-    Should that fail (a full disk), the next run goes on from the last one, and so has the result at once.
+    DVC stores the result after the stage. If this fails (a full disk), the next run resumes from the last checkpoint
+    and has the result at once.
     """
     for folder in SCRATCH.glob(f"{stage}-*"):
         (folder / FINISHED).touch()
 
 
-def clear_finished(but: str) -> None:
-    """Remove the checkpoints of finished trainings of other stages than ``but``: what they made is stored by now."""
-    for note in SCRATCH.glob(f"*/{FINISHED}"):
-        if not note.parent.name.startswith(f"{but}-"):
-            shutil.rmtree(note.parent, ignore_errors=True)
+def clear_finished(keep: str) -> None:
+    """Remove the checkpoints of finished trainings, except those of the stage ``keep``: DVC has stored the results."""
+    for mark in SCRATCH.glob(f"*/{FINISHED}"):
+        if not mark.parent.name.startswith(f"{keep}-"):
+            shutil.rmtree(mark.parent, ignore_errors=True)
 
 
 def clear_scratch(stage: str) -> None:
-    """Remove a stage's checkpoints."""
+    """Remove the checkpoints of a stage."""
     for folder in SCRATCH.glob(f"{stage}-*"):
         shutil.rmtree(folder, ignore_errors=True)

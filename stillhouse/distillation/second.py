@@ -1,8 +1,7 @@
-"""Second teachers: networks like the student, on hard labels, that label the transfer set together with the teacher.
+"""Second teachers: networks like the student, trained on hard labels, that label the transfer set with the teacher.
 
-Teacher and student's network see a text differently and make different mistakes, so that the mean of their answers is
-better than either (co-training, A. Blum and T. Mitchell, COLT 1998; deep mutual learning, Y. Zhang et al., CVPR 2018,
-arXiv:1706.00384).
+The teacher and such a network make different mistakes. So the mean of their logits is better than either
+(co-training, A. Blum and T. Mitchell, COLT 1998; deep mutual learning, Y. Zhang et al., CVPR 2018, arXiv:1706.00384).
 """
 
 from collections.abc import Sequence
@@ -14,22 +13,24 @@ from datasets import Dataset
 from stillhouse.models.students.student import Student, student_logits
 from stillhouse.task import TASK
 
-CHUNK = 20_000  # texts whose answers are in memory at once
+CHUNK = 20_000  # texts whose logits are in memory at once
 
 
-def join(logits: np.ndarray, seconds: Sequence[Student], weight: float, texts: Sequence[Dataset]) -> float:
-    """Replace the teacher's ``logits`` by the weighted mean of its own and the second teachers', in place.
+def add_second_teachers(
+    logits: np.ndarray, seconds: Sequence[Student], weight: float, texts: Sequence[Dataset]
+) -> float:
+    """Replace the teacher's ``logits`` with the weighted mean of them and the second teachers' logits, in place.
 
     The softmax of a mean of logits is the normalised geometric mean of the probabilities.
 
     Args:
         logits: of the teacher, float32 of shape ``(texts, classes)``.
-        seconds: the second teachers; with none the logits stay as they are.
-        weight: of the second teachers' mean, 0 to 1.
+        seconds: the second teachers; without any the logits do not change.
+        weight: of the mean of the second teachers, 0 to 1.
         texts: data sets with the column ``text``, one after the other.
 
     Returns:
-        Share of the texts for which the teacher and the second teachers' mean decide the same; 1 without any.
+        Share of the texts with the same decision of the teacher and of the second teachers' mean; 1 without any.
     """
     same, start = 0, 0
     for dataset in texts if seconds else []:

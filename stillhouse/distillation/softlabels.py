@@ -1,4 +1,4 @@
-"""Asking the teacher, once, for its answers to the transfer set."""
+"""Computes the soft labels of the transfer set: logits, features and relations of the teacher."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -16,47 +16,58 @@ from tqdm import tqdm
 from stillhouse.data.encoded import NO_WORD, word_numbers
 from stillhouse.data.vocabulary import MASK
 from stillhouse.distillation.probe import head_and_inputs, inputs_of
-from stillhouse.distillation.relations import watch_last_attention, word_states
+from stillhouse.distillation.relations import record_last_attention, word_states
 from stillhouse.errors import BadInput
-from stillhouse.models.batching import ahead
+from stillhouse.models.batching import prefetched
 from stillhouse.models.encoder import hidden_size
 from stillhouse.models.pooling import token_mean
 from stillhouse.models.teacher import Teacher, last_states
 
 CHUNK = 64  # batches that are sorted by length together
-ROWS = 10_000  # encoded texts at once that a head answers
-ATTENDED = 3  # tensors that the last layer's attention leaves: queries, keys and values
+ROWS = 10_000  # rows of encoded texts that the head computes at once
+ATTENDED = 3  # tensors of the last layer's attention: queries, keys and values
 
 
 @dataclass(frozen=True)
-class Known:
-    """What the head of a probe read of texts that were encoded before.
+class ProbeInputs:
+    """Inputs of a probe's head, for texts that the stage ``teacher`` encoded.
 
-    ``inputs`` float32 (encoded texts, size); ``places`` int64 (texts,): the row of each text, -1 for a new one.
+    Attributes:
+        inputs: float32 (encoded texts, size).
+        rows: int64 (texts,), the row in ``inputs`` of each text; -1 for a text that was not encoded.
     """
 
     inputs: np.ndarray
-    places: np.ndarray
+    rows: np.ndarray
 
 
-def write_answers(
+def write_soft_labels(
     teacher: Teacher,
     datasets: Sequence[Dataset],
     batch_size: int,
     bf16: bool,
     relation_words: int,
     folder: Path,
-    known: Known | None = None,
+    known: ProbeInputs | None = None,
 ) -> np.ndarray:
-    """Put the teacher's answers to the column ``text`` of all ``datasets`` into ``folder``, as ``Answers`` reads them.
+    """Write the soft labels of the column ``text`` of all ``datasets`` to ``folder``, for ``read_soft_labels``.
 
-    Texts that are ``known`` are not encoded again, unless relations are needed.
+    Texts in ``known`` are not encoded again, unless relations are needed.
+
+    Args:
+        teacher: labels the texts.
+        datasets: the texts, in the order of the rows that are written.
+        batch_size: texts at once.
+        bf16: compute in bfloat16 where PyTorch's autocast does.
+        relation_words: words of each text with stored relations; 0 for no relations.
+        folder: gets ``logits.npy``, ``features.npy`` and ``relations.npy``.
+        known: inputs of the head for texts that were encoded before.
 
     Returns:
         The logits, float32 of shape ``(texts, classes)``.
 
     Raises:
-        BadInput: relations were asked of a teacher whose attention or tokenizer hides them.
+        BadInput: relations are needed, but the teacher's attention or tokenizer does not provide them.
     """
     texts = sum(len(dataset) for dataset in datasets)
     head = readable_head(teacher, datasets[0][:1]["text"])
@@ -67,22 +78,24 @@ def write_answers(
     if relation_words:
         if not teacher.tokenizer.is_fast:
             raise BadInput(
-                "soft_labels.relation_words: this teacher's tokenizer gives no positions of its tokens; set 0."
+                "soft_labels.relation_words: this teacher's tokenizer returns no positions of its tokens; set 0."
             )
         shape = (texts, 3, relation_words, hidden_size(teacher.model.config))
         relations = open_memmap(folder / "relations.npy", "w+", np.float16, shape)
-    places = np.full(texts, -1, np.int64)
+    known_rows = np.full(texts, -1, np.int64)
     if known and head and not relation_words:
-        places = known.places
-        _answer_known(head, known, logits, features)
-    with tqdm(total=int((places < 0).sum()), unit="text", disable=None) as bar:
-        # Beside a GPU the next texts are tokenized early; for relations the tokenizer is busy meanwhile.
-        early = 1 if teacher.model.device.type == "cuda" and not relation_words else 0
-        for stored, new_texts, tokens in ahead(_tokenized(teacher, datasets, batch_size * CHUNK, places), early):
-            for rows, answer in _answers(teacher, head, new_texts, tokens, batch_size, bf16, relation_words):
-                logits[stored[rows]], features[stored[rows]] = answer[0], answer[1]
+        known_rows = known.rows
+        _label_known(head, known, logits, features)
+    with tqdm(total=int((known_rows < 0).sum()), unit="text", disable=None) as bar:
+        # The CPU tokenizes the next texts while the GPU computes. With relations both need the tokenizer.
+        depth = 1 if teacher.model.device.type == "cuda" and not relation_words else 0
+        for target_rows, new_texts, tokens in prefetched(
+            _tokenized(teacher, datasets, batch_size * CHUNK, known_rows), depth
+        ):
+            for rows, signals in _signals(teacher, head, new_texts, tokens, batch_size, bf16, relation_words):
+                logits[target_rows[rows]], features[target_rows[rows]] = signals[0], signals[1]
                 if relations is not None:
-                    relations[stored[rows]] = answer[2]
+                    relations[target_rows[rows]] = signals[2]
                 bar.update(len(rows))
     for array in (logits, features, *([] if relations is None else [relations])):
         array.flush()
@@ -90,36 +103,39 @@ def write_answers(
 
 
 def readable_head(teacher: Teacher, text: list[str]) -> nn.Linear | None:
-    """The linear layer that gives the logits, where it reads one vector a text; ``text`` is one, to try it on."""
+    """Return the linear layer that computes the logits; None if it does not read one vector for each text.
+
+    The function tries the layer on ``text``, a list of one text.
+    """
     found = head_and_inputs(teacher, text) if text else None
     return found[0] if found else None
 
 
 @torch.inference_mode()
-def _answer_known(head: nn.Linear, known: Known, logits: np.ndarray, features: np.ndarray) -> None:
-    rows = np.flatnonzero(known.places >= 0)
+def _label_known(head: nn.Linear, known: ProbeInputs, logits: np.ndarray, features: np.ndarray) -> None:
+    rows = np.flatnonzero(known.rows >= 0)
     for start in range(0, len(rows), ROWS):
         some = rows[start : start + ROWS]
-        inputs = np.array(known.inputs[known.places[some]])
+        inputs = np.array(known.inputs[known.rows[some]])
         logits[some] = head(torch.from_numpy(inputs).to(head.weight)).float().cpu().numpy()
         features[some] = inputs
 
 
 def _tokenized(
-    teacher: Teacher, datasets: Sequence[Dataset], size: int, places: np.ndarray
+    teacher: Teacher, datasets: Sequence[Dataset], size: int, known_rows: np.ndarray
 ) -> Iterator[tuple[np.ndarray, list[str], dict[str, list[list[int]]]]]:
-    """The texts of all ``datasets`` that have no place yet: their rows, as the teacher reads them, and their tokens."""
+    """Yield texts whose ``known_rows`` are -1: their rows, the texts for the teacher, and their tokens."""
     mask_token, start = teacher.tokenizer.mask_token or teacher.tokenizer.unk_token or ".", 0
     for dataset in datasets:
         for batch in dataset.iter(size):
-            new = np.flatnonzero(places[start : start + len(batch["text"])] < 0)
+            new = np.flatnonzero(known_rows[start : start + len(batch["text"])] < 0)
             texts = [batch["text"][row].replace(MASK, mask_token) for row in new]
             if texts:
                 yield start + new, texts, teacher.tokens(texts)
             start += len(batch["text"])
 
 
-def _answers(
+def _signals(
     teacher: Teacher,
     head: nn.Linear | None,
     texts: list[str],
@@ -128,29 +144,29 @@ def _answers(
     bf16: bool,
     words: int,
 ) -> Iterator[tuple[np.ndarray, list[Any]]]:
-    """For each batch its rows in ``texts``, logits, features, and the first ``words`` words' states."""
+    """Yield for each batch its rows in ``texts``, and logits, features and the states of the first ``words`` words."""
     needs_states = bool(words) or head is None
     with (
-        watch_last_attention(teacher.model) if words else nullcontext() as seen,
-        inputs_of(head) if head else nullcontext() as read,
+        record_last_attention(teacher.model) if words else nullcontext() as attention,
+        inputs_of(head) if head else nullcontext() as head_inputs,
     ):
         for rows, batch, output in teacher.batches(texts, batch_size, bf16, states=needs_states, tokens=tokens):
-            features = read[-1] if read else token_mean(last_states(output), batch["attention_mask"])
-            if read:
-                read.clear()
+            features = head_inputs[-1] if head_inputs else token_mean(last_states(output), batch["attention_mask"])
+            if head_inputs:
+                head_inputs.clear()
             relations = None
             if words:
-                assert seen is not None
+                assert attention is not None
                 numbers = _word_table(teacher, [texts[row] for row in rows], batch["input_ids"].shape[1])
-                states = torch.stack(seen[-ATTENDED:], 1).float()
+                states = torch.stack(attention[-ATTENDED:], 1).float()
                 relations, _ = word_states(states, numbers.to(states.device), words)
-                seen.clear()
+                attention.clear()
             arrays = [x if x is None else x.float().cpu().numpy() for x in (output.logits, features, relations)]
             yield rows, arrays
 
 
 def _word_table(teacher: Teacher, texts: list[str], length: int) -> torch.Tensor:
-    """Word numbers of the teacher's tokens, ``(texts, length)``; special tokens and padding have none."""
+    """Return word numbers of the teacher's tokens, ``(texts, length)``; -1 for special tokens and padding."""
     found = teacher.tokens(texts, return_offsets_mapping=True, return_special_tokens_mask=True)
     table = np.full((len(texts), length), NO_WORD, dtype=np.int64)
     for row, text in enumerate(texts):

@@ -1,4 +1,4 @@
-"""One student's training from files: what the control, the student and a study's trials have in common."""
+"""Trains a student from files. The stages ``control`` and ``student`` and the trials of a study use it."""
 
 import logging
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from tokenizers import Tokenizer
 
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.splits import label_names, labels_of, read_split
-from stillhouse.distillation.answers import HELDOUT, VALIDATION, Answers, read_answers
+from stillhouse.distillation.answers import HELDOUT, VALIDATION, SoftLabels, read_soft_labels
 from stillhouse.distillation.check import Check, selected_epoch
 from stillhouse.distillation.examples import Examples
-from stillhouse.distillation.generations import taught_back
+from stillhouse.distillation.generations import next_generation
 from stillhouse.distillation.log import Log, NoLog
 from stillhouse.distillation.objective import Distillation, HardLabels, distillation
 from stillhouse.distillation.scratch import identity, scratch_folder
 from stillhouse.distillation.trainer import train_student
-from stillhouse.distillation.trust import DOUBTED, OVERRULED, TRUSTED, chosen_alpha
+from stillhouse.distillation.trust import ALPHA_ABOVE, ALPHA_BELOW, ALPHA_NOT_SHOWN, choose_alpha
 from stillhouse.models.device import choose_device
 from stillhouse.models.students.student import (
     Start,
@@ -42,22 +42,28 @@ class TrainingData:
 
     Attributes:
         train: the split with labels.
-        validation: the split that selects the epoch; it may be empty.
-        heldout: texts without labels that select the epoch where validation is empty.
-        answers: the folder of soft labels. None: the training uses the hard labels alone.
+        validation: the split that selects the epoch. It may be empty.
+        heldout: texts without labels. If validation is empty, the agreement on them is measured.
+        soft_labels: the folder of soft labels. None: the training uses the hard labels alone.
         control: the folder of the control's model. ``alpha: auto`` compares the soft labels with it.
     """
 
     train: Path
     validation: Path
     heldout: Path | None = None
-    answers: Path | None = None
+    soft_labels: Path | None = None
     control: Path | None = None
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained student with the weights of the selected epoch, one row of numbers an epoch, and that epoch's row."""
+    """A trained student.
+
+    Attributes:
+        student: has the weights of the selected epoch.
+        history: the metrics of each epoch.
+        selected: the metrics of the selected epoch.
+    """
 
     student: Student
     history: list[dict[str, float]]
@@ -78,19 +84,19 @@ def fit_student(
     """Build the student that ``params.student`` describes and train it.
 
     Args:
-        stage: names the checkpoints.
-        params: all parameters; those under ``student`` and the seed are used.
-        data: the files that it learns from.
-        tokenizer: the student's own.
+        stage: the prefix of the checkpoint folder.
+        params: all parameters. The function uses those under ``student`` and the seed.
+        data: the training files.
+        tokenizer: of the student.
         device: as in ``params.device``.
-        log: gets the numbers of every epoch and step.
-        start: changes the freshly initialised network, for example to what the teacher knows; None leaves it random.
+        log: gets the metrics of every epoch and step.
+        start: initialises the network, for example from the teacher; None: random weights.
         seed: of this training; None: :func:`training_seed`.
 
     Raises:
         TrainingDiverged: a NaN, an infinity or an exploding loss.
     """
-    settings, answers = params.student, data.answers
+    settings, soft_folder = params.student, data.soft_labels
     seed = training_seed(params) if seed is None else seed
     target = choose_device(device)
     tokenizer.no_truncation()
@@ -99,36 +105,36 @@ def fit_student(
         "train": data.train,
         "validation": data.validation,
         "tokenizer": tokenizer.to_str(),
-        "answers": answers,
+        "soft_labels": soft_folder,
         "control": data.control,
         "start": start.digest if start else None,
     }
-    used = settings.model_dump(include=None if answers else {"network", "training"})
+    used = settings.model_dump(include=None if soft_folder else {"network", "training"})
     scratch = scratch_folder(stage, identity(used, seed, target.type, inputs))
     train_split, validation = (read_split(file) for file in (data.train, data.validation))
     names = label_names(train_split)
-    given = read_answers(answers) if answers else None
-    alpha = _alpha(settings, validation, answers, data.control) if answers else 0.0
+    soft = read_soft_labels(soft_folder) if soft_folder else None
+    alpha = _alpha(settings, validation, soft_folder, data.control) if soft_folder else 0.0
     length = settings.network.reads
-    train = _examples(train_split, tokenizer, length, scratch / "train", given, settings.folds if given else None)
+    train = _examples(train_split, tokenizer, length, scratch / "train", soft, settings.folds if soft else None)
     check = None
     if len(validation):
         check = Check("validation_accuracy", _examples(validation, tokenizer, length, scratch / "check"))
-    elif answers and data.heldout and len(heldout := read_split(data.heldout)):
+    elif soft_folder and data.heldout and len(heldout := read_split(data.heldout)):
         encoded = encode_texts([heldout], tokenizer, length, scratch / "check")
-        check = Check("heldout_agreement", Examples(encoded, TASK.decision(np.load(answers / HELDOUT))))
-    generations = settings.generations if answers else 1
+        check = Check("heldout_agreement", Examples(encoded, TASK.decision(np.load(soft_folder / HELDOUT))))
+    generations = settings.generations if soft_folder else 1
     for generation in range(1, generations + 1):
-        place = scratch / f"generation-{generation}"
-        place.mkdir(exist_ok=True)
+        folder = scratch / f"generation-{generation}"
+        folder.mkdir(exist_ok=True)
         torch.manual_seed(seed)
         student = build_student(tokenizer, names, settings.network)
         if start:
             start.apply(student.network)
-        student.network.weigh(train.encoded)
+        student.network.initialise_wide(train.encoded)
         objective: Distillation | HardLabels = HardLabels()
-        if given:
-            objective = distillation(settings, alpha, student.network, given.features.shape[1])
+        if soft:
+            objective = distillation(settings, alpha, student.network, soft.features.shape[1])
         history = train_student(
             student.network,
             train,
@@ -137,33 +143,32 @@ def fit_student(
             settings.training,
             device=target,
             seed=seed,
-            scratch=place,
+            scratch=folder,
             log=log if generation == generations else NoLog(),
         )
         if generation < generations:
             logger.info("generation %d of %d retrains the head of its teacher", generation, generations)
-            train = taught_back(train, predict_logits(student.network, train.encoded, target), seed)
+            train = next_generation(train, predict_logits(student.network, train.encoded, target), seed)
     return Fitted(student, history, selected_epoch(history, check))
 
 
 def training_seed(params: Params) -> int:
-    """The seed of the student's training: its own, or the seed of everything."""
+    """Return ``student.training.seed``, or ``seed`` if it is null."""
     own = params.student.training.seed
     return params.seed if own is None else own
 
 
-def _alpha(settings: Settings, validation: Dataset, answers: Path, control: Path | None) -> float | Varying:
+def _alpha(settings: Settings, validation: Dataset, soft_folder: Path, control: Path | None) -> float | Varying:
     if settings.alpha != "auto":
         return settings.alpha
     if not len(validation):
-        logger.info("alpha %s: no labelled texts validate", DOUBTED)
-        return DOUBTED
+        logger.info("alpha %s: there are no validation texts", ALPHA_NOT_SHOWN)
+        return ALPHA_NOT_SHOWN
     assert control is not None, "alpha: auto compares the soft labels with the control"
-    rival = load_student(control)
-    plain = student_logits(rival, validation, torch.device("cpu"))
-    alpha = chosen_alpha(labels_of(validation), np.load(answers / VALIDATION), plain)
-    shown = {TRUSTED: "shown above", DOUBTED: "not shown above", OVERRULED: "shown below"}[alpha]
-    logger.info("alpha %s: on validation the soft labels are %s the control", alpha, shown)
+    control_logits = student_logits(load_student(control), validation, torch.device("cpu"))
+    alpha = choose_alpha(labels_of(validation), np.load(soft_folder / VALIDATION), control_logits)
+    result = {ALPHA_ABOVE: "shown above", ALPHA_NOT_SHOWN: "not shown above", ALPHA_BELOW: "shown below"}[alpha]
+    logger.info("alpha %s: on validation the soft labels are %s the control", alpha, result)
     return alpha
 
 
@@ -172,20 +177,20 @@ def _examples(
     tokenizer: Tokenizer,
     max_length: int,
     file: Path,
-    answers: Answers | None = None,
+    soft: SoftLabels | None = None,
     folds: int | None = None,
 ) -> Examples:
-    """A split's texts, and after them those that have soft labels alone."""
+    """Return the texts of a split, then the texts with soft labels only."""
     labels = labels_of(split)
-    if answers is None:
+    if soft is None:
         return Examples(encode_texts([split], tokenizer, max_length, file), labels)
-    chosen = answers.used(folds)
-    extra = answers.extra.select(chosen)
+    chosen = soft.used(folds)
+    extra = soft.extra.select(chosen)
     return Examples(
-        encode_texts([split, extra], tokenizer, max_length, file, words=answers.relations is not None),
+        encode_texts([split, extra], tokenizer, max_length, file, words=soft.relations is not None),
         np.concatenate([labels, TASK.no_labels(len(extra))]),
-        answers.logits,
-        answers.features,
-        answers.relations,
+        soft.logits,
+        soft.features,
+        soft.relations,
         np.concatenate([np.arange(len(split)), len(split) + chosen]),
     )

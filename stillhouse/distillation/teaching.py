@@ -1,4 +1,4 @@
-"""The teacher: a linear probe on the pretrained encoder, or the fine-tuned whole, whichever is better on validation."""
+"""Trains the teacher: a linear probe on the pretrained encoder, or a fine-tuned model. Validation selects one."""
 
 import logging
 from collections.abc import Callable
@@ -22,14 +22,20 @@ from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
-TELLING = 200  # validation texts below which they do not tell a fine-tuned teacher from its probe
-UNLABELLED = 5000  # texts at most that co-training looks at
+MIN_TEXTS = 200  # fewer validation texts cannot compare a fine-tuned teacher with its probe
+UNLABELLED = 5000  # most unlabelled texts for co-training
 BATCH = 32
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A teacher, one row of numbers a checkpoint (a probe has one, ``epoch`` 0), and what its head read."""
+    """A trained teacher.
+
+    Attributes:
+        teacher: has the weights of the selected checkpoint.
+        history: the metrics of each checkpoint; of a probe one row, with ``epoch`` 0.
+        vectors: the inputs of the head; empty for a fine-tuned teacher.
+    """
 
     teacher: Teacher
     history: list[dict[str, float]]
@@ -49,25 +55,37 @@ def train_teacher(
     scratch: Callable[[Teacher], Path],
     log: Log,
 ) -> Trained:
-    """The teacher that ``settings.finetune`` asks for.
+    """Train the teacher according to ``settings.finetune``.
 
-    ``auto`` fine-tunes where validation has 200 texts, and selects the probe where that is better on them;
-    a teacher that a simple model shall regularise is fine-tuned in any case. Arguments as of :func:`finetune`;
-    ``load`` gives the pretrained teacher, ``unlabelled`` has the column ``text``; ``scratch`` gives the folder for the
-    checkpoints of the fine-tuning that begins with a teacher.
+    True fine-tunes, False fits a probe. ``auto`` fits a probe; if validation has 200 texts or more, it also fine-tunes
+    and selects the probe only if that is better on validation. A teacher with ``settings.regularise``, or without a
+    suitable head for a probe, is always fine-tuned.
+
+    Args:
+        load: returns the pretrained teacher.
+        train: has the columns ``text`` and ``label``.
+        validation: has the same columns. It may be empty.
+        unlabelled: has the column ``text``, for co-training.
+        settings: everything under ``teacher`` in params.yaml.
+        hints: of the simple model if ``settings.regularise`` needs one.
+        device: the device for the training.
+        seed: of everything random.
+        scratch: returns the folder for the checkpoints, given the teacher before fine-tuning.
+        log: gets the metrics of each step.
 
     Raises:
         TrainingDiverged: the loss or the gradient became NaN or infinite.
+        BadInput: the memory of the GPU does not suffice.
     """
     forced = settings.finetune is True or settings.regularise != "none"
     probed = None if forced else _probe(load(), train, validation, unlabelled, settings, device, seed)
-    if probed and (settings.finetune is False or len(validation) < TELLING):
+    if probed and (settings.finetune is False or len(validation) < MIN_TEXTS):
         return probed
     teacher = load()
-    place = scratch(teacher)
-    history = finetune(teacher, train, validation, settings, hints, device=device, seed=seed, scratch=place, log=log)
+    folder = scratch(teacher)
+    history = finetune(teacher, train, validation, settings, hints, device=device, seed=seed, scratch=folder, log=log)
     if probed and probed.history[0]["validation_accuracy"] > max(row["validation_accuracy"] for row in history):
-        logger.info("fine-tuning did not reach the linear probe on the validation texts; the probe is selected")
+        logger.info("the linear probe is better than fine-tuning on the validation texts; the probe is selected")
         return probed
     return Trained(teacher, history, no_vectors())
 
@@ -81,7 +99,7 @@ def _probe(
     device: torch.device,
     seed: int,
 ) -> Trained | None:
-    """The teacher with a linear probe as its head; None where its head cannot be one."""
+    """Return the teacher with a linear probe as its head; None if it has no suitable head."""
     teacher.model.to(device)
     labels, texts = labels_of(train), list(train["text"])
     rows = np.zeros(0, np.int64)
@@ -99,9 +117,9 @@ def _probe(
     if not len(validation):
         logger.info("linear probe on %d labelled texts: log loss %.4f in cross-validation", len(labels), loss)
         return Trained(teacher, [row], Vectors(features, rows))
-    logits, right = teacher.logits(list(validation["text"]), BATCH), labels_of(validation)
-    row["validation_loss"] = float(TASK.log_losses(TASK.probabilities(logits), right).mean())
-    row |= {f"validation_{name}": value for name, value in TASK.metrics(right, TASK.decision(logits)).items()}
+    logits, correct = teacher.logits(list(validation["text"]), BATCH), labels_of(validation)
+    row["validation_loss"] = float(TASK.log_losses(TASK.probabilities(logits), correct).mean())
+    row |= {f"validation_{name}": value for name, value in TASK.metrics(correct, TASK.decision(logits)).items()}
     message = "linear probe on %d labelled texts: %.4f on validation"
     logger.info(message, len(labels), row["validation_accuracy"])
     return Trained(teacher, [row], Vectors(features, rows))

@@ -1,4 +1,4 @@
-"""The student's training loop, for distillation and for the control alike."""
+"""The training loop of a student, for distillation and for the control."""
 
 import logging
 import math
@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from stillhouse.data.encoded import batches
-from stillhouse.distillation.check import READABLE, Check, selected_epoch
+from stillhouse.distillation.check import DESCRIPTIONS, Check, selected_epoch
 from stillhouse.distillation.checkpoints import load_checkpoint, save_checkpoint
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.log import Log
@@ -21,13 +21,13 @@ from stillhouse.distillation.objective import Distillation, HardLabels
 from stillhouse.distillation.resident import resident
 from stillhouse.distillation.schedules import warmup_cosine
 from stillhouse.distillation.watch import Watch
-from stillhouse.models.batching import memory_explained
+from stillhouse.models.batching import explain_out_of_memory
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.params import Training
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINTS = 50  # of a training at most: where epochs are short, writing one would take longer than the epoch
+CHECKPOINTS = 50  # most checkpoints of a training: writing one can take longer than a short epoch
 HINT = "Lower student.training.learning_rate or student.training.clip_norm."
 LESS_MEMORY = "Lower student.training.batch_size or student.network.max_length."
 
@@ -44,21 +44,31 @@ def train_student(
     scratch: Path,
     log: Log,
 ) -> list[dict[str, float]]:
-    """Train ``network`` in place and leave it with the weights of the epoch that :func:`selected_epoch` selects.
+    """Train ``network`` in place, and load the weights of the epoch that :func:`selected_epoch` selects.
 
-    AdamW, linear warm-up then cosine decay, clipped gradients, and where ``settings.average`` asks for it a
-    moving average of the weights, which then is checked and returned (Polyak and Juditsky 1992). A
-    checkpoint is written after every epoch (or every few, where there are very many); where ``scratch`` holds one,
-    training goes on from it.
+    The optimiser is AdamW, with linear warm-up, cosine decay and clipped gradients. With ``settings.average`` a moving
+    average of the weights is measured and returned (Polyak and Juditsky 1992). A checkpoint is written after every
+    epoch, or every few epochs if there are many. If ``scratch`` has a checkpoint, training resumes from it.
+
+    Args:
+        network: the student.
+        train: the training texts with their signals.
+        check: measures the network after each epoch; None: the last epoch is selected.
+        objective: the loss.
+        settings: everything under ``student.training`` in params.yaml.
+        device: the device for the training.
+        seed: of the order of the texts, and of dropout.
+        scratch: a folder for the checkpoint.
+        log: gets the metrics of every epoch and step.
 
     Returns:
-        One row an epoch: ``epoch``, ``loss``, ``grad_norm``, and what ``check`` measures.
+        One row for each epoch: ``epoch``, ``loss``, ``grad_norm``, and the measurements of ``check``.
 
     Raises:
         TrainingDiverged: the loss or a gradient became NaN or infinite, or the loss exploded.
-        BadInput: the GPU's memory does not suffice.
+        BadInput: the memory of the GPU does not suffice.
     """
-    with memory_explained(LESS_MEMORY):
+    with explain_out_of_memory(LESS_MEMORY):
         return _train(network, train, check, objective, settings, device, seed, scratch, log)
 
 
@@ -76,25 +86,25 @@ def _train(
     torch.manual_seed(seed)
     steps = math.ceil(len(train.labels) / settings.batch_size)
     epochs = max(settings.epochs, math.ceil(settings.min_updates / steps))
-    learning, checkpoint = Learning(network, objective, settings, epochs * steps, device), scratch / "last.pt"
-    learning.resume(checkpoint)
+    loop, checkpoint = TrainingLoop(network, objective, settings, epochs * steps, device), scratch / "last.pt"
+    loop.resume(checkpoint)
     train = resident(train, device, objective.needs)
-    first = len(learning.history)
+    first = len(loop.history)
     if first:
-        logger.info("going on after epoch %d of %d", first, epochs)
-    # Shown on a terminal only: in a log each refresh would be a line.
+        logger.info("resuming after epoch %d of %d", first, epochs)
+    # The bar is shown on a terminal only: in a log file each refresh would be a line.
     for epoch in tqdm(range(first, epochs), initial=first, total=epochs, unit="epoch", disable=None):
-        learning.learn(train, batches(train.encoded.lengths, settings.batch_size, seed + epoch), epoch * steps)
-        learning.measure(check)
-        _report(log, learning.watch, learning.history[-1], epochs)
+        loop.run_epoch(train, batches(train.encoded.lengths, settings.batch_size, seed + epoch), epoch * steps)
+        loop.measure(check)
+        _report(log, loop.watch, loop.history[-1], epochs)
         if (epoch + 1) % math.ceil(epochs / CHECKPOINTS) == 0 or epoch + 1 == epochs:
-            learning.save(checkpoint)
-    learning.end()
-    return learning.history
+            loop.save(checkpoint)
+    loop.finish()
+    return loop.history
 
 
-class Learning:
-    """A network that learns: what moves it, how far it has come, and its best weights so far."""
+class TrainingLoop:
+    """The state of a training: network, optimiser, history, and the weights of the selected epoch so far."""
 
     def __init__(
         self,
@@ -112,13 +122,13 @@ class Learning:
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, warmup_cosine(updates, settings.warmup))
         self.average = _average(network, settings.average)
-        self.kept: nn.Module = self.average.module if self.average else network
+        self.evaluated: nn.Module = self.average.module if self.average else network
         self.watch = Watch(HINT)
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
 
-    def learn(self, train: Examples, order: Iterable[np.ndarray], done: int) -> None:
-        """One epoch, after ``done`` updates: every batch of row numbers in ``order`` moves the network once."""
+    def run_epoch(self, train: Examples, order: Iterable[np.ndarray], done: int) -> None:
+        """Train one epoch, with one update for each batch of row numbers in ``order``; ``done`` updates came before."""
         self.learner.train()
         self.watch.begin(len(self.history), done)
         for index, rows in enumerate(order, done):
@@ -133,24 +143,24 @@ class Learning:
                 self.average.update_parameters(self.network)
 
     def measure(self, check: Check | None) -> None:
-        """Add the epoch's numbers to the history, and copy its weights if it is the selected epoch so far."""
+        """Add the metrics of the epoch to the history. Copy its weights if it is the selected epoch so far."""
         row = {"epoch": len(self.history) + 1.0, **self.watch.summary()}
         if check:
-            row |= check.measure(self.kept, self.device)
+            row |= check.measure(self.evaluated, self.device)
         self.history.append(row)
         if selected_epoch(self.history, check) is row:
-            self.best = {name: value.cpu().clone() for name, value in self.kept.state_dict().items()}
+            self.best = {name: value.cpu().clone() for name, value in self.evaluated.state_dict().items()}
 
     def save(self, checkpoint: Path) -> None:
-        """Write everything that going on needs."""
+        """Write everything that resuming needs."""
         states = {name: part.state_dict() for name, part in self._parts().items()}
-        if self.device.type == "cuda":  # which draws the dropout
+        if self.device.type == "cuda":  # dropout uses the random numbers of the GPU
             states["random_cuda"] = torch.cuda.get_rng_state(self.device)
         progress = {"random": torch.get_rng_state(), "history": self.history, "start": self.watch.start}
         save_checkpoint(states | progress | {"best": self.best}, checkpoint)
 
     def resume(self, checkpoint: Path) -> None:
-        """Go on from ``checkpoint``, if there is one."""
+        """Resume from ``checkpoint``, if it exists."""
         if state := load_checkpoint(checkpoint):
             for name, part in self._parts().items():
                 part.load_state_dict(state[name])
@@ -159,8 +169,8 @@ class Learning:
                 torch.cuda.set_rng_state(state["random_cuda"], self.device)
             self.history, self.watch.start, self.best = state["history"], state["start"], state["best"]
 
-    def end(self) -> None:
-        """Leave the network with its best weights, on the CPU."""
+    def finish(self) -> None:
+        """Load the weights of the selected epoch into the network, and move it to the CPU."""
         self.network.load_state_dict(self.best)
         self.network.to("cpu").eval()
 
@@ -174,7 +184,7 @@ def _report(log: Log, watch: Watch, row: dict[str, float], epochs: int) -> None:
     log.metrics({name: value for name, value in row.items() if name != "epoch"}, epoch)
     first, norms = watch.norms()
     log.series("step_grad_norm", norms, first)
-    measured = "".join(f", {READABLE[name]} {row[name]:.4f}" for name in READABLE if name in row)
+    measured = "".join(f", {DESCRIPTIONS[name]} {row[name]:.4f}" for name in DESCRIPTIONS if name in row)
     logger.info("epoch %d of %d: loss %.4f%s", epoch, epochs, row["loss"], measured)
 
 
@@ -186,7 +196,7 @@ def _average(network: nn.Module, decay: float) -> AveragedModel | None:
 
 
 def _groups(learner: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay matrices and filters only, not norms and biases."""
+    """Return parameter groups: weight decay for matrices and filters, none for norms and biases."""
     decay = [parameter for parameter in learner.parameters() if parameter.ndim > 1]
     plain = [parameter for parameter in learner.parameters() if parameter.ndim <= 1]
     return [{"params": decay, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]

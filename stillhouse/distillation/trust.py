@@ -1,25 +1,26 @@
-"""The weight of the soft labels beside hard ones, selected on the validation texts."""
+"""Selects ``alpha``, the weight of the soft labels beside the hard labels, on the validation texts."""
 
 import numpy as np
 
 from stillhouse.evaluation.significance import paired
 from stillhouse.task import TASK
 
-TRUSTED, DOUBTED, OVERRULED = 0.9, 0.5, 0.0
+ALPHA_ABOVE, ALPHA_NOT_SHOWN, ALPHA_BELOW = 0.9, 0.5, 0.0
 
 
-def chosen_alpha(labels: np.ndarray, soft: np.ndarray, control: np.ndarray) -> float:
-    """0.9 where the soft labels are shown (exact paired test) to be better than the control.
-
-    0 where they are shown to be worse, and 0.5 where neither is shown.
+def choose_alpha(labels: np.ndarray, soft: np.ndarray, control: np.ndarray) -> float:
+    """Compare the soft labels with the control by an exact paired test.
 
     Args:
-        labels: of the validation texts, ``(texts,)``.
-        soft: logits of the soft labels of these texts, ``(texts, classes)``.
-        control: those of the same network on hard labels alone.
+        labels: class numbers of the validation texts, ``(texts,)``.
+        soft: soft labels of these texts as logits, ``(texts, classes)``.
+        control: logits of the control, the same network trained on hard labels alone, ``(texts, classes)``.
+
+    Returns:
+        0.9 if the soft labels are shown to be better, 0 if they are shown to be worse, otherwise 0.5.
     """
-    ours, theirs = (TASK.correct(labels, TASK.decision(logits)).astype(float) for logits in (soft, control))
-    gap = paired(ours, theirs)
+    of_soft, of_control = (TASK.correct(labels, TASK.decision(logits)).astype(float) for logits in (soft, control))
+    gap = paired(of_soft, of_control)
     if gap.is_loss:
-        return OVERRULED
-    return TRUSTED if gap.is_gain else DOUBTED
+        return ALPHA_BELOW
+    return ALPHA_ABOVE if gap.is_gain else ALPHA_NOT_SHOWN

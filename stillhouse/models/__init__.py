@@ -1,1 +1,1 @@
-"""Students, the teacher, and how their weights start."""
+"""Students, the teacher, and their initial weights."""

@@ -1,4 +1,4 @@
-"""How many texts a network reads at once: what is fastest on a GPU, and what its memory can hold."""
+"""Batch sizes: the fastest size on a GPU, and smaller batches when memory runs out."""
 
 import logging
 import time
@@ -17,16 +17,16 @@ T = TypeVar("T")
 
 CPU_BATCH = 32
 SIZES = (32, 64, 128, 256, 512, 1024)
-GAIN = 1.05  # of texts a second, below which a doubled batch is not worth its memory
+GAIN = 1.05  # factor of texts a second that a doubled batch must reach
 REPEATS = 3
 
 
 def fastest_size(rate: Callable[[int], float], sizes: tuple[int, ...] = SIZES) -> int:
-    """The batch size from which doubling gains less than 5 %.
+    """Return the batch size beyond which doubling gains less than 5 %.
 
     Args:
-        rate: texts a second with a batch size; raises ``torch.OutOfMemoryError`` where memory does not suffice.
-        sizes: in ascending order; the first is the result where not even that fits.
+        rate: returns texts a second for a batch size. Raises ``torch.OutOfMemoryError`` if memory does not suffice.
+        sizes: in ascending order. If none fits, the function returns the first.
     """
     best, best_rate = sizes[0], 0.0
     for size in sizes:
@@ -40,34 +40,34 @@ def fastest_size(rate: Callable[[int], float], sizes: tuple[int, ...] = SIZES) -
     return best
 
 
-def timed_rate(ask: Callable[[], Any], texts: int, device: torch.device) -> float:
-    """Texts a second of ``ask``, which answers ``texts`` texts: the mean of three calls after a first."""
-    ask()
+def timed_rate(call: Callable[[], Any], texts: int, device: torch.device) -> float:
+    """Return texts a second of ``call``, which computes ``texts`` texts: the mean of three calls after a warm-up."""
+    call()
     synchronise(device)
     start = time.perf_counter()
     for _ in range(REPEATS):
-        ask()
+        call()
     synchronise(device)
     return REPEATS * texts / (time.perf_counter() - start)
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until ``device`` has done all that it was given."""
+    """Wait until ``device`` has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
-class Portions:
-    """Rows in portions that memory can hold: at most ``size``, and half as many each time memory does not suffice."""
+class ShrinkingBatches:
+    """Batches of at most ``size`` rows. Each time memory does not suffice, the size is halved for good."""
 
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def of(self, rows: int, ask: Callable[[slice], T]) -> Iterator[tuple[slice, T]]:
-        """``ask`` about ``rows`` rows, one portion after the other.
+    def run(self, rows: int, compute: Callable[[slice], T]) -> Iterator[tuple[slice, T]]:
+        """Call ``compute`` for ``rows`` rows, one batch after the other.
 
         Yields:
-            The slice of the rows, and the answer.
+            The slice of the rows, and the result.
 
         Raises:
             torch.OutOfMemoryError: not even one row fits.
@@ -76,37 +76,37 @@ class Portions:
         while start < rows:
             part = slice(start, min(start + self.size, rows))
             try:
-                answer = ask(part)
+                result = compute(part)
             except torch.OutOfMemoryError:
                 if part.stop - start == 1:
                     raise
                 self.size = (part.stop - start) // 2
             else:
-                yield part, answer
+                yield part, result
                 start = part.stop
                 continue
-            # Outside of the handler, since the exception holds the failed call's tensors.
+            # Free the memory outside of the handler: the exception holds the failed call's tensors.
             logger.warning("out of memory with %d texts at once; %d from now on", part.stop - start, self.size)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
 
-def ahead(items: Iterator[T], depth: int) -> Iterator[T]:
-    """``items``, of which a thread makes up to ``depth`` before they are needed; with 0 there is no thread."""
+def prefetched(items: Iterator[T], depth: int) -> Iterator[T]:
+    """Yield ``items``. A thread makes up to ``depth`` of them in advance; with 0 there is no thread."""
     if not depth:
         yield from items
         return
     end: Any = object()
     with ThreadPoolExecutor(1) as pool:
-        coming = deque(pool.submit(next, items, end) for _ in range(depth))
-        while (item := coming.popleft().result()) is not end:
-            coming.append(pool.submit(next, items, end))
+        pending = deque(pool.submit(next, items, end) for _ in range(depth))
+        while (item := pending.popleft().result()) is not end:
+            pending.append(pool.submit(next, items, end))
             yield item
 
 
 @contextmanager
-def memory_explained(advice: str) -> Iterator[None]:
-    """Turn the end of a GPU's memory within the block into a message that ends with ``advice``.
+def explain_out_of_memory(advice: str) -> Iterator[None]:
+    """Turn an out-of-memory error of the GPU within the block into a message that ends with ``advice``.
 
     Raises:
         BadInput: the memory did not suffice.

@@ -1,4 +1,4 @@
-"""Whether what was loaded is what the checkpoint should hold: its weights, its head, the positions it has."""
+"""Checks a loaded checkpoint: missing weights, the head, the largest number of tokens."""
 
 import logging
 from typing import Any
@@ -12,14 +12,14 @@ from stillhouse.models.encoder import EncoderClassifier
 
 logger = logging.getLogger(__name__)
 
-POSITIONS = ("position_embeddings", "embed_positions", "wpe")  # what tables of learnt positions are called
-UNUSED = ("pooler",)  # parts that a checkpoint without them is no worse for
+POSITIONS = ("position_embeddings", "embed_positions", "wpe")  # names of tables of learnt positions
+UNUSED = ("pooler",)  # parts that this project does not use
 
 
-def longest(model: PreTrainedModel | EncoderClassifier) -> int | None:
-    """The most tokens that ``model`` reads: rows of its table of positions, or what its config says; None: any number.
+def max_tokens(model: PreTrainedModel | EncoderClassifier) -> int | None:
+    """Return the most tokens that ``model`` reads, from its table of positions or its config; None for any number.
 
-    RoBERTa and its kin count positions from their padding id + 1, BART and OPT from an offset, so that they read
+    RoBERTa and related models count positions from their padding id + 1, BART and OPT from an offset. So they read
     fewer tokens than the table has rows.
     """
     for name, part in model.named_modules():
@@ -31,27 +31,27 @@ def longest(model: PreTrainedModel | EncoderClassifier) -> int | None:
 
 
 def check_weights(model: PreTrainedModel | EncoderClassifier, info: dict[str, Any], name: str) -> None:
-    """Refuse an encoder whose weights are not in the checkpoint: transformers would start it at random.
+    """Refuse an encoder if the checkpoint lacks its weights: transformers would initialise them at random.
 
     Args:
-        model: as loaded.
-        info: transformers' ``output_loading_info``.
-        name: of the checkpoint.
+        model: the loaded model.
+        info: ``output_loading_info`` of transformers.
+        name: the name of the checkpoint.
 
     Raises:
-        BadInput: half of the encoder's weights are missing, or one has another size than the config says.
+        BadInput: more than half of the encoder's weights are missing, or the size of one differs from the config.
     """
     network = model.encoder if isinstance(model, EncoderClassifier) else model
     prefix = "" if isinstance(model, EncoderClassifier) else f"{network.base_model_prefix}."
     own = [key for key in network.state_dict() if key.startswith(prefix)]
-    missing, other = (
+    missing, mismatched = (
         [key for key in sorted(_keys(info, kind)) if key.startswith(prefix) and not any(part in key for part in UNUSED)]
         for kind in ("missing_keys", "mismatched_keys")
     )
-    if other:
+    if mismatched:
         raise BadInput(
-            f"teacher.model: weights of {name} have other sizes than its config.json says: {listed(other, 3)}. The two "
-            "files are not of the same checkpoint."
+            f"teacher.model: weights of {name} have other sizes than its config.json says: {listed(mismatched, 3)}. "
+            "The two files are not of the same checkpoint."
         )
     if 2 * len(missing) > len(own):
         raise BadInput(
@@ -59,41 +59,45 @@ def check_weights(model: PreTrainedModel | EncoderClassifier, info: dict[str, An
             f"{listed(missing, 3)}. Its model.safetensors is not that of the model in its config.json."
         )
     if missing:
-        logger.warning("teacher.model: %s lacks weights, which start at random: %s", name, listed(missing, 3))
+        logger.warning("teacher.model: %s lacks weights; they start at random: %s", name, listed(missing, 3))
 
 
-def fit_head(model: PreTrainedModel, theirs: list[str], ours: list[str], info: dict[str, Any]) -> None:
-    """Keep the checkpoint's head for the same class names, in our order; make it anew for other classes.
+def match_head(
+    model: PreTrainedModel, checkpoint_labels: list[str], label_names: list[str], info: dict[str, Any]
+) -> None:
+    """Reorder the checkpoint's head if its class names are those of this project; otherwise initialise it again.
 
-    transformers keeps any head with the same number of classes, whatever these are.
+    transformers loads any head with the same number of classes and does not compare the class names.
 
     Args:
-        model: a sequence classifier with as many outputs as there are classes.
-        theirs: the checkpoint's class names, by number.
-        ours: this project's.
-        info: transformers' ``output_loading_info``.
+        model: a sequence classifier with one output for each class.
+        checkpoint_labels: the class names of the checkpoint, by number.
+        label_names: the class names of this project, by number.
+        info: ``output_loading_info`` of transformers.
     """
     found = [(name, part) for name, part in model.named_modules() if isinstance(part, nn.Linear)]
-    found = [(name, part) for name, part in found if part.out_features == len(ours)]
+    found = [(name, part) for name, part in found if part.out_features == len(label_names)]
     if not found:
         return
     name, head = found[-1]
     if f"{name}.weight" in _keys(info, "missing_keys") | _keys(info, "mismatched_keys"):
-        return  # it is new
-    known = {str(label).strip().casefold(): row for row, label in enumerate(theirs)}
-    rows = [known.get(label.strip().casefold(), -1) for label in ours]
+        return  # transformers initialised it
+    known = {str(label).strip().casefold(): row for row, label in enumerate(checkpoint_labels)}
+    rows = [known.get(label.strip().casefold(), -1) for label in label_names]
     with torch.no_grad():
-        if sorted(rows) == list(range(len(ours))):
+        if sorted(rows) == list(range(len(label_names))):
             head.weight.copy_(head.weight[rows].clone())
             if head.bias is not None:
                 head.bias.copy_(head.bias[rows].clone())
             return
-        logger.info("teacher.model: its head is for other classes (%s); it gets a new one", listed(theirs, 5))
+        logger.info(
+            "teacher.model: its head is for other classes (%s); it gets a new one", listed(checkpoint_labels, 5)
+        )
         nn.init.normal_(head.weight, std=getattr(model.config, "initializer_range", 0.02))
         if head.bias is not None:
             nn.init.zeros_(head.bias)
 
 
 def _keys(info: dict[str, Any], kind: str) -> set[str]:
-    """Names of weights; transformers gives those of another size together with the sizes."""
+    """Return names of weights. transformers lists those of another size with the two sizes."""
     return {key if isinstance(key, str) else key[0] for key in info[kind]}

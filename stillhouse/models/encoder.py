@@ -1,4 +1,4 @@
-"""A sentence encoder as a classifier: one vector from its token vectors, and a linear layer on top."""
+"""A sentence encoder as a classifier: it pools the token vectors and adds a linear layer."""
 
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ HEAD = "head.safetensors"
 
 
 class EncoderClassifier(nn.Module):
-    """What sentence-transformers checkpoints are good for, pooled as they were trained.
+    """A classifier on a sentence-transformers checkpoint, with the pooling that the checkpoint was trained with.
 
-    N. Reimers and I. Gurevych, "Sentence-BERT", EMNLP 2019. The classification head that transformers would
-    put on such a checkpoint reads the first token instead, which says little before long training.
+    N. Reimers and I. Gurevych, "Sentence-BERT", EMNLP 2019. The classification head of transformers would read the
+    first token instead. In such a checkpoint this token has little information before long training.
     """
 
     def __init__(self, encoder: PreTrainedModel, reading: Reading | None = None, dropout: float = 0.1) -> None:
@@ -38,17 +38,17 @@ class EncoderClassifier(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         device: torch.device = self.encoder.device
         return device
 
     @property
     def base_model(self) -> PreTrainedModel:
-        """The encoder, by the name that transformers' own classifiers have for theirs."""
+        """The encoder, under the name that the classifiers of transformers use."""
         return self.encoder
 
     def get_input_embeddings(self) -> nn.Module:
-        """The table of token vectors."""
+        """Return the table of token vectors."""
         table: nn.Module = self.encoder.get_input_embeddings()
         return table
 
@@ -60,9 +60,9 @@ class EncoderClassifier(nn.Module):
         labels: Tensor | None = None,
         output_hidden_states: bool = False,
     ) -> SequenceClassifierOutput:
-        """Token ids (batch, length) to logits (batch, classes), and with labels (batch,) the mean loss.
+        """Compute logits (batch, classes) from token ids (batch, length); with labels (batch,) also the mean loss.
 
-        ``output_hidden_states`` adds the last layer's, (batch, length, hidden size).
+        ``output_hidden_states`` adds the states of the last layer, (batch, length, hidden size).
         """
         kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **kinds)[0]
@@ -73,14 +73,14 @@ class EncoderClassifier(nn.Module):
         )
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the encoder as transformers does, and the layers on top of it and how it reads beside it."""
+        """Write the encoder as transformers does, and the layers on top of it to ``head.safetensors``."""
         self.encoder.save_pretrained(folder)
         dense = {f"dense.{key}": value.contiguous() for key, value in self.pooling.dense.state_dict().items()}
         save_file(self.classifier.state_dict() | dense, str(Path(folder) / HEAD))
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> "EncoderClassifier":
-        """Read what :meth:`save_pretrained` and :meth:`Reading.save` wrote."""
+        """Load a folder of :meth:`save_pretrained` and :meth:`Reading.save`."""
         model = cls(load_encoder(folder, use_safetensors=True, dtype=torch.float32), Reading.load(folder))
         weights = load_file(str(folder / HEAD))
         dense = {key.removeprefix("dense."): weights.pop(key) for key in list(weights) if key.startswith("dense.")}
@@ -90,16 +90,17 @@ class EncoderClassifier(nn.Module):
 
 
 def load_encoder(source: str | Path, config: Any = None, **options: Any) -> Any:
-    """transformers' model without a head, of an encoder-decoder such as T5 the encoder alone.
+    """Load a transformers model without its head; of an encoder-decoder such as T5 the encoder alone.
 
-    Returns what ``from_pretrained`` does: the model, and with ``output_loading_info`` what was not found.
+    Returns:
+        The result of ``from_pretrained``: the model; with ``output_loading_info`` also lists of missing weights.
     """
     if config is None:
         config = AutoConfig.from_pretrained(source)
-    encodes = type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING  # for most the same class as AutoModel's
+    encodes = type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING  # for most models AutoModel has the same class
     return (AutoModelForTextEncoding if encodes else AutoModel).from_pretrained(source, config=config, **options)
 
 
 def hidden_size(config: Any) -> int:
-    """The size of a token's vector."""
+    """Return the size of a token vector."""
     return int(config.get_text_config().hidden_size)

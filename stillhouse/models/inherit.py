@@ -1,4 +1,4 @@
-"""What a student takes over from the teacher before it learns: word vectors, and a transformer its layers."""
+"""Initial weights of a student from the teacher: word vectors, and for a transformer also layers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.student import Start
 from stillhouse.provenance import folder_md5
 
-if TYPE_CHECKING:  # transformers takes seconds to load, for nothing where a student starts at random
+if TYPE_CHECKING:  # loading transformers takes seconds, and a student that starts at random does not need it
     from transformers import PreTrainedModel
 
     from stillhouse.models.teacher import Teacher
 
 PIECES_AT_ONCE = 256
-# Where BERT, RoBERTa and their kin keep what a transformer.Layer calls so.
+# Names of a transformer.Layer's parts, and of the same parts in BERT, RoBERTa and related models.
 LAYER_PARTS = {
     "query": "attention.self.query",
     "key": "attention.self.key",
@@ -38,7 +38,7 @@ LAYER_PARTS = {
 
 @dataclass(frozen=True)
 class WordVectors:
-    """Reduced vectors (vocabulary, dimension), and the way back: ``vectors @ basis + mean`` are the teacher's."""
+    """Reduced vectors (vocabulary, dimension). ``vectors @ basis + mean`` approximates the teacher's vectors."""
 
     vectors: Tensor
     basis: Tensor
@@ -46,57 +46,60 @@ class WordVectors:
 
 
 def inherit(network: TextNetwork, teacher: Teacher, tokenizer: Tokenizer) -> None:
-    """Start ``network`` from what ``teacher`` knows, in place.
+    """Initialise ``network`` from ``teacher``, in place.
 
-    A transformer takes over layers, and the word vectors that these read. Any other student starts from what
-    the teacher makes of each word, which is what it has learnt about it.
+    A transformer gets layers of the teacher, and the input vectors that these layers read. Any other student gets the
+    teacher's output vectors of each word, which contain what the teacher has learnt about the word.
 
     Raises:
-        BadInput: a transformer student whose shape is not the teacher's, or a teacher unlike BERT.
+        BadInput: a transformer student has another shape than the teacher, or the teacher is not like BERT.
     """
     pieces = [str(tokenizer.id_to_token(index)) for index in range(tokenizer.get_vocab_size())]
     dimension = network.embedding.embedding_dim
     if isinstance(network, Transformer):
-        words = reduced(input_vectors(teacher, pieces), dimension)
+        words = principal_components(input_vectors(teacher, pieces), dimension)
         vectors = words.vectors
         _inherit_layers(network, teacher, words)
     else:
-        vectors = reduced(output_vectors(teacher, pieces), dimension).vectors
-        vectors *= EMBEDDING_STD / float(vectors.std())  # the size that random vectors have
+        vectors = principal_components(output_vectors(teacher, pieces), dimension).vectors
+        vectors *= EMBEDDING_STD / float(vectors.std())  # the standard deviation of random vectors
     with torch.no_grad():
         network.embedding.weight.copy_(vectors)
         network.embedding.weight[network.embedding.padding_idx or 0] = 0.0
 
 
 def input_vectors(teacher: Teacher, pieces: list[str]) -> Tensor:
-    """The teacher's input vector of each piece, (pieces, hidden size); of one that it splits, the parts' mean."""
+    """Return the teacher's input vector of each piece, (pieces, hidden size).
+
+    If the teacher splits a piece into several tokens, the vector is the mean of theirs.
+    """
     table = teacher.model.get_input_embeddings().get_parameter("weight").detach().float().cpu()
     parts = teacher.tokenizer(pieces, add_special_tokens=False)["input_ids"]
     return torch.stack([table[ids].mean(0) if ids else torch.zeros(table.shape[1]) for ids in parts])
 
 
 def output_vectors(teacher: Teacher, pieces: list[str]) -> Tensor:
-    """The mean of the teacher's last states when it reads a piece alone, (pieces, hidden size).
+    """Return the mean of the teacher's last states for each piece alone, (pieces, hidden size).
 
-    S. Tulkens and T. van Dongen, "Model2Vec" (2024); here of the fine-tuned teacher, so that words lie apart
-    by what they say about the classes.
+    S. Tulkens and T. van Dongen, "Model2Vec" (2024). Here the teacher is fine-tuned, so the vectors separate words by
+    their class.
     """
     from stillhouse.models.teacher import last_states
 
     vectors = torch.zeros(len(pieces), teacher.model.config.get_text_config().hidden_size)
-    alone = replace(teacher, prompt="")
-    for rows, tokens, output in alone.batches(pieces, PIECES_AT_ONCE, states=True):
+    without_prompt = replace(teacher, prompt="")
+    for rows, tokens, output in without_prompt.batches(pieces, PIECES_AT_ONCE, states=True):
         mask = tokens["attention_mask"].unsqueeze(2)
         states = last_states(output).float()
         vectors[torch.from_numpy(rows)] = ((states * mask).sum(1) / mask.sum(1).clamp(min=1)).cpu()
     return vectors
 
 
-def reduced(rows: Tensor, dimension: int) -> WordVectors:
-    """Vectors (words, size) by their ``dimension`` principal components; where there are fewer, padded with 0."""
+def principal_components(rows: Tensor, dimension: int) -> WordVectors:
+    """Reduce vectors (words, size) to ``dimension`` principal components; if there are fewer, pad with 0."""
     mean = rows.mean(0)
     centred = rows - mean
-    # The covariance is (size, size): memory does not grow with the vocabulary. eigh gives ascending order.
+    # The covariance is (size, size), so memory does not grow with the vocabulary. eigh sorts in ascending order.
     _, directions = torch.linalg.eigh(centred.T @ centred)
     basis = directions.flip(1)[:, :dimension].T
     missing = dimension - basis.shape[0]
@@ -108,18 +111,21 @@ def reduced(rows: Tensor, dimension: int) -> WordVectors:
 
 
 def _inherit_layers(network: Transformer, teacher: Teacher, words: WordVectors) -> None:
-    """Layers spread evenly from the teacher's first to its last (Sanh et al. 2019), its positions, its first norm."""
+    """Copy the teacher's position vectors and first norm, and layers evenly spaced from first to last.
+
+    After Sanh et al. 2019 (DistilBERT).
+    """
     base: PreTrainedModel = teacher.model.base_model
     config = base.config
     layers = getattr(getattr(base, "encoder", None), "layer", None)
     if layers is None or not hasattr(layers[0], "attention") or not hasattr(layers[0].attention, "self"):
         raise BadInput(
-            "student.start: teacher takes over layers of BERT, RoBERTa and their kin, but the teacher is a "
-            f"{config.model_type}. Set student.start: random, or choose another student.network.architecture."
+            "student.start: teacher takes over layers of BERT, RoBERTa and related models, but the teacher is "
+            f"a {config.model_type}. Set student.start: random, or choose another student.network.architecture."
         )
     shape = {"width": config.hidden_size, "heads": config.num_attention_heads}
-    mine = {"width": network.positions.embedding_dim, "heads": network.heads}
-    if shape != mine or config.intermediate_size != 4 * config.hidden_size or len(network.layers) > len(layers):
+    own = {"width": network.positions.embedding_dim, "heads": network.heads}
+    if shape != own or config.intermediate_size != 4 * config.hidden_size or len(network.layers) > len(layers):
         raise BadInput(
             f"student.start: teacher needs a transformer of the teacher's shape: student.network.width: "
             f"{shape['width']}, heads: {shape['heads']}, depth: at most {len(layers)}. Set these, or start: random."
@@ -129,11 +135,11 @@ def _inherit_layers(network: Transformer, teacher: Teacher, words: WordVectors) 
         _copy_layer(layer, layers[index])
     table = base.embeddings.position_embeddings.weight
     first = base.embeddings.position_embeddings.padding_idx
-    first = 0 if first is None else first + 1  # RoBERTa counts from there
+    first = 0 if first is None else first + 1  # RoBERTa counts positions from padding id + 1
     with torch.no_grad():
         count = min(len(table) - first, len(network.positions.weight))
         network.positions.weight[:count] = table[first : first + count]
-        # Later positions than the teacher knows go on from its last.
+        # Positions beyond the teacher's table get its last vector.
         network.positions.weight[count:] = table[-1]
         network.positions.weight += base.embeddings.token_type_embeddings.weight[0]
         network.widen.weight.copy_(words.basis.T)
@@ -142,15 +148,15 @@ def _inherit_layers(network: Transformer, teacher: Teacher, words: WordVectors) 
 
 
 def _copy_layer(layer: nn.Module, source: nn.Module) -> None:
-    for mine, theirs in LAYER_PARTS.items():
-        layer.get_submodule(mine).load_state_dict(source.get_submodule(theirs).state_dict())
+    for part, source_part in LAYER_PARTS.items():
+        layer.get_submodule(part).load_state_dict(source.get_submodule(source_part).state_dict())
 
 
-def starting_from(start: str, teacher: Path, tokenizer: Tokenizer) -> Start | None:
-    """What ``student.start`` asks for: a change to a new network by the teacher in a folder, or None for random."""
+def student_start(start: str, teacher: Path, tokenizer: Tokenizer) -> Start | None:
+    """Return the initialisation of ``student.start``: from the teacher in a folder, or None for random weights."""
     if start == "random":
         return None
     from stillhouse.models.teacher import load_teacher
 
-    loaded = load_teacher(teacher, 32, torch.device("cpu"))  # it reads single words only
+    loaded = load_teacher(teacher, 32, torch.device("cpu"))  # it reads single words only, so 32 tokens suffice
     return Start(lambda network: inherit(network, loaded, tokenizer), folder_md5(teacher))

@@ -1,4 +1,4 @@
-"""How weights start: by name, never by chance."""
+"""Named initialisations of a student's weights."""
 
 from collections.abc import Callable
 
@@ -14,13 +14,13 @@ EMBEDDING_STD = 0.1
 
 
 def initialise(model: nn.Module, name: str, embedding: Tensor | None = None) -> None:
-    """Fill a student's weights in place.
+    """Initialise a student's weights in place.
 
-    Convolutions and linear layers follow ``name``; biases are 0; norms are 1 and 0, but 0 and 0 for the last
-    norm of a residual block (marked by the attribute ``zero_start``), so that each block begins as the
-    identity (Goyal et al. 2017, arXiv:1706.02677). An LSTM's recurrent weights are orthogonal and its forget
-    gates open (Jozefowicz et al. 2015). ``embedding`` of shape ``(vocabulary, dimension)`` replaces the random
-    word vectors; the row of padding stays 0.
+    - Convolutions and linear layers: the initialisation ``name``. Biases: 0.
+    - Norms: scale 1, shift 0. The last norm of a residual block (attribute ``zero_start``) has scale 0, so that each
+      block starts as the identity (Goyal et al. 2017, arXiv:1706.02677).
+    - LSTM: orthogonal recurrent weights, forget gates open (Jozefowicz et al. 2015).
+    - Word vectors: random, or ``embedding`` of shape ``(vocabulary, dimension)``. The row of padding stays 0.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv1d | nn.Linear):
@@ -49,5 +49,5 @@ def _initialise_lstm(lstm: nn.LSTM, name: str) -> None:
             INITIALISATIONS[name](weight)
         else:
             nn.init.zeros_(weight)
-            if key.startswith("bias_ih"):  # gates lie in the order input, forget, cell, output
+            if key.startswith("bias_ih"):  # the order of the gates is input, forget, cell, output
                 weight.data[lstm.hidden_size : 2 * lstm.hidden_size] = 1.0

@@ -1,4 +1,4 @@
-"""One vector for a text from its token vectors: the poolings of sentence-transformers, by its names.
+"""Pooling of token vectors to one vector for each text: the poolings of sentence-transformers, with its names.
 
 N. Reimers and I. Gurevych, "Sentence-BERT", EMNLP 2019; sentence-transformers 6.2, ``Pooling`` and ``Dense``.
 """
@@ -24,9 +24,9 @@ def _sum(states: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def token_mean(states: Tensor, mask: Tensor) -> Tensor:
-    """The mean of states (batch, length, size), each weighted by its ``mask`` (batch, length), (batch, size).
+    """Return the mean of states (batch, length, size), weighted by ``mask`` (batch, length), as (batch, size).
 
-    A student has its own (``students/pooling.py``): a matrix product, which sums in another order.
+    Students use ``students/pooling.py``: a matrix product, which sums in another order.
     """
     total, count = _sum(states, mask)
     return total / count.clamp(min=1.0)
@@ -57,8 +57,8 @@ def _last(states: Tensor, mask: Tensor, _: Tensor) -> Tensor:
     return _picked(states, mask.shape[1] - 1 - mask.flip(1).int().argmax(1))
 
 
-# Each takes states (batch, length, size), a mask (batch, length) and each token's place in its text, from 1 (batch,
-# length), and returns (batch, size). Padding may be on either side. In the order in which vectors are joined.
+# Each takes states (batch, length, size), a mask (batch, length) and the position of each token from 1 (batch, length),
+# and returns (batch, size). Padding may be on either side. Vectors of several poolings are joined in this order.
 POOLINGS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "cls": _cls,
     "max": _max,
@@ -72,7 +72,7 @@ ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU", "SiLU", "Sigmoid", "ELU", "Le
 
 @dataclass(frozen=True)
 class Layer:
-    """A dense layer after pooling: its sizes, whether it has a bias, and the name of its activation in torch.nn."""
+    """A dense layer after pooling. ``activation`` is a name in torch.nn."""
 
     inputs: int
     outputs: int
@@ -82,13 +82,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a teacher reads a text.
+    """How a teacher turns a text into one vector.
 
     Attributes:
-        poolings: names in ``POOLINGS``, joined in this order; empty where the model has a head of its own.
+        poolings: names in ``POOLINGS``; their vectors are joined. Empty if the checkpoint has its own head.
         layers: dense layers after pooling.
-        prompt: text that is put before each text.
-        skipped: tokens at the start (those of the prompt) that are not pooled.
+        prompt: put before each text.
+        skipped: number of tokens at the start (those of the prompt) that are not pooled.
     """
 
     poolings: tuple[str, ...] = ("mean",)
@@ -97,13 +97,13 @@ class Reading:
     skipped: int = 0
 
     def save(self, folder: Path) -> None:
-        """Write ``reading.json``; the mean of the token vectors, and a head of the model's own, need none."""
+        """Write ``reading.json``. Plain mean pooling and the checkpoint's own head, without a prompt, need no file."""
         if self.layers or self.prompt or self.poolings not in ((), ("mean",)):
             (folder / READING).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "Reading":
-        """Read what :meth:`save` wrote."""
+        """Load a folder of :meth:`save`."""
         if not (folder / READING).exists():
             return cls()
         values = json.loads((folder / READING).read_text(encoding="utf-8"))
@@ -112,7 +112,7 @@ class Reading:
 
 
 class Pooling(nn.Module):
-    """Token vectors to text vectors, as a :class:`Reading` describes it."""
+    """Pools token vectors to text vectors as a :class:`Reading` describes."""
 
     def __init__(self, reading: Reading, size: int) -> None:
         super().__init__()
@@ -125,11 +125,11 @@ class Pooling(nn.Module):
         return nn.Sequential(nn.Linear(layer.inputs, layer.outputs, layer.bias), getattr(nn, layer.activation)())
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """States (batch, length, size) and a mask (batch, length) of 0 and 1 to (batch, ``self.size``)."""
+        """Pool states (batch, length, size) with a mask (batch, length) of 0 and 1 to (batch, ``self.size``)."""
         places = mask.cumsum(1)
         if self.reading.skipped:
             after = mask * (places > self.reading.skipped)
-            mask = torch.where(after.any(1, keepdim=True), after, mask)  # a text may be cut within its prompt
+            mask = torch.where(after.any(1, keepdim=True), after, mask)  # a text may be truncated within its prompt
         vectors = [POOLINGS[name](states, mask, places) for name in self.reading.poolings]
         pooled: Tensor = self.dense(torch.cat(vectors, 1) if len(vectors) > 1 else vectors[0])
         return pooled

@@ -1,4 +1,4 @@
-"""The checkpoint that a teacher starts from: of the sample, a hub, or a local directory."""
+"""Loads the checkpoint of a teacher: from the sample, a hub, or a local directory."""
 
 import logging
 from dataclasses import replace
@@ -10,15 +10,15 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 from transformers.utils import cached_file
-from transformers.utils import logging as noise
+from transformers.utils import logging as transformers_logging
 
 from stillhouse.data.sample import sample_teacher
 from stillhouse.errors import BadInput, Unavailable
-from stillhouse.models.checkpoint import check_weights, fit_head, longest
+from stillhouse.models.checkpoint import check_weights, match_head, max_tokens
 from stillhouse.models.encoder import EncoderClassifier, load_encoder
 from stillhouse.models.pooling import Reading
 from stillhouse.models.sentence import SentenceEncoder, read_sentence_encoder
-from stillhouse.models.teacher import Teacher, fit_tokenizer, fit_vocabulary
+from stillhouse.models.teacher import Teacher, adapt_embeddings, adapt_tokenizer
 from stillhouse.params import Teacher as Settings
 from stillhouse.task import TASK
 
@@ -32,23 +32,23 @@ OFFLINE = (
 
 
 def load_pretrained(settings: Settings, label_names: list[str]) -> Teacher:
-    """The checkpoint to fine-tune, with a new head where its own has other classes.
+    """Load the checkpoint to fine-tune. It gets a new head if its own head has other classes.
 
-    Only safetensors are read and no code of the checkpoint's is run.
+    The function reads safetensors only and runs no code of the checkpoint.
 
     Raises:
-        BadInput: no such checkpoint, not a sequence classifier, no safetensors, weights that are missing or of
-            another size, a tokenizer of another checkpoint, or ``max_length`` beyond what it can read.
+        BadInput: no such checkpoint, not a sequence classifier, no safetensors, weights that are missing or of another
+            size, a tokenizer of another checkpoint, or ``max_length`` above the limit of the model.
         Unavailable: the hub does not answer.
     """
     source, options = _locate(settings)
     try:
-        sentence = read_sentence_encoder(partial(_fetched, source, options), settings.model)
+        sentence = read_sentence_encoder(partial(_fetch, source, options), settings.model)
         if sentence and sentence.encoder:
             options["subfolder"] = sentence.encoder
         config = AutoConfig.from_pretrained(source, **options)
-        theirs = list((config.id2label or {}).values())
-        _set_up(config, settings, label_names)
+        checkpoint_labels = list((config.id2label or {}).values())
+        _configure(config, settings, label_names)
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         reading = _reading(settings, config, sentence, tokenizer)
         shared = {"config": config, "use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
@@ -59,17 +59,17 @@ def load_pretrained(settings: Settings, label_names: list[str]) -> Teacher:
             if reading.layers and sentence:
                 model.pooling.dense.load_state_dict(sentence.weights)
         else:
-            config.problem_type = TASK.problem_type  # the checkpoint may be for another
+            config.problem_type = TASK.problem_type  # the checkpoint may have another
             model, info = AutoModelForSequenceClassification.from_pretrained(
                 source, ignore_mismatched_sizes=True, **shared, **options
             )
-            fit_head(model, theirs, label_names, info)
+            match_head(model, checkpoint_labels, label_names, info)
         check_weights(model, info, settings.model)
-        fit_tokenizer(tokenizer, model)
-        fit_vocabulary(tokenizer, model)
-    except Exception as error:  # what transformers and tokenizers raise for files that they cannot read
+        adapt_tokenizer(tokenizer, model)
+        adapt_embeddings(tokenizer, model)
+    except Exception as error:  # transformers and tokenizers raise many types for files that they cannot read
         raise _explain(settings, error) from None
-    limit = longest(model)
+    limit = max_tokens(model)
     if limit and settings.max_length > limit:
         raise BadInput(
             f"teacher.max_length is {settings.max_length}, but {settings.model} reads at most {limit} tokens."
@@ -78,8 +78,8 @@ def load_pretrained(settings: Settings, label_names: list[str]) -> Teacher:
     return Teacher(model, tokenizer, settings.max_length, reading.prompt)
 
 
-def _set_up(config: Any, settings: Settings, label_names: list[str]) -> None:
-    """Classes and dropout of this project, and outputs of the form that it reads, whatever the checkpoint was for."""
+def _configure(config: Any, settings: Settings, label_names: list[str]) -> None:
+    """Set the classes and dropout of this project, and the form of the outputs, whatever the checkpoint has."""
     for name in ATTENTION_DROPOUT & config.to_dict().keys():
         setattr(config, name, settings.attention_dropout)
     config.num_labels = len(label_names)
@@ -92,7 +92,7 @@ def _set_up(config: Any, settings: Settings, label_names: list[str]) -> None:
 
 
 def _reading(settings: Settings, config: Any, sentence: SentenceEncoder | None, tokenizer: Any) -> Reading:
-    """The pooling that is set, or that of a sentence encoder without a head of its own; and the prompt."""
+    """Return pooling and prompt: as set, or those of a sentence encoder without its own head."""
     has_head = any("SequenceClassification" in name for name in config.architectures or [])
     encoder = None if has_head else sentence
     if settings.pooling == "auto":
@@ -108,27 +108,27 @@ def _reading(settings: Settings, config: Any, sentence: SentenceEncoder | None, 
     if prompt:
         logger.info("the teacher reads each text after the prompt %r", prompt)
     if reading.poolings and tokenizer.padding_side != "right":
-        tokenizer.padding_side = "right"  # positions that are counted from the left must be the same in any batch
+        tokenizer.padding_side = "right"  # so that positions do not depend on the padding of a batch
     return replace(reading, prompt=prompt, skipped=skipped)
 
 
-def _fetched(source: str, options: dict[str, Any], name: str) -> Path | None:
-    kept = {key: value for key, value in options.items() if key not in ("trust_remote_code", "subfolder")}
+def _fetch(source: str, options: dict[str, Any], name: str) -> Path | None:
+    passed = {key: value for key, value in options.items() if key not in ("trust_remote_code", "subfolder")}
     file = cached_file(
         source,
         name,
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
-        **kept,
+        **passed,
     )
     return Path(file) if file else None
 
 
 def freeze(model: PreTrainedModel | EncoderClassifier, layers: int) -> None:
-    """Leave the embeddings and the lowest ``layers`` layers untrained; 0 trains everything.
+    """Freeze the embeddings and the lowest ``layers`` layers; 0 trains everything.
 
     Raises:
-        BadInput: the model has fewer layers, or none that can be found.
+        BadInput: the model has fewer layers, or its layers cannot be found.
     """
     if not layers:
         return
@@ -147,13 +147,13 @@ def freeze(model: PreTrainedModel | EncoderClassifier, layers: int) -> None:
         if module is not None:
             module.requires_grad_(False)
             for part in module.modules():
-                if isinstance(part, nn.Dropout):  # noise in what does not learn only costs time
+                if isinstance(part, nn.Dropout):  # dropout in a frozen layer only costs time
                     part.p = 0.0
 
 
 def _locate(settings: Settings) -> tuple[str, dict[str, Any]]:
-    noise.set_verbosity_error()  # its report on the missing head would worry a user for nothing
-    noise.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # the report on the missing head would be misleading
+    transformers_logging.disable_progress_bar()
     if settings.model == "sample":
         return str(sample_teacher()), {"trust_remote_code": False, "local_files_only": True}
     folder = Path(settings.model).expanduser()
@@ -167,12 +167,12 @@ def _locate(settings: Settings) -> tuple[str, dict[str, Any]]:
 
 
 def _explain(settings: Settings, error: Exception) -> Exception:
-    """A user's message for what ``from_pretrained`` raised; its causes tell a wrong name from a dead line."""
+    """Return the error for the user. The chain of causes separates a wrong name from a failed connection."""
     if isinstance(error, BadInput):
         return error
     chain: list[BaseException] = [error]
-    while (before := chain[-1].__cause__ or chain[-1].__context__) and len(chain) < 10:
-        chain.append(before)
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) and len(chain) < 10:
+        chain.append(cause)
     names = {type(link).__name__ for link in chain}
     text = " ".join(str(error).split())[:300]
     text = text if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {text}"

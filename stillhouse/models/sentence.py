@@ -1,4 +1,4 @@
-"""What a checkpoint of sentence-transformers says about itself: its modules, pooling, dense layers and prompts."""
+"""Reads the files of a sentence-transformers checkpoint: its modules, pooling, dense layers and prompts."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from stillhouse.models.pooling import ACTIVATIONS, POOLINGS, Layer, Reading
 logger = logging.getLogger(__name__)
 
 Fetch = Callable[[str], Path | None]
-# Before sentence-transformers 6 each pooling was a switch of its own.
+# Before sentence-transformers 6 each pooling had its own switch.
 SWITCHES = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -25,14 +25,21 @@ SWITCHES = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-# A linear layer learns the scale of what it reads, and dropout is the classifier's own.
-NEEDLESS = ("Normalize", "Dropout")
-CLASSIFYING = ("classification", "classify")  # names of prompts, in any case
+# Modules that are left out: a linear layer learns the scale of its input, and the classifier has its own dropout.
+LEFT_OUT = ("Normalize", "Dropout")
+CLASSIFICATION = ("classification", "classify")  # names of prompts, in any case
 
 
 @dataclass(frozen=True)
 class SentenceEncoder:
-    """``encoder``: the folder of the transformer; ``weights``: of the dense layers, by name in ``Pooling.dense``."""
+    """What the files of the checkpoint describe.
+
+    Attributes:
+        encoder: the folder of the transformer.
+        reading: pooling, dense layers and prompt.
+        weights: of the dense layers, by name in ``Pooling.dense``.
+        includes_prompt: whether the tokens of the prompt are pooled.
+    """
 
     encoder: str
     reading: Reading
@@ -41,14 +48,14 @@ class SentenceEncoder:
 
 
 def read_sentence_encoder(fetch: Fetch, name: str) -> SentenceEncoder | None:
-    """What the checkpoint's files say, or None where it is no sentence encoder.
+    """Read the files of the checkpoint; None if it is no sentence encoder.
 
     Args:
-        fetch: the path of a file of the checkpoint, or None where it has no such file.
+        fetch: returns the path of a file of the checkpoint, or None if it has no such file.
         name: of the checkpoint, for messages.
 
     Raises:
-        BadInput: a pooling that does not exist, or a file that is not what it should be.
+        BadInput: an unknown pooling, or a file that is not JSON.
     """
     modules = _json(fetch, "modules.json") or [{"type": "Pooling", "path": "1_Pooling"}]
     kinds = [(str(module["type"]).rpartition(".")[2], str(module["path"])) for module in modules]
@@ -60,7 +67,7 @@ def read_sentence_encoder(fetch: Fetch, name: str) -> SentenceEncoder | None:
         return None
     layers, weights = list[Layer](), dict[str, Tensor]()
     for kind, path in kinds:
-        if kind in NEEDLESS:
+        if kind in LEFT_OUT:
             continue
         layer = _dense(fetch, path, f"{len(layers)}.0.", weights) if kind == "Dense" else None
         if layer is None:
@@ -81,14 +88,14 @@ def _poolings(settings: dict[str, Any], name: str) -> tuple[str, ...]:
     modes = tuple(SWITCHES.get(mode.strip(), mode.strip()) for mode in modes)
     if unknown := [mode for mode in modes if mode not in POOLINGS]:
         raise BadInput(
-            f"teacher.model: {name} asks for the pooling {unknown[0]!r}, which does not exist here. Set "
+            f"teacher.model: {name} uses the pooling {unknown[0]!r}, which is not supported. Set "
             f"teacher.pooling to one of {', '.join(POOLINGS)}."
         )
     return modes
 
 
 def _dense(fetch: Fetch, path: str, prefix: str, weights: dict[str, Tensor]) -> Layer | None:
-    """A dense layer, whose weights join ``weights``; None where it is of a kind that cannot be used."""
+    """Read a dense layer and add its weights to ``weights``; None if its kind is not supported."""
     settings, file = _json(fetch, f"{path}/config.json"), fetch(f"{path}/model.safetensors")
     if settings is None or file is None or settings.get("use_residual"):
         return None
@@ -105,21 +112,21 @@ def _dense(fetch: Fetch, path: str, prefix: str, weights: dict[str, Tensor]) -> 
 
 
 def _prompt(fetch: Fetch, name: str) -> str:
-    """The prompt for classification, or else the default prompt; the others are logged."""
+    """Return the prompt for classification, or else the default prompt. If there is neither, log the other prompts."""
     settings = _json(fetch, "config_sentence_transformers.json") or {}
     prompts = {str(key): value for key, value in (settings.get("prompts") or {}).items() if value}
     for key, prompt in prompts.items():
-        if key.lower() in CLASSIFYING:
+        if key.lower() in CLASSIFICATION:
             return str(prompt)
     default = settings.get("default_prompt_name")
     if default in prompts:
         return str(prompts[default])
     if prompts:
-        told = ", ".join(f"{key}: {prompt!r}" for key, prompt in prompts.items())
+        shown = ", ".join(f"{key}: {prompt!r}" for key, prompt in prompts.items())
         logger.info(
             "teacher.model: %s has prompts, none for classification, so none is used; teacher.prompt sets one (%s)",
             name,
-            told,
+            shown,
         )
     return ""
 

@@ -1,4 +1,4 @@
-"""The fine-tuned teacher, and what it answers."""
+"""The fine-tuned teacher, and its outputs."""
 
 import hashlib
 import inspect
@@ -22,17 +22,17 @@ from transformers.utils import logging
 
 from stillhouse.data.encoded import batches, longest_first
 from stillhouse.errors import BadInput
-from stillhouse.models.batching import CPU_BATCH, SIZES, Portions, ahead, fastest_size, timed_rate
+from stillhouse.models.batching import CPU_BATCH, SIZES, ShrinkingBatches, fastest_size, prefetched, timed_rate
 from stillhouse.models.encoder import HEAD, EncoderClassifier
 from stillhouse.models.pooling import Reading
 from stillhouse.provenance import folder_md5
 
-AHEAD = 2  # batches for a GPU that are made while it computes
+PREFETCHED = 2  # batches that are made while the GPU computes
 
 
 @dataclass
 class Teacher:
-    """A sequence classifier with its tokenizer, the number of tokens it reads of each text, and its prompt."""
+    """A sequence classifier with its tokenizer, its maximal number of tokens a text, and its prompt."""
 
     model: PreTrainedModel | EncoderClassifier
     tokenizer: PreTrainedTokenizerBase
@@ -40,15 +40,16 @@ class Teacher:
     prompt: str = ""
 
     def tokens(self, texts: Sequence[str], **options: Any) -> dict[str, list[list[Any]]]:
-        """What the tokenizer returns for the texts, each after the prompt and cut to ``max_length`` tokens.
+        """Tokenize the texts, each after the prompt and truncated to ``max_length`` tokens.
 
-        For each of the model's inputs it has one list a text, not padded.
+        Returns:
+            For each input of the model one list a text, not padded.
         """
         prompted = [self.prompt + text for text in texts]
         return dict(self.tokenizer(prompted, truncation=True, max_length=self.max_length, **options))
 
     def logits(self, texts: Sequence[str], batch_size: int, bf16: bool = False) -> np.ndarray:
-        """Logits, float32 of shape ``(len(texts), classes)``, computed in length-sorted batches."""
+        """Return logits, float32 of shape ``(len(texts), classes)``, computed in length-sorted batches."""
         result = np.empty((len(texts), self.model.config.num_labels), np.float32)
         for rows, _, output in self.batches(texts, batch_size, bf16):
             result[rows] = output.logits.float().cpu().numpy()
@@ -62,33 +63,33 @@ class Teacher:
         states: bool = False,
         tokens: dict[str, list[list[int]]] | None = None,
     ) -> Iterator[tuple[np.ndarray, dict[str, Tensor], Any]]:
-        """Batches of texts of similar length: their rows in ``texts``, their tokens, and the model's output.
+        """Yield batches of texts of similar length: their rows in ``texts``, their tokens, and the model's output.
 
-        Where a GPU's memory does not suffice for a batch, it and the later ones become smaller.
+        If the GPU's memory does not suffice for a batch, this batch and all later ones become smaller.
 
         Args:
-            texts: what to read.
+            texts: the texts to read.
             batch_size: texts at once.
             bf16: compute in bfloat16 where PyTorch's autocast does.
-            states: the output is one that :func:`last_states` takes.
-            tokens: those of ``texts``, where :meth:`tokens` was called before.
+            states: the output has the states that :func:`last_states` reads.
+            tokens: the result of :meth:`tokens` if it was computed before.
         """
         self.model.eval()
         device = self.model.device
         found = self.tokens(texts) if tokens is None else tokens
         chosen = batches([len(ids) for ids in found["input_ids"]], batch_size)
         padded = ((rows, self._padded(found, rows)) for rows in chosen)
-        portions = Portions(batch_size)
+        shrinking = ShrinkingBatches(batch_size)
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            for rows, batch in ahead(padded, AHEAD if device.type == "cuda" else 0):
-                moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
-                for part, (tensors, output) in portions.of(len(rows), partial(self._ask, moved, states)):
+            for rows, batch in prefetched(padded, PREFETCHED if device.type == "cuda" else 0):
+                on_device = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+                for part, (tensors, output) in shrinking.run(len(rows), partial(self._forward, on_device, states)):
                     yield rows[part], tensors, output
 
     def fastest_batch(self, texts: Sequence[str], bf16: bool = False) -> int:
-        """Texts at once with which the model answers fastest: 32, or on a GPU what some of ``texts`` show.
+        """Return the fastest batch size: 32 on a CPU; on a GPU it is measured.
 
-        A GPU is given the longest of ``texts``, 32, 64, ... 1024 at once. The choice depends on timings.
+        The GPU computes the longest of ``texts`` with batch sizes 32, 64, ... 1024. The result depends on timings.
         """
         device = self.model.device
         if device.type != "cuda":
@@ -113,12 +114,12 @@ class Teacher:
             return {name: tensor.pin_memory() for name, tensor in batch.items()}  # copied while the GPU computes
         return batch
 
-    def _ask(self, batch: dict[str, Tensor], states: bool, part: slice) -> tuple[dict[str, Tensor], Any]:
+    def _forward(self, batch: dict[str, Tensor], states: bool, part: slice) -> tuple[dict[str, Tensor], Any]:
         tensors = {name: tensor[part] for name, tensor in batch.items()}
         return tensors, self.model(**tensors, output_hidden_states=states)
 
     def save(self, folder: Path) -> None:
-        """Write the model, its tokenizer and how it reads a text, as :func:`load_teacher` reads them."""
+        """Write the model, its tokenizer and ``reading.json`` for :func:`load_teacher`."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         own_head = Reading(poolings=(), prompt=self.prompt)
@@ -126,7 +127,7 @@ class Teacher:
 
 
 def teacher_md5(teacher: Teacher) -> str:
-    """One digest for what a teacher computes: its weights, configuration, tokenizer, prompt and length."""
+    """Return one digest of weights, configuration, tokenizer, prompt and maximal length."""
     settings = f"{teacher.max_length} {teacher.prompt!r} {teacher.model.config.to_json_string()}"
     if isinstance(teacher.model, EncoderClassifier):
         settings += f" {teacher.model.pooling.reading}"
@@ -141,7 +142,7 @@ def teacher_md5(teacher: Teacher) -> str:
 
 
 def load_teacher(folder: Path, max_length: int, device: torch.device) -> Teacher:
-    """A fine-tuned teacher saved by the teacher stage, in evaluation mode."""
+    """Load a teacher that the stage ``teacher`` saved, in evaluation mode."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     model: PreTrainedModel | EncoderClassifier
@@ -150,31 +151,31 @@ def load_teacher(folder: Path, max_length: int, device: torch.device) -> Teacher
     else:
         model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    fit_tokenizer(tokenizer, model)
+    adapt_tokenizer(tokenizer, model)
     return Teacher(model.to(device).eval(), tokenizer, max_length, Reading.load(folder).prompt)
 
 
 def last_states(output: Any) -> Tensor:
-    """The last states (batch, length, hidden size) of each token; of an encoder-decoder those of its encoder."""
+    """Return the last states of each token (batch, length, hidden size); of an encoder-decoder those of its encoder."""
     states = getattr(output, "hidden_states", None)
     last: Tensor = states[-1] if states else output.encoder_last_hidden_state
     return last
 
 
-def fit_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | EncoderClassifier) -> None:
-    """Make ``tokenizer`` give what ``model`` takes, and pad: with another token where it has none for that.
+def adapt_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | EncoderClassifier) -> None:
+    """Make ``tokenizer`` return the inputs of ``model``, and give it a padding token if it has none.
 
     Raises:
-        BadInput: the model cannot leave padding unread, or the tokenizer has no token to pad with.
+        BadInput: the model cannot mask padding, or the tokenizer has no token for padding.
     """
     network = model.encoder if isinstance(model, EncoderClassifier) else model
-    taken = inspect.signature(network.forward).parameters
-    if "attention_mask" not in taken:
+    inputs = inspect.signature(network.forward).parameters
+    if "attention_mask" not in inputs:
         raise BadInput(
             f"teacher.model: a {model.config.model_type} takes no attention mask, so it reads padding like text. Use "
             "another teacher."
         )
-    names = [name for name in tokenizer.model_input_names if name in taken]
+    names = [name for name in tokenizer.model_input_names if name in inputs]
     names += [] if "attention_mask" in names else ["attention_mask"]
     if names != tokenizer.model_input_names:
         tokenizer.model_input_names = names
@@ -187,11 +188,11 @@ def fit_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | E
     model.config.pad_token_id = tokenizer.pad_token_id
 
 
-def fit_vocabulary(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | EncoderClassifier) -> None:
-    """Give tokens that were added to the tokenizer alone a vector each.
+def adapt_embeddings(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | EncoderClassifier) -> None:
+    """Add a vector to the model for each token that was added to the tokenizer only.
 
     Raises:
-        BadInput: the tokenizer's own vocabulary is larger than the model's.
+        BadInput: the original vocabulary of the tokenizer is larger than that of the model.
     """
     table = model.get_input_embeddings()
     assert isinstance(table, nn.Embedding)

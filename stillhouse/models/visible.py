@@ -1,4 +1,4 @@
-"""Which GPU one training uses, where ``CUDA_VISIBLE_DEVICES`` may already show only some of the machine's."""
+"""Selects the GPU of one training if ``CUDA_VISIBLE_DEVICES`` may already hide some GPUs of the machine."""
 
 from stillhouse.errors import BadInput
 
@@ -6,10 +6,10 @@ VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 
 def visible_gpus(variable: str | None) -> list[str] | None:
-    """The entries of ``CUDA_VISIBLE_DEVICES`` that CUDA reads: indices, or UUIDs of GPUs or MIG instances.
+    """Return the entries of ``CUDA_VISIBLE_DEVICES`` that CUDA reads: indices, or UUIDs of GPUs or MIG instances.
 
     CUDA ignores the first invalid entry and every entry after it; ``""`` and ``"-1"`` show no GPU (CUDA C++
-    Programming Guide, "CUDA Environment Variables"). None where the variable is not set: all GPUs are visible.
+    Programming Guide, "CUDA Environment Variables"). None if the variable is not set: all GPUs are visible.
     """
     if variable is None:
         return None
@@ -22,16 +22,16 @@ def visible_gpus(variable: str | None) -> list[str] | None:
 
 
 def one_gpu(device: str, variable: str | None) -> str | None:
-    """The entry of ``CUDA_VISIBLE_DEVICES`` that shows the one GPU which ``device`` names, or None for no GPU.
+    """Return the entry of ``CUDA_VISIBLE_DEVICES`` for the GPU that ``device`` names, or None for no GPU.
 
     ``cuda:1`` is the second of the visible GPUs; ``auto`` and ``cuda`` are the first.
 
     Args:
         device: as ``device`` in params.yaml.
-        variable: the value of ``CUDA_VISIBLE_DEVICES``, None where it is not set.
+        variable: the value of ``CUDA_VISIBLE_DEVICES``; None if it is not set.
 
     Raises:
-        BadInput: ``device`` asks for a GPU that is not visible.
+        BadInput: ``device`` names a GPU that is not visible.
     """
     if device != "auto" and not device.startswith("cuda"):
         return None

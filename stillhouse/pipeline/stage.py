@@ -62,7 +62,7 @@ def command(name: str, function: Callable[[Context], Metrics], instance: str = "
     _retain_freed_memory()
     try:
         refuse_beside_a_flow()
-        clear_finished(but=stage.address)
+        clear_finished(keep=stage.address)
         run(stage, function)
         note.write_text(json.dumps({"outcome": "ran"}), encoding="utf-8")
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stillhouse.data.drift import Memory, moved
+from stillhouse.data.drift import SummaryStore, changes
 from stillhouse.errors import StillhouseError
 from stillhouse.params import Params, load_params
 from stillhouse.project import DATA_SUMMARIES
@@ -23,13 +23,13 @@ def what_moved(texts: list[str], labels: list[str], teacher: np.ndarray) -> list
     ``texts`` and ``labels`` are the test set, ``teacher`` its answers, probabilities of shape ``(texts, classes)``.
     """
     params = load_params()  # all of them: the stage sees only those that its stored results depend on
-    memory = Memory(DATA_SUMMARIES, params.data)
+    memory = SummaryStore(DATA_SUMMARIES, params.data)
     memory.add(confidence=float(teacher.max(1).mean()))
     kept = memory.read()
     if "before" not in kept:
         return []
     champion = _champion(params, texts, labels)
-    return moved(kept["before"], kept["now"]) + ([champion] if champion else [])
+    return changes(kept["before"], kept["now"]) + ([champion] if champion else [])
 
 
 def _champion(params: Params, texts: list[str], labels: list[str]) -> list[str] | None:

@@ -121,7 +121,7 @@ def test_a_run_stopped_in_any_way_ends_at_once_and_the_next_goes_on_to_the_same_
     assert not processes_of(project)
     assert not (project.folder / ".stillhouse" / "project.json").exists()
     told = "".join((tmp_path / f"{number}.log").read_text() for number in range(len(STOPS)))
-    assert "going on from" in told and "going on after epoch" in told  # the teacher, and the small networks
+    assert "resuming from" in told and "resuming after epoch" in told  # the teacher, and the small networks
 
 
 def test_runs_that_meet_on_a_project_wait_for_each_other_or_say_who_holds_it(project, tmp_path):

@@ -1,7 +1,7 @@
 """Readers of tables: delimited text, JSON Lines, Parquet, saved data sets. ``prepare`` and ``score`` share them.
 
-Rows in are rows out: no reader loses, merges or makes up a row. What is detected is reported; where two readings of a
-file differ in rows, it is refused.
+No reader loses, merges or adds a row. A reader reports the format that it detects. It refuses a file that can be read
+in two ways with different rows.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from stillhouse.data.readers.jsonl import LINE, JsonLines
 from stillhouse.data.readers.layout import SPLITS, find_parts, split_files
 from stillhouse.data.readers.table import ROWS, Table
 from stillhouse.data.readers.values import check_types, strings
-from stillhouse.data.readers.wanted import Wanted, of_data
+from stillhouse.data.readers.wanted import Wanted, wanted_columns
 
-READ: dict[str, Callable[[Path, list[Path], Wanted], Table]] = {
+READERS: dict[str, Callable[[Path, list[Path], Wanted], Table]] = {
     "text": Delimited,
     "json": JsonLines,
     "parquet": Parquet,
@@ -30,18 +30,18 @@ __all__ = [
     "Table",
     "Wanted",
     "check_types",
-    "of_data",
     "open_table",
     "split_files",
     "strings",
+    "wanted_columns",
 ]
 
 
 def open_table(path: Path, wanted: Wanted) -> Table:
-    """A table in one file or in a folder of parts, checked: it can be read whole, and has the columns.
+    """Open a table in one file or in a folder of parts, and check its format, types and columns.
 
     Raises:
-        BadInput: it cannot; the message names file, row or line, and setting.
+        BadInput: a check failed. The message names file, row or line, and setting.
     """
     kind, parts = find_parts(path)
-    return READ[kind](path, parts, wanted)
+    return READERS[kind](path, parts, wanted)

@@ -1,4 +1,4 @@
-"""Parquet, in one file or in the parts of a folder, and what ``Dataset.save_to_disk`` writes."""
+"""Readers of Parquet, in one file or in the parts of a folder, and of data sets of ``Dataset.save_to_disk``."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from stillhouse.errors import BadInput
 
 
 class Columns(Table):
-    """A table with types. ``class_names`` are those of a label column of class numbers."""
+    """A table with column types. ``class_names`` are the names of the classes if the label column has class numbers."""
 
     class_names: list[str] | None = None
 
@@ -25,7 +25,7 @@ class Columns(Table):
 
 
 class Parquet(Columns):
-    """Rows in the order of the parts' names; columns of Hive's folders are strings."""
+    """Parquet files, in the order of their names. Columns from the names of Hive's folders are strings."""
 
     def __init__(self, path: Path, parts: list[Path], wanted: Wanted) -> None:
         try:
@@ -33,7 +33,7 @@ class Parquet(Columns):
             fixed = pa.schema([(name, pa.string()) for name in partition(path, parts[0])])
             schema = pa.unify_schemas([*schemas, *([fixed] if fixed.names else [])], promote_options="permissive")
             rows = sum(pq.read_metadata(part).num_rows for part in parts)
-        except Exception as error:  # pyarrow's own errors have no common base
+        except Exception as error:  # the errors of pyarrow have no common base
             if len(parts) > 1 and isinstance(error, pa.ArrowTypeError | pa.ArrowInvalid) and "merge" in str(error):
                 raise BadInput(f"{path}: its parts differ. {error}. Write them with the same types.") from None
             raise BadInput(f"{path} is not a Parquet file: {error}") from None
@@ -49,29 +49,29 @@ class Parquet(Columns):
         super().__init__(path, schema, 1, {"format": "Parquet"})
         try:
             self._set_names(Features.from_arrow_schema(schemas[0]), wanted)
-        except Exception:  # a type that datasets does not know, in another column
+        except Exception:  # another column has a type that datasets does not support
             self._set_names(None, wanted)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The rows in order, these columns of them. Raises BadInput: damaged, or text that is not UTF-8."""
+        """Yield the rows in order, with these columns. Raises BadInput: a damaged file, or text that is not UTF-8."""
         row = self.first_row
         try:
             for batch in self._dataset.to_batches(
                 columns=list(columns), batch_size=ROWS, batch_readahead=1, fragment_readahead=1, use_threads=False
             ):
-                yield _whole(batch, self.path, row)
+                yield _checked(batch, self.path, row)
                 row += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise BadInput(f"{self.path} cannot be read as Parquet after row {row - 1}: {error}") from None
 
 
 class Saved(Columns):
-    """A folder of ``Dataset.save_to_disk``."""
+    """A folder that ``Dataset.save_to_disk`` wrote."""
 
     def __init__(self, path: Path, parts: list[Path], wanted: Wanted) -> None:
         try:
             found = load_from_disk(str(path))
-        except Exception as error:  # datasets wraps errors of several libraries in its own
+        except Exception as error:  # datasets passes on errors of several libraries
             raise BadInput(f"{path} cannot be read as a saved data set: {error}") from None
         if not isinstance(found, Dataset):
             raise BadInput(f"{path} holds several splits. Give the folder of one.")
@@ -85,18 +85,18 @@ class Saved(Columns):
         self._set_names(found.features, wanted)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The rows in order, these columns of them."""
+        """Yield the rows in order, with these columns."""
         chosen = self._dataset.select_columns(list(columns)).with_format("arrow")
         for table in chosen.iter(ROWS):
             yield from table.combine_chunks().to_batches()
 
 
-def _whole(batch: pa.RecordBatch, path: Path, first: int) -> pa.RecordBatch:
-    """The batch, if its strings are UTF-8: pyarrow writes and reads whatever bytes it is given."""
+def _checked(batch: pa.RecordBatch, path: Path, first: int) -> pa.RecordBatch:
+    """Return the batch. Raises BadInput: a string is not UTF-8, which pyarrow itself does not check."""
     if any(is_text(kind) for kind in batch.schema.types) and _is_damaged(batch):
         row = next((row for row in range(batch.num_rows) if _is_damaged(batch.slice(row, 1))), 0)
         raise BadInput(
-            f"{path} row {row + first} is not UTF-8, as text in Parquet must be. Write the file anew from "
+            f"{path} row {row + first} is not UTF-8, as text in Parquet must be. Write the file again from "
             "decoded strings."
         )
     return batch

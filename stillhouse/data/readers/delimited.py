@@ -1,4 +1,4 @@
-"""Tables of delimited text: CSV, TSV and their kin, in one file or in the parts of a folder."""
+"""The reader of delimited text such as CSV and TSV, in one file or in the parts of a folder."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -15,16 +15,16 @@ from stillhouse.errors import BadInput
 
 
 class Delimited(Table):
-    """Every value is text, as written: ``NA`` is a word and ``007`` a label."""
+    """Delimited text. Every value stays text as written: ``NA`` is a word and ``007`` a label."""
 
     def __init__(self, path: Path, parts: list[Path], wanted: Wanted) -> None:
         texts = [open_text(part, find_encoding(part, wanted)) for part in parts]
         delimiter = find_delimiter(texts[0], wanted)
-        added = list(partition(path, parts[0]))
-        self._check(path, texts, Dialect(delimiter, "minimal"), added, wanted)
+        from_folders = list(partition(path, parts[0]))
+        self._check(path, texts, Dialect(delimiter, "minimal"), from_folders, wanted)
         reading = find_dialect(texts, wanted, delimiter)
         self._dialect, self._texts = reading.dialect, texts
-        names = self._check(path, texts, self._dialect, added, wanted)
+        names = self._check(path, texts, self._dialect, from_folders, wanted)
         if not reading.rows:
             raise BadInput(f"{path} has columns but no rows.")
         settings = {"delimiter": delimiter, "encoding": name_of(texts[0].encoding), "quoting": self._dialect.quoting}
@@ -36,13 +36,15 @@ class Delimited(Table):
         super().__init__(path, schema, 2 + texts[0].skipped, settings)
 
     @staticmethod
-    def _check(path: Path, texts: list[Text], dialect: Dialect, added: list[str], wanted: Wanted) -> list[str]:
-        """The names of all columns, the same in each part."""
+    def _check(path: Path, texts: list[Text], dialect: Dialect, from_folders: list[str], wanted: Wanted) -> list[str]:
+        """Check that all parts have the same columns, and the wanted ones; return their names."""
         names = [name or "" for name in header(texts[0], dialect)]
         for text in texts[1:]:
             if header(text, dialect) != names:
-                raise BadInput(f"{text.file} has another header than {texts[0].file}. Parts of a table have the same.")
-        names += [name for name in added if name not in names]
+                raise BadInput(
+                    f"{text.file} has another header than {texts[0].file}. Give all parts of a table the same header."
+                )
+        names += [name for name in from_folders if name not in names]
         try:
             wanted.check(path, names)
         except BadInput as error:
@@ -51,7 +53,7 @@ class Delimited(Table):
         return names
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The rows in order, these columns of them."""
+        """Yield the rows in order, with these columns."""
         schema = pa.schema([self.schema.field(name) for name in columns])
         for text in self._texts:
             fixed = partition(self.path, text.file)
@@ -71,5 +73,5 @@ def _batch(
             for name in columns
         ]
     except (UnicodeEncodeError, pa.ArrowInvalid) as error:
-        raise BadInput(f"{text.file} holds what is no character in any encoding: {error}") from None
+        raise BadInput(f"{text.file} has a code that is no character: {error}") from None
     return pa.record_batch(arrays, schema=schema)

@@ -1,4 +1,4 @@
-"""Which delimiter, quoting and escape a table of text is written with; refused where two readings differ in rows."""
+"""Detects delimiter, quoting and escape of delimited text. Refuses a file if two readings differ in their rows."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from stillhouse.data.readers.records import QUOTE, Dialect, Quoting, Row, Text, 
 from stillhouse.data.readers.wanted import Wanted
 from stillhouse.errors import BadInput
 
-QUOTED_BACKSLASH = "'\\'"  # the same in YAML and in a shell
+QUOTED_BACKSLASH = "'\\'"  # valid in YAML and in a shell
 
 AUTO = "auto"
 DELIMITERS = (",", ";", "\t", "|")
@@ -17,9 +17,10 @@ BY_NAME = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 
 
 def find_delimiter(text: Text, wanted: Wanted) -> str:
-    """The delimiter that is set, that Excel's ``sep=`` names, or under which the header has the columns.
+    """Return the delimiter: as set, as in Excel's line ``sep=``, or as detected.
 
-    Where several do, the one of the file's ending. Where none does, the one that gives the most columns.
+    A delimiter fits if the header then has all wanted columns. If several fit, the one that is usual for the file's
+    suffix comes first. If none fits, the function returns the one that gives the most columns.
     """
     if wanted.format.delimiter != AUTO:
         return wanted.format.delimiter
@@ -28,8 +29,8 @@ def find_delimiter(text: Text, wanted: Wanted) -> str:
     usual = BY_NAME.get(text.file.suffix.lower(), ",")
     order = sorted(DELIMITERS, key=lambda one: one != usual)
     headers = {one: header(text, Dialect(one, "minimal")) for one in order}
-    fitting = [one for one in order if set(wanted.columns.values()) <= set(headers[one])]
-    return fitting[0] if fitting else max(order, key=lambda one: len(headers[one]))
+    fits = [one for one in order if set(wanted.columns.values()) <= set(headers[one])]
+    return fits[0] if fits else max(order, key=lambda one: len(headers[one]))
 
 
 def _first(text: Text) -> str:
@@ -38,7 +39,7 @@ def _first(text: Text) -> str:
 
 @dataclass
 class Reading:
-    """A dialect tried on whole files: data rows and blank lines, or why it does not fit."""
+    """The result of reading whole files in a dialect: data rows and blank lines, or the fault that ended it."""
 
     dialect: Dialect
     rows: int = 0
@@ -47,10 +48,12 @@ class Reading:
 
 
 def read_records(text: Text, dialect: Dialect) -> Iterator[Row]:
-    """Header and records, each with as many fields; blank lines are left out unless there is but one column.
+    """Yield the header and the records, all with the same number of fields.
+
+    Blank lines are skipped, unless the table has one column.
 
     Raises:
-        BadInput: a record has another number of fields, or quotes are not as they must be.
+        BadInput: a record has another number of fields, or a quote is in a wrong place.
     """
     yield from (row for row in _checked(text, text.lines(), dialect, BadInput) if row)
 
@@ -62,72 +65,72 @@ def _checked(text: Text, lines: Iterator[str], dialect: Dialect, fail: Callable[
             if not width:
                 width = len(row)
             elif not row:
-                row = [""] if width == 1 else []  # a blank line is an empty text where there is nothing beside it
+                row = [""] if width == 1 else []  # in a table of one column a blank line is an empty text
             elif len(row) != width:
                 shown = dialect.delimiter.join(value or "" for value in row)[:80]
-                remedy = "A row may be broken in two there: a text with a line break must stand in double quotes."
+                remedy = "A line break may split the row: enclose a text that contains a line break in double quotes."
                 if len(row) > width:
-                    remedy = f"A text that holds {dialect.delimiter!r} must stand in double quotes."
+                    remedy = f"Enclose a text that contains {dialect.delimiter!r} in double quotes."
                 raise fail(
                     f"{text.file} row {number} has {len(row)} field{'s'[: len(row) != 1]}, the header {width}: "
                     f"{shown!r} ({dialect}). {remedy}"
                 )
             yield row
     except csv.Error as error:
-        what = "Is a quote left open?" if dialect.quoting == "minimal" else ""
+        hint = "Is a quote not closed?" if dialect.quoting == "minimal" else ""
         raise fail(
-            f"{text.file} cannot be read as CSV after row {number} ({dialect}): {error}. {what}".strip()
+            f"{text.file} cannot be read as CSV after row {number} ({dialect}): {error}. {hint}".strip()
         ) from None
 
 
-class _Unfit(Exception):
-    """A dialect does not fit."""
+class _DoesNotFit(Exception):
+    """The file cannot be read in a dialect."""
 
 
 def _try(texts: list[Text], dialect: Dialect, evidence: Evidence) -> Reading:
-    """Read all files, noting what they show."""
+    """Read all files in ``dialect``, and add to ``evidence``."""
     reading = Reading(dialect)
     for text in texts:
-        held: list[str] = []
-        lines, width = evidence.watch(text.lines(), held, dialect.delimiter), 0
+        raw: list[str] = []  # the lines of the current record
+        lines, width = evidence.note_lines(text.lines(), raw, dialect.delimiter), 0
         try:
-            for number, row in enumerate(_checked(text, lines, dialect, _Unfit), start=1 + text.skipped):
+            for number, row in enumerate(_checked(text, lines, dialect, _DoesNotFit), start=1 + text.skipped):
                 width = width or len(row)
                 if dialect.quoting == "minimal":
-                    evidence.look(number, number == 1 + text.skipped, row, held, width, dialect, text.end)
-                held.clear()
+                    evidence.note_record(number, number == 1 + text.skipped, row, raw, width, dialect, text.end)
+                raw.clear()
                 reading.blank += not row
                 reading.rows += bool(row)
-        except _Unfit as error:
+        except _DoesNotFit as error:
             reading.fault = reading.fault or str(error)
-            for _ in lines:  # the other lines are evidence, too
-                held.clear()
-        reading.rows -= 1  # the header
+            for _ in lines:  # the remaining lines are evidence, too
+                raw.clear()
+        reading.rows -= 1  # without the header
     return reading
 
 
 def find_dialect(texts: list[Text], wanted: Wanted, delimiter: str) -> Reading:
-    """The dialect in which all ``texts`` are written, each with a header.
+    """Find the dialect of all ``texts``, each with a header.
 
-    Quotes: where the table can be read with and without quoting, fields in quotes are read as such, unless the two
-    readings differ in rows, or (in a file with tabs, whose texts often begin and end in quotes) the quotes are not as
-    a writer would set them. Backslashes are escapes where the table cannot be read otherwise.
+    If the table can be read with and without quoting, quotes enclose fields. Two cases are refused: the two readings
+    differ in their rows; or the delimiter is a tab and the quotes are not where a writer would set them (texts in such
+    files often begin and end in quotes). Backslashes are escapes if the table cannot be read without escapes.
 
     Raises:
-        BadInput: no reading fits, or two do and differ; it names row and setting.
+        BadInput: no reading fits, or two fit and differ. The message names row and setting.
     """
-    asked, evidence = wanted.format, Evidence()
-    quotings: tuple[Quoting, ...] = ("minimal", "none") if asked.quoting == "auto" else (asked.quoting,)
-    escape = BACKSLASH if asked.escape == AUTO else asked.escape
-    plain = [] if asked.escape not in (AUTO, None) else [_try(texts, Dialect(delimiter, quotings[0]), evidence)]
+    settings, evidence = wanted.format, Evidence()
+    quotings: tuple[Quoting, ...] = ("minimal", "none") if settings.quoting == "auto" else (settings.quoting,)
+    escape = BACKSLASH if settings.escape == AUTO else settings.escape
+    plain = [] if settings.escape not in (AUTO, None) else [_try(texts, Dialect(delimiter, quotings[0]), evidence)]
     if plain and len(quotings) == 2 and (plain[0].fault or evidence.quoted or evidence.spanning):
         plain.append(_try(texts, Dialect(delimiter, "none"), evidence))
     fitting = [reading for reading in plain if not reading.fault]
     if len(quotings) == 2:
         _refuse_doubt(texts[0], fitting, evidence, wanted)
     escaped, seen = list[Reading](), Evidence()
-    if asked.escape not in (AUTO, None) or (
-        asked.escape == AUTO
+    if settings.escape not in (AUTO, None) or (
+        settings.escape == AUTO
         and evidence.follows
         and (not fitting or evidence.looks_escaped(delimiter) or (plain[0].fault and QUOTE in evidence.follows))
     ):
@@ -139,14 +142,14 @@ def find_dialect(texts: list[Text], wanted: Wanted, delimiter: str) -> Reading:
             f"text, {wanted.set('escape', QUOTED_BACKSLASH)} if they are escapes (MySQL, Spark)."
         )
     if clean and not fitting:
-        return _of_escaped(texts, clean, seen, wanted)
+        return _select_escaped(texts, clean, seen, wanted)
     if fitting:
         return fitting[0]
     raise BadInput(_unreadable([*plain, *escaped], wanted))
 
 
 def _refuse_doubt(text: Text, fitting: list[Reading], evidence: Evidence, wanted: Wanted) -> None:
-    """Raise BadInput where quotes may as well be text as quoting."""
+    """Raise BadInput if quotes may be part of the texts or enclose fields."""
     if not fitting or fitting[0].dialect.quoting != "minimal" or evidence.surely_quoted:
         return
     both = len(fitting) == 2
@@ -168,8 +171,8 @@ def _refuse_doubt(text: Text, fitting: list[Reading], evidence: Evidence, wanted
         )
 
 
-def _of_escaped(texts: list[Text], clean: list[Reading], evidence: Evidence, wanted: Wanted) -> Reading:
-    """Of readings with an escape, that with quoting unless no field is in quotes. Raises BadInput: rows differ."""
+def _select_escaped(texts: list[Text], clean: list[Reading], evidence: Evidence, wanted: Wanted) -> Reading:
+    """Return the reading with quoting, unless no field is in quotes. Raises BadInput: the readings differ in rows."""
     if len(clean) == 2:
         if evidence.quoted is None and not evidence.spanning and not evidence.header_quoted:
             return clean[1]
@@ -177,17 +180,17 @@ def _of_escaped(texts: list[Text], clean: list[Reading], evidence: Evidence, wan
             _refuse_doubt(texts[0], clean, evidence, wanted)
     if clean[0].dialect.quoting == "minimal" and evidence.bare_pair and wanted.format.escape == AUTO:
         raise BadInput(
-            f"{texts[0].file} row {evidence.bare_pair}: two backslashes outside of quotes are two to Spark, and one to "
-            f"others. Set {wanted.set('escape', QUOTED_BACKSLASH)} if they are one, or write the file with all in "
-            "quotes."
+            f"{texts[0].file} row {evidence.bare_pair}: two backslashes outside of quotes mean two for Spark, and one "
+            f"for other programs. Set {wanted.set('escape', QUOTED_BACKSLASH)} if they mean one, or write the file "
+            "with all fields in quotes."
         )
     return clean[0]
 
 
 def _unreadable(readings: list[Reading], wanted: Wanted) -> str:
-    """Why the first reading does not fit, and the second where it is of another kind."""
-    told = str(readings[0].fault)
-    if "cannot be read" in told and wanted.format.quoting == AUTO:
+    """Return why the first reading failed; if its quotes are wrong, also why the reading without quoting failed."""
+    message = str(readings[0].fault)
+    if "cannot be read" in message and wanted.format.quoting == AUTO:
         other = next((one.fault for one in readings if one.dialect.quoting == "none"), None)
-        told += f" Without quoting: {other}" if other else ""
-    return f"{told} Settings: {wanted.key('delimiter')}, {wanted.key('quoting')}, {wanted.key('escape')}."
+        message += f" Without quoting: {other}" if other else ""
+    return f"{message} Settings: {wanted.key('delimiter')}, {wanted.key('quoting')}, {wanted.key('escape')}."

@@ -1,6 +1,6 @@
-"""The encoding of a text file: from its byte order mark, UTF-8 if the whole file decodes, or the one that is set.
+"""Finds the encoding of a text file: as set, from its byte order mark, or UTF-8 if the whole file decodes.
 
-A legacy code page is never guessed silently: nearly every byte sequence is valid in one.
+A legacy code page must be set. It is only suggested, since nearly every byte sequence is valid in one.
 """
 
 import codecs
@@ -14,8 +14,8 @@ from stillhouse.errors import BadInput
 
 AUTO = "auto"
 BLOCK = 1 << 20  # bytes decoded at once
-SAMPLE = 1 << 16  # bytes of lines outside of ASCII that the guess sees
-# UTF-32 first: its little-endian mark begins with that of UTF-16.
+SAMPLE = 1 << 16  # bytes of non-ASCII lines that the suggestion is based on
+# UTF-32 first: its little-endian mark begins with the mark of UTF-16.
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -33,37 +33,37 @@ BINARY = {
     b"PAR1": "a Parquet file. Rename it to .parquet",
     b"ARROW1": "an Arrow file. Write it as Parquet first",
 }
-# The code pages that exports are written in.
+# Common code pages of exports.
 LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r"]
 LEGACY += ["cp932", "euc_jp", "gb18030", "big5", "cp949"]
 
 
 def find_encoding(file: Path, wanted: Wanted) -> str:
-    """The name of the codec that reads ``file`` whole.
+    """Return the name of a codec that decodes the whole ``file``.
 
     Raises:
-        BadInput: no such codec, a compressed or binary file, or bytes that are not of this encoding; it names line
-            and byte, and the most likely encoding.
+        BadInput: an unknown codec, a compressed or binary file, or bytes that the codec cannot decode. The message
+            names line and byte, and suggests an encoding.
     """
-    asked = wanted.format.encoding
-    if asked != AUTO:
-        _check_name(asked, wanted)
+    setting = wanted.format.encoding
+    if setting != AUTO:
+        _check_name(setting, wanted)
     with file.open("rb") as stream:
         head = stream.read(BLOCK)
-    for magic, told in BINARY.items():
+    for magic, kind in BINARY.items():
         if head.startswith(magic):
-            raise BadInput(f"{file} is {told}.")
-    if asked != AUTO:
-        encoding = "utf-8-sig" if codecs.lookup(asked).name == "utf-8" else asked
+            raise BadInput(f"{file} is {kind}.")
+    if setting != AUTO:
+        encoding = "utf-8-sig" if codecs.lookup(setting).name == "utf-8" else setting
     else:
         encoding = next((name for mark, name in MARKS if head.startswith(mark)), None) or _unmarked(head)
     if (fault := _fault(file, encoding)) is not None:
-        raise BadInput(_told(file, encoding, *fault, wanted))
+        raise BadInput(_message(file, encoding, *fault, wanted))
     return encoding
 
 
 def name_of(encoding: str) -> str:
-    """The encoding for a log line: ``UTF-8``, ``UTF-16``, ``cp1252``."""
+    """Return the encoding for a log line: ``UTF-8``, ``UTF-16``, ``cp1252``."""
     name = encoding.removesuffix("-sig")
     return name.upper() if name.lower().startswith("utf") else name
 
@@ -72,14 +72,12 @@ def _check_name(encoding: str, wanted: Wanted) -> None:
     try:
         "a".encode(encoding)
         codecs.getincrementaldecoder(encoding)()
-    except (LookupError, ValueError):  # unknown, or none of text
-        raise BadInput(
-            f"{wanted.key('encoding')}: {encoding!r} is not an encoding of text that Python knows."
-        ) from None
+    except (LookupError, ValueError):  # unknown, or not an encoding of text
+        raise BadInput(f"{wanted.key('encoding')}: {encoding!r} is not a text encoding of Python.") from None
 
 
 def _unmarked(head: bytes) -> str:
-    """UTF-16 or UTF-32 where the zero bytes of ASCII characters stand on one side, otherwise UTF-8."""
+    """Return UTF-16 or UTF-32 if the zero bytes of ASCII characters are at one end of each code unit, else UTF-8."""
     if b"\0" not in head:
         return "utf-8"
     for width, codec in ((4, "utf-32"), (2, "utf-16")):
@@ -101,7 +99,7 @@ def _blocks(file: Path, encoding: str) -> Iterator[str]:
 
 
 def _fault(file: Path, encoding: str) -> tuple[int, int, bool] | None:
-    """Line, byte, and whether the file ends there within a character; None where all of it decodes."""
+    """Return line and byte of the first error, and whether the file ends within a character; None without an error."""
     line = 1
     try:
         for text in _blocks(file, encoding):
@@ -110,15 +108,15 @@ def _fault(file: Path, encoding: str) -> tuple[int, int, bool] | None:
         before = error.object[: error.start].decode(encoding, errors="ignore")
         cut = "end of data" in error.reason or "truncated" in error.reason
         return line + before.count("\n"), error.object[error.start], cut
-    except UnicodeError:  # UTF-16 and UTF-32 without a mark where one must be
+    except UnicodeError:  # UTF-16 or UTF-32 without the required mark
         return 1, file.open("rb").read(1)[0], False
     return None
 
 
-def _told(file: Path, encoding: str, line: int, byte: int, cut: bool, wanted: Wanted) -> str:
+def _message(file: Path, encoding: str, line: int, byte: int, cut: bool, wanted: Wanted) -> str:
     start = f"{file} line {line}: byte 0x{byte:02x} is not {encoding.removesuffix('-sig')}."
     if cut:
-        return f"{start} The file ends within a character: it is not complete."
+        return f"{start} The file ends within a character, so it is incomplete."
     key = wanted.key("encoding")
     if encoding.startswith("utf-8"):
         lines = list(_foreign(file))
@@ -132,7 +130,7 @@ def _told(file: Path, encoding: str, line: int, byte: int, cut: bool, wanted: Wa
 
 
 def _foreign(file: Path) -> Iterator[bytes]:
-    """Lines with bytes outside of ASCII, as many as the guess sees."""
+    """Yield lines with non-ASCII bytes, about ``SAMPLE`` bytes of them."""
     size = 0
     with file.open("rb") as stream:
         for line in stream:
@@ -152,7 +150,7 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _guesses(file: Path) -> list[str]:
-    """Code pages, the most likely first; Western Europe's where no other makes better text of the sample."""
+    """Return code pages, the most likely first. Western European comes first unless another fits the sample better."""
     sample = b"".join(_foreign(file))[: 2 * SAMPLE]
     found = list(from_bytes(sample, cp_isolation=LEGACY, threshold=0.5, enable_fallback=False))
     names = [name for match in found for name in [match.encoding, *match.could_be_from_charset]]

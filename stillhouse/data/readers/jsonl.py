@@ -1,4 +1,4 @@
-"""JSON Lines: an object a line, of which only the columns that are asked for are looked at."""
+"""The reader of JSON Lines: one object a line. Only the wanted columns are checked."""
 
 import json
 import re
@@ -16,21 +16,21 @@ from stillhouse.data.readers.values import NESTED, number_name
 from stillhouse.data.readers.wanted import Wanted
 from stillhouse.errors import BadInput
 
-LINE = "\0line"  # a column of our own: the object as it stands
+LINE = "\0line"  # an added column: the object as written
 ONE_DOCUMENT = "Write one object a line, for example with jq -c '.[]' in.json > out.jsonl."
 
 
 class Number(str):
-    """A number as it is written, so that 1.10 and numbers of any size stay what they are."""
+    """A number as written, so that 1.10 and very large numbers do not change."""
 
 
 class JsonLines(Table):
-    """Values are text: strings as they are, numbers as written, labels that are whole numbers without decimals."""
+    """JSON Lines. Values are text: strings unchanged, numbers as written, whole-number labels without decimals."""
 
     def __init__(self, path: Path, parts: list[Path], wanted: Wanted) -> None:
         self._texts = [open_text(part, find_encoding(part, wanted)) for part in parts]
         self._label = wanted.columns.get("label_column")
-        names: dict[str, bool] = {}  # and whether a value is nested
+        names: dict[str, bool] = {}  # column -> whether a value is nested
         rows = 0
         for text in self._texts:
             for number, _, row in _objects(text):
@@ -61,7 +61,7 @@ class JsonLines(Table):
                 raise BadInput(f"{where} holds half of a character (a lone surrogate). Correct it.")
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The rows in order, these columns of them; ``LINE`` is the whole object as it stands."""
+        """Yield the rows in order, with these columns. ``LINE`` is the whole object as written."""
         schema = pa.schema([(name, pa.string()) for name in columns])
         for text in self._texts:
             fixed = partition(self.path, text.file)
@@ -87,7 +87,7 @@ class JsonLines(Table):
 
 
 def _objects(text: Text) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """Line number, line and object of each line that is not blank."""
+    """Yield line number, line and object of each line that is not blank."""
     for number, line in enumerate(text.lines(), start=1):
         line = line.strip(" \t\r\n")
         if not line:
@@ -95,12 +95,12 @@ def _objects(text: Text) -> Iterator[tuple[int, str, dict[str, Any]]]:
         try:
             row = json.loads(line, parse_int=Number, parse_float=Number, parse_constant=Number)
         except (ValueError, RecursionError) as error:
-            told = f"{text.file} line {number} is not JSON: {error}."
+            message = f"{text.file} line {number} is not JSON: {error}."
             if line in ("{", "[", "[{"):
                 raise BadInput(
-                    f"{told} It is one JSON document over several lines, not JSON Lines. {ONE_DOCUMENT}"
+                    f"{message} It is one JSON document over several lines, not JSON Lines. {ONE_DOCUMENT}"
                 ) from None
-            raise BadInput(f"{told} JSON Lines has one object a line.") from None
+            raise BadInput(f"{message} JSON Lines has one object a line.") from None
         if not isinstance(row, dict):
             kind = "an array" if isinstance(row, list) else type(row).__name__.lower().replace("number", "a number")
             raise BadInput(f"{text.file} line {number} holds {kind}, not an object. {ONE_DOCUMENT}")

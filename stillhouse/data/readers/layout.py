@@ -1,4 +1,4 @@
-"""Which files hold which split: one table, a folder of its parts, or a folder of splits."""
+"""Finds the files of each split: one table, a folder of its parts, or a folder of splits."""
 
 import json
 import re
@@ -22,9 +22,16 @@ PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".xlsx", ".xls")
 
 
 def split_files(path: Path, unlabelled: str | None) -> dict[str, Path]:
-    """The table of each split, or one table as ``train``; also that named ``unlabelled``. Raises BadInput.
+    """Return the table of each split. One table alone is ``train``.
 
-    A table is a file, a folder of parts as Spark and Hive write it, or one of ``Dataset.save_to_disk``.
+    A table is a file, a folder of parts as Spark and Hive write it, or a folder of ``Dataset.save_to_disk``.
+
+    Args:
+        path: a table, or a folder of splits.
+        unlabelled: the name of a further split in that folder; None for none.
+
+    Raises:
+        BadInput: a split is missing or ambiguous, or a table has no files.
     """
     if is_table(path):
         if unlabelled:
@@ -43,9 +50,9 @@ def split_files(path: Path, unlabelled: str | None) -> dict[str, Path]:
         files |= _of_split(path, split)
     if "train" not in files:
         raise BadInput(
-            f"data.path: {path} holds no train split. Put a file train.* ({ALLOWED}) there, with validation.* "
-            "and test.* where you have them, or name one file. A folder is one table where its files are called "
-            "part-*, or where its own name has such an ending."
+            f"data.path: {path} holds no train split. Add a file train.* ({ALLOWED}) there, with validation.* "
+            "and test.* if you have them, or give one file. A folder is one table if its files are named part-*, or "
+            "if its own name has such a suffix."
         )
     if unlabelled and unlabelled not in files:
         raise BadInput(f"data.unlabelled: {path} holds no {unlabelled}.* ({ALLOWED}).")
@@ -63,7 +70,10 @@ def _of_split(path: Path, split: str) -> dict[str, Path]:
 
 
 def is_table(path: Path) -> bool:
-    """Whether ``path`` is one table: a file, a folder that is called as one, or one with parts or a saved data set."""
+    """Whether ``path`` is one table.
+
+    A table is a file, a folder with a table's suffix, a folder of parts, or a saved data set.
+    """
     if not path.is_dir():
         return path.is_file()
     if path.suffix.lower() in READERS or (path / "_SUCCESS").exists() or _is_saved(path):
@@ -73,12 +83,12 @@ def is_table(path: Path) -> bool:
 
 
 def find_parts(path: Path) -> tuple[str, list[Path]]:
-    """The kind of a table (``text``, ``json``, ``parquet``, ``saved``) and its files, in the order of their names.
+    """Return the kind of a table (``text``, ``json``, ``parquet``, ``saved``) and its files, sorted by name.
 
-    Files that begin with a dot or an underscore are no data, as in Spark and Hive.
+    Files whose names begin with a dot or an underscore are ignored, as in Spark and Hive.
 
     Raises:
-        BadInput: no such file, an unknown kind, several kinds, or no part at all.
+        BadInput: no such file, an unknown kind, several kinds, or no part.
     """
     if _is_saved(path):
         return "saved", [path]
@@ -86,13 +96,13 @@ def find_parts(path: Path) -> tuple[str, list[Path]]:
         names = (file.relative_to(path) for file in path.rglob("*") if file.is_file() and file.stat().st_size)
         inside = [path / name for name in sorted(names) if not any(one[0] in "._" for one in name.parts)]
         if not inside:
-            raise BadInput(f"{path} is not a file, or leads to none: the folder holds no parts of a table.")
+            raise BadInput(f"{path} is not a file, and the folder has no parts of a table.")
         kinds = {_kind(file, path) for file in inside}
         if len(kinds) > 1:
             raise BadInput(f"{path} holds parts of several kinds: {_listed(inside[:8])}. Keep one kind.")
         return kinds.pop(), inside
     if not path.is_file():
-        raise BadInput(f"{path} is not a file, or leads to none.")
+        raise BadInput(f"{path} is not a file, or is a broken link.")
     kind = _kind(path, path)
     if path.stat().st_size == 0:
         raise BadInput(f"{path} is empty.")

@@ -1,7 +1,7 @@
-"""Delimited text as records: Python's ``csv`` where fields may be quoted, plain fields with escapes where not.
+"""Splits delimited text into records: with Python's ``csv`` if fields may be quoted, else at every delimiter.
 
-Rows end as the header does. A carriage return elsewhere is text, and so are the other characters that Python's
-``splitlines`` would split at.
+All rows have the line end of the header. A carriage return elsewhere is text, and so are the other characters at which
+Python's ``splitlines`` splits.
 """
 
 import csv
@@ -15,17 +15,17 @@ from typing import Literal, cast
 Row = list[str | None]
 Quoting = Literal["minimal", "none"]
 QUOTE = '"'
-csv.field_size_limit(100_000_000)  # characters; a longer field is a quote that is left open
-HEAD = 1 << 16  # characters in which the first line end is looked for
-RETURN = "\ud800"  # stands for a carriage return in text, which csv refuses outside of quotes; no codec decodes to it
-NULL = "\ud801"  # the same, for a field that is \\N
-# MySQL's LOAD DATA and PostgreSQL's COPY; any other character after the escape stands for itself.
+csv.field_size_limit(100_000_000)  # characters; a longer field has a quote that is not closed
+HEAD = 1 << 16  # characters that are searched for the first line end
+RETURN = "\ud800"  # replaces a carriage return in text, which csv refuses outside of quotes; no codec yields it
+NULL = "\ud801"  # replaces a field that is \\N
+# MySQL's LOAD DATA and PostgreSQL's COPY; any other character after the escape is itself.
 LETTERS = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f", "v": "\v", "Z": "\x1a"}
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How fields are separated and written. ``escape`` is a character, or None."""
+    """Delimiter, quoting and escape of a table. ``escape`` is a character, or None."""
 
     delimiter: str
     quoting: Quoting
@@ -38,7 +38,7 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Text:
-    """A file of text: its encoding, how its lines end, and lines before the header (``sep=;`` of Excel)."""
+    """A text file: its encoding, its line end, and the number of lines before the header (``sep=;`` of Excel)."""
 
     file: Path
     encoding: str
@@ -46,7 +46,7 @@ class Text:
     skipped: int = 0
 
     def lines(self) -> Iterator[str]:
-        """Lines with what ends them; a last line end begins no further line."""
+        """Yield the lines with their line ends. A line end at the end of the file does not begin another line."""
         with self.file.open(encoding=self.encoding, newline="\r" if self.end == "\r" else "\n") as stream:
             for number, line in enumerate(stream):
                 if number >= self.skipped:
@@ -54,9 +54,10 @@ class Text:
 
 
 def parted(line: str, end: str, dialect: Dialect) -> tuple[str, str]:
-    """A line, and what ends it.
+    """Split a line into its text and its line end.
 
-    Where the header ends in a line feed, a carriage return before one is text, unless it follows a closing quote.
+    If the header ends with a line feed, a carriage return before a line feed is text. After a closing quote it is part
+    of the line end.
     """
     closed = dialect.quoting == "minimal" and line.endswith(QUOTE + "\r\n")
     if closed and dialect.escape:
@@ -69,7 +70,7 @@ def parted(line: str, end: str, dialect: Dialect) -> tuple[str, str]:
 
 
 def open_text(file: Path, encoding: str) -> Text:
-    """Find out how lines end (as the first does) and which lines are before the header: blank ones, ``sep=``."""
+    """Find the line end (that of the first line) and the lines before the header: blank ones, ``sep=``."""
     with file.open(encoding=encoding, newline="") as stream:
         head = stream.read(HEAD).removeprefix("\ufeff")
         while head and "\n" not in head and (more := stream.read(HEAD)):
@@ -84,23 +85,23 @@ def open_text(file: Path, encoding: str) -> Text:
 
 
 def separator(line: str) -> str | None:
-    """The delimiter that Excel's first line ``sep=;`` names."""
+    """Return the delimiter of Excel's first line ``sep=;``, or None."""
     found = re.fullmatch(r'"?sep=([^"\w\s]|\t)"?', line, re.IGNORECASE)
     return found.group(1) if found else None
 
 
 def rows(lines: Iterator[str], dialect: Dialect, end: str = "\n") -> Iterator[Row]:
-    """The fields of each record; ``[]`` for a blank line. Raises csv.Error: quotes are not as they must be."""
+    """Yield the fields of each record; ``[]`` for a blank line. Raises csv.Error: a quote is in a wrong place."""
     return _quoted(lines, dialect, end) if dialect.quoting == "minimal" else _plain(lines, dialect, end)
 
 
 def _quoted(lines: Iterator[str], dialect: Dialect, end: str) -> Iterator[Row]:
     escape = dialect.escape
     if escape:
-        one, away = re.escape(escape), re.escape(dialect.delimiter)
-        # Spark escapes quotes and escapes alone: any other escape character is text.
-        single = re.compile(f"({one}[{one}{QUOTE}])|{one}")
-        null = re.compile(f"(^|(?<={away})){one}N(?={away}|[\r\n]|$)")
+        escape_re, delimiter_re = re.escape(escape), re.escape(dialect.delimiter)
+        # Spark escapes only quotes and escapes: before another character the escape is text.
+        single = re.compile(f"({escape_re}[{escape_re}{QUOTE}])|{escape_re}")
+        null = re.compile(f"(^|(?<={delimiter_re})){escape_re}N(?={delimiter_re}|[\r\n]|$)")
 
     marked = False
 
@@ -111,14 +112,14 @@ def _quoted(lines: Iterator[str], dialect: Dialect, end: str) -> Iterator[Row]:
             if escape and escape in line:
                 line = single.sub(lambda found: found.group(1) or 2 * found.group(), null.sub(NULL, line))
             if "\r" in line and end != "\r":
-                text, own = parted(line, end, dialect)
-                line = text.replace("\r", RETURN) + own
+                text, line_end = parted(line, end, dialect)
+                line = text.replace("\r", RETURN) + line_end
             yield line
 
     for row in csv.reader(prepared(), delimiter=dialect.delimiter, escapechar=escape, strict=True):
         if marked:
             row = [field.replace(RETURN, "\r") for field in row]
-        if escape and any(NULL in field for field in row):  # within quotes it is text
+        if escape and any(NULL in field for field in row):  # within quotes \N is text
             yield [None if field == NULL else field.replace(NULL, f"{escape}N") for field in row]
         else:
             yield cast(Row, row)
@@ -127,19 +128,19 @@ def _quoted(lines: Iterator[str], dialect: Dialect, end: str) -> Iterator[Row]:
 def _plain(lines: Iterator[str], dialect: Dialect, end: str) -> Iterator[Row]:
     delimiter, escape = dialect.delimiter, dialect.escape
     parts = re.compile(f"{re.escape(escape)}.|{re.escape(delimiter)}", re.DOTALL) if escape else None
-    held = ""
+    record = ""
     for line in lines:
-        text, own = parted(line, end, dialect)
+        text, line_end = parted(line, end, dialect)
         if parts is None or escape is None:
             yield cast(Row, text.split(delimiter)) if text else []
             continue
-        held += text
-        if (len(held) - len(held.rstrip(escape))) % 2:  # the line end is escaped: it is text
-            held += own
+        record += text
+        if (len(record) - len(record.rstrip(escape))) % 2:  # an escaped line end is text
+            record += line_end
             continue
-        yield _unescaped(held, delimiter, escape, parts) if held else []
-        held = ""
-    if held:
+        yield _unescaped(record, delimiter, escape, parts) if record else []
+        record = ""
+    if record:
         raise csv.Error("the file ends with an escape character")
 
 
@@ -167,7 +168,7 @@ def _text(field: str, escape: str) -> str:
 
 
 def header(text: Text, dialect: Dialect) -> Row:
-    """The first record; fields as they stand where quotes are not as they must be."""
+    """Return the first record. If a quote is in a wrong place, split the line at every delimiter."""
     try:
         return next(rows(text.lines(), dialect, text.end), [])
     except csv.Error:

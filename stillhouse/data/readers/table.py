@@ -1,4 +1,4 @@
-"""What every reader gives: a table that is read in batches, with its columns and how it is written."""
+"""The base of all readers: a table that is read in batches, with its columns and its format."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,15 +7,18 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-ROWS = 1000  # of a batch
+ROWS = 1000  # rows of a batch
 
 
 @dataclass
 class Table:
     """A table in one file, or in the parts of a folder.
 
-    ``first_row`` is the number of the first data row as the user counts: a spreadsheet counts the header, too.
-    ``settings`` is how the table is written, for the log and the data card.
+    Attributes:
+        path: the file or folder.
+        schema: the columns and their types.
+        first_row: the number of the first data row as the user counts. A spreadsheet counts the header, too.
+        settings: the format of the table, for the log and the data card.
     """
 
     path: Path
@@ -24,20 +27,20 @@ class Table:
     settings: dict[str, str] = field(default_factory=dict)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The rows in order, these columns of them, up to ``ROWS`` at a time."""
+        """Yield the rows in order, with these columns, up to ``ROWS`` at a time."""
         raise NotImplementedError
 
-    def told(self, rows: int) -> str:
-        """One line for the log: ``reviews.csv: delimiter ';', UTF-16, quoting minimal, 1,234 rows``."""
-        said = []
+    def description(self, rows: int) -> str:
+        """Return one line for the log: ``reviews.csv: delimiter ';', UTF-16, quoting minimal, 1,234 rows``."""
+        parts = []
         for key, value in self.settings.items():
             shown = {"\t": "tab"}.get(value, repr(value)) if key in ("delimiter", "escape") else value
-            said.append(shown if key in ("encoding", "format") else f"{key} {shown}")
-        return f"{self.path}: {', '.join([*said, f'{rows:,} rows'])}"
+            parts.append(shown if key in ("encoding", "format") else f"{key} {shown}")
+        return f"{self.path}: {', '.join([*parts, f'{rows:,} rows'])}"
 
 
 def partition(root: Path, part: Path) -> dict[str, str | None]:
-    """The columns that Hive puts into names of folders: ``day=2024-01-01/part-0.parquet``."""
+    """Return the columns that Hive writes into names of folders: ``day=2024-01-01/part-0.parquet``."""
     found: dict[str, str | None] = {}
     for name in part.relative_to(root).parts[:-1] if root.is_dir() else ():
         if "=" in name:

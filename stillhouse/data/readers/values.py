@@ -1,4 +1,4 @@
-"""Columns of any type as text and labels, or a refusal that names the type."""
+"""Converts columns of any type to text and labels. Refuses types that are neither."""
 
 from decimal import Decimal
 from typing import Any
@@ -9,13 +9,13 @@ from stillhouse.data.readers.wanted import Wanted
 from stillhouse.errors import BadInput
 
 NESTED = (
-    "Texts with several labels (multi-label) are not supported: each combination would become a class of its own. "
+    "Texts with several labels (multi-label) are not supported: each combination would become a separate class. "
     "Leave one label for each text, or train one model for each label."
 )
 
 
 def number_name(number: str) -> str:
-    """A number as the name of a class: 1.0 and 1 are the same."""
+    """Return a number as the name of a class: 1.0 and 1 are the same class."""
     try:
         value = Decimal(number)
     except ArithmeticError:  # not a number, or an infinity
@@ -26,12 +26,12 @@ def number_name(number: str) -> str:
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type of the values of a dictionary-encoded column, otherwise the type itself."""
+    """Return the value type of a dictionary-encoded column, otherwise the type itself."""
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column holds strings, or nothing but nulls."""
+    """Whether a column has strings or nulls only."""
     types, plain = pa.types, plain_type(kind)
     return any(test(plain) for test in (types.is_string, types.is_large_string, types.is_string_view, types.is_null))
 
@@ -44,7 +44,7 @@ def is_label(kind: pa.DataType) -> bool:
 
 
 def check_types(where: Any, schema: pa.Schema, wanted: Wanted) -> None:
-    """Raise BadInput where a column does not hold what its setting is for."""
+    """Raise BadInput if the text column has no text, or the label column no labels."""
     for setting, name in wanted.columns.items():
         kind = schema.field(name).type
         place = f"{where}: column {name!r} ({wanted.key(setting)}) holds {kind}"
@@ -56,7 +56,7 @@ def check_types(where: Any, schema: pa.Schema, wanted: Wanted) -> None:
 
 
 def strings(values: pa.Array, names: list[str] | None = None) -> pa.Array:
-    """Text and labels as strings; ``names`` are those of class numbers, of which a negative one is no label."""
+    """Return text or labels as strings. ``names`` are the classes by class number; a negative number is no label."""
     kind = plain_type(values.type)
     if is_text(kind):
         return values.cast(kind).cast(pa.string())
@@ -64,7 +64,7 @@ def strings(values: pa.Array, names: list[str] | None = None) -> pa.Array:
 
 
 def _plain(value: Any, names: list[str] | None) -> str | None:
-    if value is None or value != value:  # NaN, which a missing number becomes
+    if value is None or value != value:  # a missing number may be NaN
         return None
     if names is not None:
         return names[value] if 0 <= value < len(names) else None

@@ -1,7 +1,7 @@
-"""Where labelled texts come from: a file here is a source, named in ``data.source``.
+"""Sources of labelled texts. Each file here is a source; ``data.source`` names it.
 
-It defines a function ``(data, cache) -> Source`` marked with ``@register``. The function reads what ``data`` names and
-may write Arrow files into the folder ``cache``. A source other than ``hub`` finds its texts at ``data.path``.
+A source is a function ``(data, cache) -> Source`` marked with ``@register``. The function reads the texts that ``data``
+names. It may write Arrow files into the folder ``cache``. A source other than ``hub`` reads from ``data.path``.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ SOURCES: Registry[Callable[[Data, Path], Source]] = Registry("stillhouse.data.so
 
 
 def load_source(data: Data, cache: Path) -> Source:
-    """Open the texts that ``data`` names; Arrow files go under ``cache`` and are memory-mapped.
+    """Open the texts that ``data`` names. Arrow files are written to ``cache`` and memory-mapped.
 
     Raises:
         BadInput: a file, split or column is missing, empty, of an unknown kind or not decodable.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from stillhouse.data.readers import Columns, of_data, open_table, split_files
+from stillhouse.data.readers import Columns, open_table, split_files, wanted_columns
 from stillhouse.data.source import Source, as_strings
 from stillhouse.params import Data
 from stillhouse.registry import register
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 @register
 def files(data: Data, cache: Path) -> Source:
-    """The files that ``data.path`` names, each as a split.
+    """Read the files that ``data.path`` names, each as a split.
 
     Raises:
         BadInput: a file or column is missing, empty, of an unknown kind or not decodable.
@@ -25,11 +25,11 @@ def files(data: Data, cache: Path) -> Source:
     formats: dict[str, dict[str, str]] = {}
     first_rows: dict[str, int] = {}
     for split, file in found.items():
-        wanted = of_data(data, labelled=split != data.unlabelled)
+        wanted = wanted_columns(data, labelled=split != data.unlabelled)
         table = open_table(file, wanted)
         names = table.class_names if isinstance(table, Columns) else None
         read[split] = as_strings(table.batches(list(wanted.columns.values())), wanted, names, cache / f"{split}.arrow")
-        logger.info("%s", table.told(len(read[split])))
+        logger.info("%s", table.description(len(read[split])))
         formats[split], first_rows[split] = table.settings, table.first_row
     unlabelled = read.pop(data.unlabelled) if data.unlabelled else None
     return Source(read, {split: str(found[split]) for split in read}, first_rows, None, unlabelled, formats)

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, load_dataset
 from datasets.exceptions import DatasetNotFoundError
 
-from stillhouse.data.readers import ROWS, SPLITS, check_types, of_data
+from stillhouse.data.readers import ROWS, SPLITS, check_types, wanted_columns
 from stillhouse.data.source import Source, as_strings
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.params import Data
@@ -24,7 +24,7 @@ OFFLINE = (
 
 @register
 def hub(data: Data, cache: Path) -> Source:
-    """The splits of the dataset ``data.hub_id``.
+    """Read the splits of the dataset ``data.hub_id``.
 
     Raises:
         BadInput: the dataset, a configuration, split or column does not exist, or a column has an unknown type.
@@ -39,9 +39,9 @@ def hub(data: Data, cache: Path) -> Source:
         ConnectionError,
         OSError,
         TimeoutError,
-    ) as error:  # requests, httpx and the hub's errors are OSErrors
+    ) as error:  # errors of requests, httpx and the hub are OSErrors
         raise Unavailable(f"{name}: the hub cannot be reached ({_short(error)}). {OFFLINE}") from None
-    except ValueError as error:  # an unknown configuration, named with those that exist
+    except ValueError as error:  # an unknown configuration; the message lists the existing ones
         raise BadInput(f"data.hub_config: {error}") from None
     except Exception as error:
         if "Connection" in type(error).__name__ or "Offline" in type(error).__name__:
@@ -55,7 +55,7 @@ def hub(data: Data, cache: Path) -> Source:
     chosen = splits | ({data.unlabelled: found[data.unlabelled]} if data.unlabelled else {})
     strings_of: dict[str, Dataset] = {}
     for split, dataset in chosen.items():
-        wanted, where = of_data(data, labelled=split in splits), f"{name} {split}"
+        wanted, where = wanted_columns(data, labelled=split in splits), f"{name} {split}"
         wanted.check(where, dataset.column_names)
         dataset = dataset.select_columns(list(wanted.columns.values()))
         check_types(where, dataset.features.arrow_schema, wanted)
@@ -63,10 +63,10 @@ def hub(data: Data, cache: Path) -> Source:
         names = list(feature.names) if isinstance(feature, ClassLabel) else None
         strings_of[split] = as_strings(_batches(dataset), wanted, names, cache / f"{split}.arrow")
     feature = splits["train"].features[data.label_column]
-    # Cleaning strips labels, so the names of classes are stripped, too.
+    # Cleaning strips labels, so strip the names of the classes too.
     order = list(dict.fromkeys(one.strip() for one in feature.names)) if isinstance(feature, ClassLabel) else None
     unlabelled = strings_of.pop(data.unlabelled) if data.unlabelled else None
-    # A test split without labels (all -1, as in GLUE) cannot be tested on.
+    # A test split without labels (all -1, as in GLUE) cannot measure a model.
     labelled = {split: rows for split, rows in strings_of.items() if split == "train" or _has_label(rows)}
     for split in strings_of.keys() - labelled.keys():
         logger.warning("%s %s has no labels: it is left out", name, split)

@@ -12,7 +12,7 @@ from stillhouse.registry import register
 
 @register
 def sample(data: Data, cache: Path) -> Source:
-    """One split, in memory.
+    """Return the articles as one split, in memory.
 
     Raises:
         BadInput: the package is not installed, or damaged.

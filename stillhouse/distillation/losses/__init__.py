@@ -1,7 +1,7 @@
-"""Distillation losses: a file here is a loss, and its name is the loss's name in ``student.losses``.
+"""Distillation losses. Each file here is a loss, and has the name of the loss in ``student.losses``.
 
-A loss is a function marked with ``@register``, pure, over one batch. It returns one value a text, ``(batch,)``, so
-that a caller can weight texts. Its arguments depend on what it compares:
+A loss is a pure function over one batch, marked with ``@register``. It returns one value for each text, ``(batch,)``,
+so that the caller can weight texts. Its arguments depend on the signal that it compares:
 
 - logits (the default): ``(student, teacher, labels, temperature)`` with logits ``(batch, classes)``, class numbers
   ``(batch,)`` (-1 where a text has no label), and a number > 0;
@@ -25,7 +25,7 @@ LOSSES: Registry[Loss] = Registry("stillhouse.distillation.losses")
 
 
 def compares(signal: Signal) -> Callable[[AnyLoss], AnyLoss]:
-    """Decorator: what of student and teacher the loss compares."""
+    """Return a decorator that declares which signal of student and teacher the loss compares."""
 
     def mark(loss: AnyLoss) -> AnyLoss:
         loss.__dict__["compares"] = signal
@@ -35,5 +35,5 @@ def compares(signal: Signal) -> Callable[[AnyLoss], AnyLoss]:
 
 
 def signal_of(loss: Loss) -> Signal:
-    """What ``loss`` compares."""
+    """Return the signal that ``loss`` compares."""
     return cast(Signal, getattr(loss, "compares", "logits"))

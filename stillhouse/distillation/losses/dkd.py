@@ -1,4 +1,4 @@
-"""Soft targets in two parts: the right class against the rest, and the rest among themselves."""
+"""The loss ``dkd``: soft targets in two parts, the target class against the rest and the rest by itself."""
 
 import torch
 from torch import Tensor
@@ -8,16 +8,16 @@ from stillhouse.registry import register
 from stillhouse.task import TASK
 
 TARGET, REST = 1.0, 8.0  # the paper's alpha and its most used beta
-FAR = 1e4
+FAR = 1e4  # below the lowest logit: gives the target class a probability of 0
 
 
 @register
 def dkd(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Decoupled distillation: TCKD + 8 x NCKD, times T squared.
+    """Return the decoupled loss: TCKD + 8 x NCKD, times T squared.
 
-    B. Zhao et al., "Decoupled Knowledge Distillation", CVPR 2022, arXiv:2203.08679. Hinton's loss weighs the
-    second part by how unsure the teacher is; here it always counts. Where a text has no label, the teacher's
-    first answer stands for it.
+    B. Zhao et al., "Decoupled Knowledge Distillation", CVPR 2022, arXiv:2203.08679. Hinton's loss weights the
+    second part (NCKD) with the teacher's probability of the other classes; here the weight is constant. For a text
+    without a label the target class is the teacher's decision.
 
     Args:
         student: logits, ``(batch, classes)``.
@@ -26,7 +26,7 @@ def dkd(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) ->
         temperature: > 0; larger is softer.
 
     Returns:
-        ``(batch,)``, each >= 0; 0 where the two rows differ by a constant.
+        ``(batch,)``, each >= 0; 0 if the two rows differ by a constant.
     """
     target = torch.where(TASK.unlabelled(labels), TASK.decision(teacher), labels)
     chosen = functional.one_hot(target, student.shape[1]).bool()
@@ -42,13 +42,13 @@ def dkd(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) ->
 
 
 def _against_rest(logits: Tensor, chosen: Tensor) -> Tensor:
-    """Log-probabilities of the chosen class and of all others together, ``(batch, 2)``."""
-    right = logits[chosen]
+    """Return log-probabilities of the target class and of all others together, ``(batch, 2)``."""
+    target = logits[chosen]
     others = logits.masked_fill(chosen, -torch.inf).logsumexp(1)
-    return functional.log_softmax(torch.stack([right, others], 1), dim=1)
+    return functional.log_softmax(torch.stack([target, others], 1), dim=1)
 
 
 def _among_rest(logits: Tensor, chosen: Tensor) -> Tensor:
-    """Log-probabilities given that it is not the chosen class."""
+    """Return log-probabilities, given that it is not the target class."""
     lowest = logits.detach().amin(1, keepdim=True) - FAR
     return functional.log_softmax(torch.where(chosen, lowest, logits), dim=1)

@@ -1,4 +1,4 @@
-"""Soft targets with a temperature."""
+"""The loss ``hinton``: soft targets with a temperature."""
 
 from torch import Tensor
 
@@ -8,7 +8,7 @@ from stillhouse.task import TASK
 
 @register
 def hinton(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """The soft loss of the task type: the Kullback-Leibler divergence at a temperature, times T squared.
+    """Return the soft loss of the task type: Kullback-Leibler divergence at a temperature, times T squared.
 
     G. Hinton, O. Vinyals and J. Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531.
 
@@ -19,6 +19,6 @@ def hinton(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float)
         temperature: > 0; larger is softer.
 
     Returns:
-        ``(batch,)``, each >= 0; 0 where the two rows differ by a constant.
+        ``(batch,)``, each >= 0; 0 if the two rows differ by a constant.
     """
     return TASK.soft_loss(student, teacher, temperature)

@@ -1,1 +1,1 @@
-"""The small networks that learn from the teacher. ``architectures/`` has one file for each."""
+"""The small networks that learn from the teacher. Each has a file in ``architectures/``."""

@@ -1,4 +1,4 @@
-"""What every student is: word vectors, an encoder of its own, one vector for the text, and a linear layer."""
+"""The base of all students: word vectors, an encoder, pooling to one vector for each text, and a linear layer."""
 
 from typing import ClassVar
 
@@ -13,12 +13,12 @@ from stillhouse.params import Network
 
 
 class TextNetwork(nn.Module):
-    """The base of all students: a subclass says how word vectors become states.
+    """The base of all students. A subclass defines :meth:`encode`.
 
-    Padding is masked throughout, so a text's logits do not depend on what it is batched with.
+    Padding is masked everywhere, so the logits of a text do not depend on the other texts of its batch.
 
     Attributes:
-        attends: whether :meth:`pooled_and_attended` works, which losses that compare relations need.
+        attends: whether the network has :meth:`pooled_and_attended`. Losses that compare relations need it.
         piece_tables: parameters with one row for each word piece. A smaller vocabulary drops rows of these.
         float_parts: submodules outside the encoder. In a convolutional student ``int8_static`` quantises the
             operations between convolutions, but not those in these parts.
@@ -29,7 +29,7 @@ class TextNetwork(nn.Module):
     float_parts: ClassVar[tuple[str, ...]] = ("pool", "bag", "wide", "head")
 
     def __init__(self, vocabulary: int, classes: int, settings: Network, states: int) -> None:
-        """``states`` is the number of channels that :meth:`encode` gives."""
+        """``states`` is the number of channels that :meth:`encode` returns."""
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, settings.embedding, padding_idx=PAD_ID)
         self.word_dropout = settings.word_dropout
@@ -43,36 +43,40 @@ class TextNetwork(nn.Module):
         self.head = nn.Linear(self.features, classes)
 
     def encode(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Word vectors (batch, length, embedding) and a mask (batch, length) of 0 and 1 to states and their mask.
+        """Encode word vectors (batch, length, embedding), with a mask (batch, length) of 0 and 1.
 
-        States are (batch, positions, channels), 0 where the mask (batch, positions) is 0; there may be fewer
-        positions than words.
+        Returns:
+            States (batch, positions, channels) and their mask (batch, positions). States are 0 where the mask is 0.
+            There may be fewer positions than words.
         """
         raise NotImplementedError
 
-    def weigh(self, texts: Encoded) -> None:
-        """Start the wide branch, where there is one, at the inverse document frequencies in ``texts``."""
+    def initialise_wide(self, texts: Encoded) -> None:
+        """Set the weights of the wide branch, if there is one, to the inverse document frequencies in ``texts``."""
         if self.wide is not None:
-            self.wide.weigh(texts)
+            self.wide.set_idf_weights(texts)
 
-    def noisy(self, ids: Tensor) -> Tensor:
-        """Token ids (batch, length), in training some of them unseen."""
+    def drop_words(self, ids: Tensor) -> Tensor:
+        """Return token ids (batch, length). In training some are replaced by the unknown token."""
         if not (self.training and self.word_dropout):
             return ids
-        # The cheapest noise there is (Iyyer et al. 2015, "Deep Averaging Networks").
-        unseen = torch.rand(ids.shape, device=ids.device) < self.word_dropout
-        return ids.masked_fill(unseen & (ids != PAD_ID), UNKNOWN_ID)
+        # Word dropout costs almost nothing (Iyyer et al. 2015, "Deep Averaging Networks").
+        dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
+        return ids.masked_fill(dropped & (ids != PAD_ID), UNKNOWN_ID)
 
-    def look_up(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Token ids (batch, length), 0 for padding, to what :meth:`encode` takes of their beginning."""
+    def embed(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return word vectors and mask of the first ``deep_length`` token ids, as :meth:`encode` takes them.
+
+        ``ids`` (batch, length) are 0 for padding.
+        """
         ids = ids[:, : self.deep_length]
         return self.embedding(ids), (ids != PAD_ID).to(self.embedding.weight.dtype)
 
     def pooled(self, ids: Tensor) -> Tensor:
-        """Token ids (batch, length) to one vector for each text, (batch, ``features``)."""
-        ids = self.noisy(ids)
-        x, mask = self.look_up(ids)
-        return self.join(ids, x, mask, *self.encode(x, mask))
+        """Return one vector for each text, (batch, ``features``), from token ids (batch, length)."""
+        ids = self.drop_words(ids)
+        x, mask = self.embed(ids)
+        return self.concatenate(ids, x, mask, *self.encode(x, mask))
 
     def pooled_and_attended(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`pooled`, with queries, keys and values of the last layer, (batch, 3, length, width).
@@ -81,11 +85,11 @@ class TextNetwork(nn.Module):
         """
         raise NotImplementedError
 
-    def join(self, ids: Tensor, x: Tensor, mask: Tensor, states: Tensor, states_mask: Tensor) -> Tensor:
-        """Pooled states, and where asked for the mean of the word vectors ``x`` and the wide branch beside them.
+    def concatenate(self, ids: Tensor, x: Tensor, mask: Tensor, states: Tensor, states_mask: Tensor) -> Tensor:
+        """Concatenate the pooled states with the mean of the word vectors ``x`` and the wide branch, if configured.
 
-        Those see which words there are and little of their order, as fastText does (Joulin et al. 2017); a network
-        that has them need not learn to carry words through its layers.
+        Both additions represent the words and little of their order, as fastText does (Joulin et al. 2017). With them
+        the layers need not pass on the words themselves.
         """
         parts = [self.pool(states, states_mask)]
         if self.bag is not None:
@@ -95,10 +99,10 @@ class TextNetwork(nn.Module):
         return torch.cat(parts, 1)
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """Text vectors (batch, ``features``) to logits (batch, classes)."""
+        """Return logits (batch, classes) of text vectors (batch, ``features``)."""
         logits: Tensor = self.head(self.dropout(pooled))
         return logits
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Token ids (batch, length), 0 for padding, to logits (batch, classes)."""
+        """Return logits (batch, classes) of token ids (batch, length), 0 for padding."""
         return self.classify(self.pooled(ids))

@@ -1,11 +1,11 @@
-"""From the states of a text's positions to one vector. Padding counts for nothing."""
+"""Pooling of the states of a text to one vector. Padding is ignored."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-LOWEST = -1e4  # below every state, and still a number in half precision
+LOWEST = -1e4  # below every state, and finite in half precision
 
 
 class Mean(nn.Module):
@@ -16,8 +16,8 @@ class Mean(nn.Module):
         self.size = channels
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """States (batch, positions, channels), ``mask`` (batch, positions) of 0 and 1, to (batch, ``size``)."""
-        total = (mask.unsqueeze(1) @ states).squeeze(1)  # which every runtime has a fast kernel for
+        """Pool states (batch, positions, channels), with a ``mask`` (batch, positions), to (batch, ``size``)."""
+        total = (mask.unsqueeze(1) @ states).squeeze(1)  # a matrix product: every runtime has a fast kernel for it
         return total / mask.sum(1, keepdim=True).clamp(min=1.0)
 
 
@@ -35,7 +35,7 @@ class Max(nn.Module):
 
 
 class MeanMax(nn.Module):
-    """Both, side by side (Howard and Ruder 2018, "concat pooling")."""
+    """Mean and maximum, concatenated (Howard and Ruder 2018, "concat pooling")."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

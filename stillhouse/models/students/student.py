@@ -1,4 +1,4 @@
-"""Students by name: building one, saving it, loading it."""
+"""Builds, saves, loads and runs students."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ EVALUATION_BATCH = 256
 
 @dataclass
 class Student:
-    """A network with what it needs to read a text and name its answer."""
+    """A network with its tokenizer, the names of its classes and its settings."""
 
     network: TextNetwork
     tokenizer: Tokenizer
@@ -35,7 +35,7 @@ class Student:
 
 @dataclass(frozen=True)
 class Start:
-    """What a new network starts from: the change to it, and a digest of what the change depends on."""
+    """An initialisation of a new network, and a digest of everything that it depends on."""
 
     apply: Callable[[TextNetwork], None]
     digest: str
@@ -44,7 +44,7 @@ class Start:
 def build_student(
     tokenizer: Tokenizer, label_names: list[str], settings: Network, embedding: Tensor | None = None
 ) -> Student:
-    """A freshly initialised student; ``embedding`` (vocabulary, dimension) replaces the random one."""
+    """Return a newly initialised student. ``embedding`` (vocabulary, dimension) replaces random word vectors."""
     network = ARCHITECTURES[settings.architecture](tokenizer.get_vocab_size(), len(label_names), settings)
     initialise(network, settings.initialisation, embedding)
     return Student(network, tokenizer, label_names, settings)
@@ -60,7 +60,7 @@ def save_student(student: Student, folder: Path) -> None:
 
 
 def load_student(folder: Path) -> Student:
-    """A student written by :func:`save_student`, in evaluation mode on the CPU."""
+    """Load a student of :func:`save_student`, in evaluation mode on the CPU."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     settings = Network.model_validate(config["network"])
     tokenizer = load_vocabulary(folder / "tokenizer.json")
@@ -71,7 +71,7 @@ def load_student(folder: Path) -> Student:
 
 @torch.inference_mode()
 def predict_logits(network: nn.Module, encoded: Encoded, device: torch.device) -> np.ndarray:
-    """Logits, float32 of shape ``(texts, classes)``, in the texts' own order."""
+    """Return logits, float32 of shape ``(texts, classes)``, in the order of the texts."""
     network.eval().to(device)
     result: np.ndarray | None = None
     for rows in batches(encoded.lengths, EVALUATION_BATCH):
@@ -84,7 +84,7 @@ def predict_logits(network: nn.Module, encoded: Encoded, device: torch.device) -
 
 
 def student_logits(student: Student, texts: Dataset, device: torch.device) -> np.ndarray:
-    """Logits of the column ``text``, float32 of shape ``(texts, classes)``; all of them are in memory."""
+    """Return logits of the column ``text``, float32 of shape ``(texts, classes)``, all in memory."""
     if not len(texts):
         return np.zeros((0, len(student.label_names)), np.float32)
     with TemporaryDirectory() as scratch:

@@ -1,7 +1,7 @@
-"""The students' networks: a file here is an architecture, named in ``student.network.architecture``.
+"""The networks of the students. Each file here is an architecture; ``student.network.architecture`` names it.
 
-It defines one subclass of ``TextNetwork`` and marks it with ``@register``. One that ``attends`` must also be in
-``ATTENTION_STUDENTS`` (``stillhouse/params/student.py``).
+A file defines one subclass of ``TextNetwork`` and marks it with ``@register``. A network that ``attends`` must also be
+in ``ATTENTION_STUDENTS`` (``stillhouse/params/student.py``).
 """
 
 from collections.abc import Callable

@@ -13,8 +13,8 @@ class BiLstm(TextNetwork):
     """``depth`` layers, each with ``width`` units a direction.
 
     R. Tang et al., "Distilling Task-Specific Knowledge from BERT into Simple Neural Networks", 2019,
-    arXiv:1903.12136 (one layer; there the last states are kept, here they are pooled over all positions).
-    The backward direction reads each text from its own end, not from the batch's padding.
+    arXiv:1903.12136 (one layer). They use the last states; here the states of all positions are pooled. The
+    backward direction starts at the end of each text, not at the padding of the batch.
     """
 
     def __init__(self, vocabulary: int, classes: int, settings: Network) -> None:
@@ -25,7 +25,7 @@ class BiLstm(TextNetwork):
         self.backward_ = nn.ModuleList(nn.LSTM(size, settings.width, batch_first=True) for size in sizes)
 
     def encode(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Word vectors (batch, length, embedding) to states (batch, length, 2 * width)."""
+        """Encode word vectors (batch, length, embedding) as states (batch, length, 2 * width)."""
         x = self.noise(x.transpose(1, 2)).transpose(1, 2)
         turned = _reversal(mask)
         for onward, backward in zip(self.onward, self.backward_, strict=True):
@@ -36,7 +36,7 @@ class BiLstm(TextNetwork):
 
 
 def _reversal(mask: Tensor) -> Tensor:
-    """For each text the positions of its words in reverse; padding stays at the end. Its own inverse."""
+    """Return the positions of each text in reverse order; padding stays at the end. The permutation inverts itself."""
     lengths = mask.sum(1, keepdim=True).to(torch.int64)
     positions = torch.arange(mask.shape[1], device=mask.device).unsqueeze(0)
     return torch.where(positions < lengths, lengths - 1 - positions, positions)

@@ -9,7 +9,7 @@ from stillhouse.registry import register
 
 
 class Block(nn.Module):
-    """Two convolutions of width 3 and a shortcut (He et al. 2016, arXiv:1512.03385), length kept."""
+    """Two convolutions of width 3 and a shortcut (He et al. 2016, arXiv:1512.03385). The length does not change."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -18,11 +18,11 @@ class Block(nn.Module):
         self.conv2 = nn.Conv1d(width, width, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm1d(width)
         self.norm2.zero_start = True  # type: ignore[assignment]
-        # Whole channels (Tompson et al. 2015): neighbouring positions are alike, and it draws few numbers.
+        # Drops whole channels (Tompson et al. 2015): neighbouring positions are similar. It needs few random numbers.
         self.dropout = nn.Dropout1d(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """``x`` (batch, width, length), ``mask`` (batch, 1, length) of 0 and 1; the same shape as ``x``."""
+        """Transform ``x`` (batch, width, length), with ``mask`` (batch, 1, length) of 0 and 1, to the same shape."""
         y = torch.relu(self.norm1(self.conv1(x))) * mask
         return torch.relu(x + self.norm2(self.conv2(self.dropout(y)))) * mask
 
@@ -44,7 +44,7 @@ class ResNet(TextNetwork):
         self.halve = nn.MaxPool1d(2, ceil_mode=True)
 
     def encode(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Word vectors (batch, length, embedding) to states (batch, length / 2^depth, width)."""
+        """Encode word vectors (batch, length, embedding) as states (batch, length / 2^depth, width)."""
         mask = mask.unsqueeze(1)
         x = torch.relu(self.norm(self.stem(self.noise(x.transpose(1, 2))))) * mask
         for block in self.blocks:

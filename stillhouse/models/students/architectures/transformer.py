@@ -1,4 +1,4 @@
-"""The ``transformer`` student: BERT's own layers, but few of them."""
+"""The ``transformer`` student: a few layers of BERT's kind."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class Layer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, bias: Tensor) -> tuple[Tensor, Attended]:
-        """``x`` (batch, length, width), ``bias`` (batch, 1, 1, length) added to the attention's scores."""
+        """Transform ``x`` (batch, length, width). ``bias`` (batch, 1, 1, length) is added to the attention scores."""
         attended = Attended(self.query(x), self.key(x), self.value(x))
         query, key, value = (y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in vars(attended).values())
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias).transpose(1, 2).flatten(2)
@@ -48,7 +48,7 @@ class Layer(nn.Module):
 class Transformer(TextNetwork):
     """``depth`` layers of ``width``, over word vectors that one linear layer widens.
 
-    After V. Sanh et al., "DistilBERT", 2019, arXiv:1910.01108, whose layers start as the teacher's own
+    After V. Sanh et al., "DistilBERT", 2019, arXiv:1910.01108, whose layers start as layers of the teacher
     (``models/inherit.py``), and Z. Lan et al., "ALBERT", ICLR 2020, for the factorised word vectors.
     """
 
@@ -65,16 +65,16 @@ class Transformer(TextNetwork):
         )
 
     def encode(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Word vectors (batch, length, embedding) to states (batch, length, width)."""
+        """Encode word vectors (batch, length, embedding) as states (batch, length, width)."""
         x, _ = self.attend(x, mask)
         return x * mask.unsqueeze(2), mask
 
     def pooled_and_attended(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`pooled`, with queries, keys and values of the last layer, (batch, 3, length, width)."""
-        ids = self.noisy(ids)
-        x, mask = self.look_up(ids)
+        ids = self.drop_words(ids)
+        x, mask = self.embed(ids)
         states, attended = self.attend(x, mask)
-        pooled = self.join(ids, x, mask, states * mask.unsqueeze(2), mask)
+        pooled = self.concatenate(ids, x, mask, states * mask.unsqueeze(2), mask)
         return pooled, torch.stack([attended.query, attended.key, attended.value], 1)
 
     def attend(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Attended]:
