@@ -13,7 +13,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from benchmarks.peers import fasttext, model2vec_pipeline
 from stillhouse.compression.export import OPSET, export_onnx
-from stillhouse.compression.seal import seal
+from stillhouse.compression.seal import write_digests
 from stillhouse.data.splits import labels_of, read_split
 from stillhouse.evaluation.candidate import Candidate
 from stillhouse.evaluation.candidates import compressed_candidate, svm_candidate, teacher_candidate
@@ -79,7 +79,7 @@ def models(outputs: Path, scratch: Path) -> list[Candidate]:
     for name in ("tokenizer.json", "chunks.json", "config.json"):
         (plain / name).write_bytes((compressed / name).read_bytes())
     export_onnx(load_student(outputs / "student" / "model"), plain / "model.onnx")
-    seal(plain)
+    write_digests(plain)
     floats = compressed_candidate(plain)
     tokenizer = Tokenizer.from_file(str(compressed / "tokenizer.json"))
 

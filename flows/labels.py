@@ -26,7 +26,7 @@ from flows.shared.stage_task import logger, training_slot
 from flows.shared.stopping import command
 from stillhouse.errors import StillhouseError
 from stillhouse.evaluation import plots
-from stillhouse.evaluation.curve import curve, told
+from stillhouse.evaluation.curve import curve, markdown_table
 from stillhouse.params import Params
 from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.children import child_process, lines_of
@@ -63,7 +63,7 @@ def _measure(params: Params) -> dict[str, Any]:
                 models[PROBE] = [sum(probed[str(folder)]) / len(probed[str(folder)]) for folder in folders]
             points.append({"labels": labelled, "labelled_texts": _labelled(folders), "models": models})
         result = {"points": points, "draws": params.labels.draws, "texts": len(answers[0]["label"])}
-        keep("labels", parent, result, told(result), partial(plots.labels, curve(points)))
+        keep("labels", parent, result, markdown_table(result), partial(plots.labels, curve(points)))
     return result
 
 
@@ -71,7 +71,7 @@ def _changes(count: int | str, draw: int, params: Params) -> dict[str, Any]:
     """The parameters of one arm; where they are the project's own, what the pipeline ran comes from the cache."""
     seed = said(draw, params.student.training.seed, params)
     kept = None if count == ALL else count
-    own = params.data.labels_per_class if kept == params.data.labels_kept else kept
+    own = params.data.labels_per_class if kept == params.data.label_limit else kept
     if count == ALL:
         return {"data": {"labels_per_class": own}, "student": {"training": {"seed": seed}}}
     drawn = {"labels_per_class": own, "labels_seed": said(draw, params.data.labels_seed, params)}

@@ -28,7 +28,7 @@ def listed(names: Sequence[str], most: int = 20) -> str:
     return shown if len(names) <= most else f"{shown}, ... ({len(names):,} in all)"
 
 
-def not_allowed(error: Exception) -> str | None:
+def permission_problem(error: Exception) -> str | None:
     """Which file may not be read or written, and why, where that is what ``error`` says."""
     if not isinstance(error, OSError) or error.errno not in NOT_ALLOWED:
         return None

@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 from project import ROOT
 
-from stillhouse.compression.parity import TELLING, Reference
+from stillhouse.compression.parity import AGREEMENT_TEXTS, Reference
 from stillhouse.compression.quantisations import QUANTISATIONS
 from stillhouse.compression.steps import compress_student
 from stillhouse.data.splits import read_split
@@ -114,4 +114,4 @@ def test_where_validation_is_small_other_texts_tell_whether_the_answers_agree(fi
     names = ("validation", "heldout", "unlabelled", "train")
     validation, *others = (read_split(outputs / "prepare" / f"{name}.arrow") for name in names)
     reference = Reference.of(load_student(outputs / "student" / "model"), validation, *others)
-    assert len(reference.labels) == len(validation) < TELLING == len(reference.probabilities)
+    assert len(reference.labels) == len(validation) < AGREEMENT_TEXTS == len(reference.probabilities)

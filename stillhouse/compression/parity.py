@@ -15,7 +15,7 @@ from stillhouse.models.students.student import Student, predict_logits
 from stillhouse.serving.classifier import Classifier
 from stillhouse.task import TASK
 
-TELLING = 200  # texts that an agreement is measured on at least, where there are so many
+AGREEMENT_TEXTS = 200  # texts that an agreement is measured on at least, where there are so many
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Reference:
     @classmethod
     def of(cls, student: Student, validation: Dataset, *others: Dataset) -> "Reference":
         """Ask the trained ``student``; where validation is small, texts of the ``others`` join for the agreement."""
-        splits, missing = [validation], TELLING - len(validation)
+        splits, missing = [validation], AGREEMENT_TEXTS - len(validation)
         for other in others:
             if taken := min(max(missing, 0), len(other)):
                 splits.append(other.select(range(taken)))

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 
-def seal(folder: Path) -> None:
+def write_digests(folder: Path) -> None:
     """Put the SHA-256 of every other file of ``folder`` into its ``config.json``; ``Classifier.load`` checks them."""
     file = folder / "config.json"
     config = json.loads(file.read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from stillhouse.compression.export import export_onnx
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.quantisations import QUANTISATIONS
-from stillhouse.compression.seal import seal
+from stillhouse.compression.seal import write_digests
 from stillhouse.compression.vocabulary import prune_vocabulary
 from stillhouse.data.encoded import encode_texts
 from stillhouse.errors import StillhouseError
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 CALIBRATION_BATCH = 16
 
 
-class Ladder:
+class CompressionSteps:
     """The steps so far: ``numbers`` are the same on every run, ``docs_per_s`` is of this machine now."""
 
     def __init__(self, reference: Reference, settings: Compress) -> None:
@@ -38,7 +38,7 @@ class Ladder:
 
     def step(self, name: str, folder: Path) -> None:
         """Measure the result of the step ``name``, and use it unless it costs too much."""
-        seal(folder)
+        write_digests(folder)
         numbers, speed = self._reference.compare(folder)
         refusal = self._refusal(numbers) if self.last else ""
         self.numbers[name], self.docs_per_s[name] = numbers | {"refused": int(bool(refusal))}, speed
@@ -73,7 +73,7 @@ def compress_student(
     reference: Reference,
     scratch: Path,
     out: Path,
-) -> Ladder:
+) -> CompressionSteps:
     """Write ``model.onnx``, ``tokenizer.json``, ``chunks.json`` and ``config.json`` into ``out``.
 
     A step after which the accuracy on the reference's labelled texts is more than ``settings.tolerance`` below that
@@ -92,7 +92,7 @@ def compress_student(
     Raises:
         StillhouseError: the result agrees with the trained student less than ``settings.parity``.
     """
-    length, ladder = student.settings.reads, Ladder(reference, settings)
+    length, ladder = student.settings.reads, CompressionSteps(reference, settings)
     contents = {"task": TASK.name, "labels": student.label_names, "max_length": length}
     config = json.dumps(contents, indent=2) + "\n"
 

@@ -61,7 +61,7 @@ class Data(Format):
         return {"sample": None, "hub": self.hub_id}.get(self.source, self.path)
 
     @property
-    def labels_kept(self) -> int | None:
+    def label_limit(self) -> int | None:
         """``labels_per_class`` with ``auto`` resolved; None: all."""
         if self.labels_per_class == "auto":
             return SAMPLE_LABELS if self.source == "sample" else None

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.distillation.scratch import clear_finished
-from stillhouse.errors import BadInput, StillhouseError, Unavailable, not_allowed
+from stillhouse.errors import BadInput, StillhouseError, Unavailable, permission_problem
 from stillhouse.files import write_json
 from stillhouse.models.visible import VARIABLE, one_gpu
 from stillhouse.params import ALWAYS, Params, declared, load_params
@@ -65,7 +65,7 @@ def command(name: str, work: Callable[[Context], Metrics], instance: str = "") -
         message, again = str(error), isinstance(error, Unavailable)
         logger.error("%s failed: %s", stage.address, message)
     except Exception as error:
-        told, again = not_allowed(error), False
+        told, again = permission_problem(error), False
         message = told or f"{type(error).__name__}: {error}"
         if told:
             logger.error("%s failed: %s", stage.address, told)

@@ -12,12 +12,12 @@ from stillhouse.params import Params, load_params
 from stillhouse.project import DATA_SUMMARIES
 from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking import registry
-from stillhouse.tracking.store import answering, connect
+from stillhouse.tracking.store import connect, raising_unavailable
 
 logger = logging.getLogger(__name__)
 
 
-def what_moved(texts: list[str], labels: list[str], teacher: np.ndarray) -> list[list[str]]:
+def drift_table(texts: list[str], labels: list[str], teacher: np.ndarray) -> list[list[str]]:
     """Rows of a table, the first its heading; empty where the data did not move.
 
     ``texts`` and ``labels`` are the test set, ``teacher`` its answers, probabilities of shape ``(texts, classes)``.
@@ -34,7 +34,7 @@ def what_moved(texts: list[str], labels: list[str], teacher: np.ndarray) -> list
 
 def _champion(params: Params, texts: list[str], labels: list[str]) -> list[str] | None:
     try:
-        with answering(), tempfile.TemporaryDirectory() as scratch:
+        with raising_unavailable(), tempfile.TemporaryDirectory() as scratch:
             connect(params.tracking.experiment)
             version = registry.version_of(params.model_name, registry.PIPELINE.champion)
             if version is None:

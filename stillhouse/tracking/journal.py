@@ -29,12 +29,12 @@ from stillhouse.secrets import masked
 from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.lines import Entry, Lines, parsed
 from stillhouse.tracking.sender import JOURNAL_TAG, Sender
-from stillhouse.tracking.store import BRIEFLY, environment, is_refusal
+from stillhouse.tracking.store import SHORT_TIMEOUTS, environment, is_refusal
 
 HOME = "STILLHOUSE_JOURNALS"  # set for the children of a run: all journals of a flow lie together
-QUIET_S = 30.0  # after which a store that did not answer is asked again
+RETRY_AFTER_S = 30.0  # after which a store that did not answer is asked again
 logger = logging.getLogger(__name__)
-_complained: set[str] = set()
+_warned: set[str] = set()
 
 
 class Journal:
@@ -50,16 +50,18 @@ class Journal:
     @classmethod
     def begin(cls, experiment: str, name: str, tags: dict[str, str]) -> "Journal":
         """A new one, of a run that starts now."""
-        folder = home() / uuid.uuid4().hex
+        folder = journal_home() / uuid.uuid4().hex
         folder.parent.mkdir(parents=True, exist_ok=True)
         journal = cls(folder, FileLock(f"{folder}.lock", thread_local=False))
         journal._lock.acquire()  # before others can see the folder, and take it for a dead process's
         folder.mkdir()
         journal._note(asked=False)
-        journal.say("create", experiment=experiment, name=name, tags={**tags, JOURNAL_TAG: folder.name}, store=_store())
+        journal.record(
+            "create", experiment=experiment, name=name, tags={**tags, JOURNAL_TAG: folder.name}, store=_store()
+        )
         return journal
 
-    def say(self, what: str, **content: Any) -> None:
+    def record(self, what: str, **content: Any) -> None:
         """Write down one entry (a method of :class:`Sender` takes it), then try to send it."""
         with self._one_at_a_time:
             if what == "artifact":
@@ -76,7 +78,7 @@ class Journal:
 
     def send(self) -> bool:
         """Send what MLflow has not taken yet; whether it has all now."""
-        with self._one_at_a_time, environment(BRIEFLY):
+        with self._one_at_a_time, environment(SHORT_TIMEOUTS):
             try:
                 self._lines.write()
                 for entry, end in self._lines.after(self._state["to"]):
@@ -88,13 +90,13 @@ class Journal:
                 self._not_before = 0.0
                 return True
             except Exception as error:  # each kind of store has errors of its own
-                self._not_before = time.monotonic() + QUIET_S
+                self._not_before = time.monotonic() + RETRY_AFTER_S
                 self._complain(error)
                 return False
 
     def _complain(self, error: Exception) -> None:
-        if (address := tracking_uri()) not in _complained:
-            _complained.add(address)
+        if (address := tracking_uri()) not in _warned:
+            _warned.add(address)
             logger.warning(
                 "MLflow (%s) does not answer: %s. What there is to track waits in %s until it does.",
                 masked(address),
@@ -106,7 +108,7 @@ class Journal:
         """Say that the run ended, and let go; whether MLflow has all."""
         with self._one_at_a_time:
             self._not_before = float("inf")
-            self.say("end", status=status, ended=ended or int(time.time() * 1000))
+            self.record("end", status=status, ended=ended or int(time.time() * 1000))
             return self._let_go()
 
     def close_for_the_dead(self) -> bool:
@@ -193,17 +195,17 @@ class Journal:
                 self._taken.unlink(missing_ok=True)
 
 
-def home() -> Path:
+def journal_home() -> Path:
     """Where the journals are."""
     return Path(os.environ.get(HOME) or ".stillhouse/tracking").resolve()
 
 
-def send_left() -> int:
+def send_remaining() -> int:
     """Send what earlier runs of this project left, and end those whose process died; how many are still left.
 
     A journal that cannot be read, locked or sent is logged and left, and the next one has its turn.
     """
-    folders = [folder for folder in sorted(home().glob("*/")) if re.fullmatch(r"[0-9a-f]{32}", folder.name)]
+    folders = [folder for folder in sorted(journal_home().glob("*/")) if re.fullmatch(r"[0-9a-f]{32}", folder.name)]
     left = 0
     for number, folder in enumerate(folders):
         lock = FileLock(f"{folder}.lock", thread_local=False)
@@ -232,7 +234,7 @@ def send_left() -> int:
 
 def _answers() -> bool:
     try:
-        with environment(BRIEFLY):
+        with environment(SHORT_TIMEOUTS):
             MlflowClient(tracking_uri()).search_experiments(max_results=1)
     except Exception:  # each kind of store has errors of its own
         return False

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stillhouse.evaluation.classes import Class
+from stillhouse.evaluation.classes import ClassCounts
 from stillhouse.evaluation.gate import Verdict, judge
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.results import METRIC_TABLE
@@ -25,13 +25,13 @@ from stillhouse.tracking import registry
 from stillhouse.tracking.identity import classes_in, model_digest
 from stillhouse.tracking.ownership import PROJECT_TAG, check_owner
 from stillhouse.tracking.runs import find_run
-from stillhouse.tracking.store import answering
+from stillhouse.tracking.store import raising_unavailable
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Case:
+class PromotionRequest:
     """A compressed student and what it is held against.
 
     ``section`` of ``params.yaml`` holds the gate; ``student`` and ``teacher`` are their numbers on the test set,
@@ -47,15 +47,15 @@ class Case:
     teacher: Quality
     free: dict[str, Gap]
     latency_ms: float
-    classes: Sequence[Class]
-    kept_cases: float
+    classes: Sequence[ClassCounts]
+    passed_cases: float
     texts: list[str]
     labels: np.ndarray
     names: list[str]
     tags: dict[str, str]
 
 
-def register_and_judge(context: Context, case: Case) -> tuple[registry.Version, Verdict]:
+def register_and_judge(context: Context, case: PromotionRequest) -> tuple[registry.Version, Verdict]:
     """Register the case's files, unless a version holds them already, and promote it if it passes its gate.
 
     Whatever of this an earlier run did not come to is done now.
@@ -64,11 +64,11 @@ def register_and_judge(context: Context, case: Case) -> tuple[registry.Version, 
         BadInput: the registered name holds another project's model.
         Unavailable: the registry does not answer.
     """
-    with answering():
+    with raising_unavailable():
         return _register_and_judge(context, case)
 
 
-def _register_and_judge(context: Context, case: Case) -> tuple[registry.Version, Verdict]:
+def _register_and_judge(context: Context, case: PromotionRequest) -> tuple[registry.Version, Verdict]:
     digest, name, classes = model_digest(case.model), context.params.model_name, classes_in(case.model)
     check_owner(name, case.aliases, classes, source_of(context.params.data))
     version = registry.find_version(name, digest)
@@ -78,7 +78,7 @@ def _register_and_judge(context: Context, case: Case) -> tuple[registry.Version,
         with tempfile.TemporaryDirectory() as scratch:  # DVC may have linked the files, and MLflow refuses links
             files = Path(shutil.copytree(case.model, Path(scratch) / case.model.name))
             version = registry.register_model(context.run, files, name, examples, evidence)
-    version = registry.offer(version, case.aliases)
+    version = registry.ensure_challenger(version, case.aliases)
     champion = registry.version_of(name, case.aliases.champion)
     reigns = champion is not None and champion.number == version.number
     rival = None if reigns else champion
@@ -92,7 +92,7 @@ def _register_and_judge(context: Context, case: Case) -> tuple[registry.Version,
         gap,
         case.classes,
         case.section,
-        case.kept_cases,
+        case.passed_cases,
     )
     if verdict.passed and not reigns and (since := registry.was_rolled_back(version)):
         logger.warning("version %d was rolled back on %s; `stillhouse rollback` puts it back", version.number, since)
@@ -124,7 +124,7 @@ def _evidence(context: Context, digest: str, model: Path, student: Quality) -> d
     } | {f"test.{name}": f"{getattr(student, name):.4f}" for name, metric in METRIC_TABLE.items() if metric.evidence}
 
 
-def _against(version: registry.Version, case: Case, classes: list[str]) -> tuple[Gap | None, list[str]]:
+def _against(version: registry.Version, case: PromotionRequest, classes: list[str]) -> tuple[Gap | None, list[str]]:
     """The case's accuracy minus that of a registered version, with its paired 95 % interval, and notes about it.
 
     Where classes were added since, only test texts count whose class that version knows: on the others it has no

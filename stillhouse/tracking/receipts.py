@@ -9,12 +9,12 @@ from stillhouse.tracking.registry import DIGEST_TAG, Version, get_version, tag_o
 
 
 def receipt_of(version: Version, digest: str, model: Path) -> dict[str, Any]:
-    """What a stage leaves about the version that it registered: enough for :func:`is_lost`."""
+    """What a stage leaves about the version that it registered: enough for :func:`is_missing`."""
     content = {"digest": digest, "classes": classes_in(model), "store": store_name()}
     return {"name": version.name, "version": version.number, **content}
 
 
-def is_lost(receipt: Path, name: str) -> bool:
+def is_missing(receipt: Path, name: str) -> bool:
     """Whether the version that a stage's ``receipt.json`` names is not in this store under ``name``.
 
     The number alone says little: another store, or another project in the same one, has versions of the same

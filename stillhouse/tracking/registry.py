@@ -21,7 +21,7 @@ from mlflow.types.schema import ColSpec, Schema
 from stillhouse.errors import BadInput
 from stillhouse.tracking.identity import PACKAGE, SERVED, SERVING
 from stillhouse.tracking.runs import EVIDENCE, PARENT_RUN, Run
-from stillhouse.tracking.store import answering
+from stillhouse.tracking.store import raising_unavailable
 
 MODEL_TAG, DIGEST_TAG, ROLLED_BACK_TAG = "stillhouse.model_md5", "stillhouse.digest", "stillhouse.rolled_back"
 EVIDENCE_TAG = "run.register"
@@ -85,7 +85,7 @@ def version_of(name: str, alias: str) -> Version | None:
 
 def _unless_missing(ask: Callable[[], Any]) -> Any:
     try:
-        with answering():
+        with raising_unavailable():
             return ask()
     except MlflowException:
         return None
@@ -105,7 +105,7 @@ def fetch_evidence(version: Version, folder: Path) -> Path:
     """
     run = tag_of(version, EVIDENCE_TAG)
     try:
-        with answering():
+        with raising_unavailable():
             return Path(
                 mlflow.artifacts.download_artifacts(run_id=run or "", artifact_path=EVIDENCE, dst_path=str(folder))
             )
@@ -153,7 +153,7 @@ def register_model(run: Run, model: Path, name: str, examples: list[str], tags: 
     return Version(name, int(created.version), ())
 
 
-def offer(version: Version, aliases: Aliases) -> Version:
+def ensure_challenger(version: Version, aliases: Aliases) -> Version:
     """Let a version that nothing points to be the challenger: a new one, or one whose run died before it did so."""
     if version.aliases:
         return version

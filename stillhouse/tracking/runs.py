@@ -16,7 +16,7 @@ from stillhouse.errors import StillhouseError, Unavailable
 from stillhouse.provenance import file_md5, git_commit, lock_md5
 from stillhouse.secrets import masked, shareable
 from stillhouse.tracking.address import tracking_uri
-from stillhouse.tracking.journal import HOME, Journal, home, send_left
+from stillhouse.tracking.journal import HOME, Journal, journal_home, send_remaining
 from stillhouse.tracking.store import connect, environment
 
 PARENT_RUN = "STILLHOUSE_PARENT_RUN"  # set by a flow for the stages it starts
@@ -46,20 +46,22 @@ class Run:
 
     def params(self, values: dict[str, Any]) -> None:
         """Log nested parameters under dotted names, without secrets."""
-        self._journal.say("params", values={name: masked(str(value))[:6000] for name, value in _flatten(values)})
+        self._journal.record("params", values={name: masked(str(value))[:6000] for name, value in _flatten(values)})
 
     def metrics(self, values: dict[str, Any], step: int | None = None) -> None:
         """Log the numbers of a nested dictionary under dotted names."""
         numbers = [(name, float(value)) for name, value in _flatten(values) if isinstance(value, int | float)]
-        self._journal.say("metrics", points=[(name, value, step or 0) for name, value in numbers])
+        self._journal.record("metrics", points=[(name, value, step or 0) for name, value in numbers])
 
     def series(self, name: str, values: list[float], first_step: int) -> None:
         """Log one number for each of many steps."""
-        self._journal.say("metrics", points=[(name, value, first_step + index) for index, value in enumerate(values)])
+        self._journal.record(
+            "metrics", points=[(name, value, first_step + index) for index, value in enumerate(values)]
+        )
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Store a file with the run."""
-        self._journal.say("artifact", path=str(path), folder=folder)
+        self._journal.record("artifact", path=str(path), folder=folder)
 
     def evidence(self) -> None:
         """Store ``dvc.lock`` and ``params.yaml`` (without secrets) with the run: what is needed to repeat it."""
@@ -71,7 +73,7 @@ class Run:
 
     def dataset(self, path: Path, context: str) -> None:
         """Record that the run read ``path``: its digest is the one DVC keeps for the same file."""
-        self._journal.say("dataset", uri=str(path), name=path.stem, digest=file_md5(path), context=context)
+        self._journal.record("dataset", uri=str(path), name=path.stem, digest=file_md5(path), context=context)
 
     def describe(self, text: str) -> None:
         """Set the description (Markdown) that MLflow shows with the run."""
@@ -79,7 +81,7 @@ class Run:
 
     def tags(self, values: dict[str, str]) -> None:
         """Set tags, without secrets."""
-        self._journal.say("tags", values={name: masked(value) for name, value in values.items()})
+        self._journal.record("tags", values={name: masked(value) for name, value in values.items()})
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -127,13 +129,13 @@ def _parent_tags() -> dict[str, str]:
 @contextmanager
 def _parent(run: Run, more: dict[str, str]) -> Iterator[None]:
     """Child processes that are started inside belong to ``run``."""
-    with environment({PARENT_RUN: run.id, HOME: str(home()), **more}):
+    with environment({PARENT_RUN: run.id, HOME: str(journal_home()), **more}):
         yield
 
 
 @contextmanager
 def _run(experiment: str, name: str, tags: dict[str, str], may_wait: bool = True) -> Iterator[Run]:
-    send_left()
+    send_remaining()
     # What cannot be told now waits, where it may; a damaged or deleted store is the user's to mend.
     with suppress(Unavailable) if may_wait else nullcontext():
         connect(experiment)
@@ -153,7 +155,7 @@ def _run(experiment: str, name: str, tags: dict[str, str], may_wait: bool = True
     finally:
         journal.close(status)
         if status != "FINISHED":
-            send_left()
+            send_remaining()
 
 
 def find_run(experiment: str, stage: str, output_md5: str) -> str | None:

@@ -24,7 +24,7 @@ for _name in ("alembic", "mlflow.store.db.utils", "mlflow.models.signature"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # their news on each start is no user's
 
 EXPERIMENT_KIND = "mlflow.experimentKind"  # opens the UI on training runs instead of traces
-BRIEFLY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+SHORT_TIMEOUTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 REFUSALS = (  # MLflow answers and will not have it, now or later
     "BAD_REQUEST",
     "ENDPOINT_NOT_FOUND",
@@ -54,7 +54,7 @@ def connect(experiment: str) -> str:
     try:
         # One process migrates a new database; two at once would corrupt it. A remote server is asked once
         # and briefly: MLflow's own patience is several minutes.
-        patience = {} if local else BRIEFLY
+        patience = {} if local else SHORT_TIMEOUTS
         with FileLock(".stillhouse/mlflow.lock"), environment(patience):
             found = mlflow.get_experiment_by_name(experiment)
             if found is None:
@@ -98,7 +98,7 @@ def is_refusal(error: MlflowException) -> bool:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
+def raising_unavailable() -> Iterator[None]:
     """Within the block, a store that does not answer raises :class:`Unavailable`, with its address."""
     try:
         yield

@@ -18,7 +18,7 @@ PLACES = {
     "in work": "stillhouse.pipeline.stage:folder_md5:before",
     "amid publishing": "stillhouse.pipeline.stage:_move:after",
     "dvc.lock was not written": "dvc.dvcfile:Lockfile.dump_stages:before",
-    "registered, without an alias": "stillhouse.tracking.registry:offer:before",
+    "registered, without an alias": "stillhouse.tracking.registry:ensure_challenger:before",
 }
 UNDONE = ("student", "compress", "evaluate", "register")
 
