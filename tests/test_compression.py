@@ -100,12 +100,12 @@ def test_a_step_that_costs_more_than_the_tolerance_is_refused_with_its_numbers(c
 def test_without_labelled_texts_a_step_that_changes_answers_is_refused(compress, caplog):
     ladder, _ = compress(vocabulary=100, quantisation="int8", labelled=False)
     assert ladder.numbers["100 word pieces"]["refused"] == 1 and "accuracy" not in ladder.numbers["int8"]
-    assert "100 word pieces refused: it answers as the trained student on only" in caplog.text
+    assert "100 word pieces refused: it agrees with the trained student on only" in caplog.text
     assert ladder.last == "int8"
 
 
 def test_a_result_that_answers_otherwise_than_the_trained_student_is_an_error(compress):
-    with pytest.raises(StillhouseError, match="compress.parity asks for 100.0%"):
+    with pytest.raises(StillhouseError, match="compress.parity requires 100.0%"):
         compress(vocabulary=100, quantisation="none", tolerance=1.0, parity=1.0)
 
 

@@ -12,5 +12,5 @@ from stillhouse.registry import register
 
 @register
 def fp16(source: Path, file: Path, batches: Batches, network: TextNetwork) -> None:
-    """Half-precision weights and arithmetic; for devices that have it (most CPUs convert back and forth)."""
+    """Convert to half-precision weights and arithmetic, for devices that have it (most CPUs convert to float32 and back)."""
     onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), file)
