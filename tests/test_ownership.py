@@ -139,7 +139,7 @@ class Fixed:
         (["a", "b", "c"], -0.4, []),
         (["c", "b", "a"], -0.4, []),
         (["a", "b"], -0.5, ["on the 4 of 5 test texts whose classes it knows (new: c)"]),
-        (["a", "b", "c", "z"], -0.4, ["on the 5 of 5 test texts whose classes it knows (gone: z)"]),
+        (["a", "b", "c", "z"], -0.4, ["on the 5 of 5 test texts whose classes it knows (removed: z)"]),
         (["z"], None, ["on the 0 of 5 test texts"]),
     ],
 )
@@ -152,7 +152,7 @@ def test_a_champion_is_compared_on_texts_whose_class_it_knows(monkeypatch, tmp_p
     case = promotion.PromotionRequest(
         "mine", None, "", PIPELINE, None, None, {}, 0, [], 0, list("12345"), labels, names, {}
     )
-    found, notes = promotion._against(registry.Version("topics", 7, ()), case, names)
+    found, notes = promotion._compare_with_champion(registry.Version("topics", 7, ()), case, names)
     assert (found and found.accuracy) == (gap and pytest.approx(gap))
     assert len(notes) == len(note) and all(part in text for part, text in zip(note, notes, strict=True))
 

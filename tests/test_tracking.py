@@ -117,7 +117,7 @@ def test_what_mlflow_refuses_is_said_and_holds_up_nothing(here, caplog):
         run.params({"seed": 1})
         run.params({"seed": 2})
         run.metrics({"loss": 1.0}, step=1)
-    assert "MLflow did not take params" in caplog.text
+    assert "MLflow refused params" in caplog.text
     assert only_run().data.params == {"seed": "1"} and only_run().info.status == "FINISHED"
 
 
@@ -154,7 +154,7 @@ def test_a_missing_artifact_is_logged_and_skipped_and_holds_up_nothing(here, awa
     next(folder.glob("files/*/card.json")).unlink()
     away()
     assert journal.send_remaining() == 0 and names_and_losses() == {"first": 1.0, "second": 3.0}
-    assert "card.json is not sent to MLflow: the file is gone" in caplog.text
+    assert "card.json is not sent to MLflow: the file is missing" in caplog.text
     assert not list(journal.journal_home().iterdir())
 
 
@@ -300,5 +300,5 @@ def test_a_failing_run_ends_as_failed_with_its_own_error(here):
 
 def test_a_damaged_database_is_named_with_what_to_do(here):
     (here / "mlflow.db").write_bytes(b"no database at all " * 100)
-    with pytest.raises(BadInput, match=r"mlflow.db, is damaged. Bring it back from a backup"):
+    with pytest.raises(BadInput, match=r"mlflow.db, is damaged. Restore it from a backup"):
         store.connect("stillhouse")
