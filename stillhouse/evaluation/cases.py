@@ -49,7 +49,7 @@ def read_cases(file: Path, names: Sequence[str] | None = None) -> list[Case]:
     Args:
         file: the CSV file.
         names: of the classes. A case with another label is left out with a warning, because the file may be older than
-            the data. None keeps all cases.
+            the data. With None all cases are returned.
 
     Raises:
         BadInput: the file or a column is missing, or a row does not have exactly one of ``label`` and ``same_as``.

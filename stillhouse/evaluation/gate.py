@@ -54,15 +54,15 @@ def judge(
     checks = [
         (
             retention >= settings.min_retention,
-            f"keeps {retention:.1%} of the teacher's accuracy ({section}.min_retention: {settings.min_retention:.1%})",
+            f"has {retention:.1%} of the teacher's accuracy ({section}.min_retention: {settings.min_retention:.1%})",
         ),
         (
             student.megabytes <= settings.max_size_mb,
-            f"takes {student.megabytes:.2f} MB ({section}.max_size_mb: {settings.max_size_mb:g})",
+            f"has {student.megabytes:.2f} MB ({section}.max_size_mb: {settings.max_size_mb:g})",
         ),
         (
             latency_ms <= settings.max_latency_ms,
-            f"answers one text in {latency_ms:.1f} ms ({section}.max_latency_ms: {settings.max_latency_ms:g})",
+            f"predicts one text in {latency_ms:.1f} ms ({section}.max_latency_ms: {settings.max_latency_ms:g})",
         ),
     ]
     if settings.min_cases is not None:

@@ -42,7 +42,11 @@ class Journal:
 
     def __init__(self, folder: Path, lock: FileLock) -> None:
         self._folder, self._lock = folder, lock
-        self._lines, self._taken, self._files = Lines(folder / "said.jsonl"), folder / "taken.json", folder / "files"
+        self._lines, self._state_file, self._files = (
+            Lines(folder / "said.jsonl"),
+            folder / "taken.json",
+            folder / "files",
+        )
         self._thread_lock = threading.RLock()
         self._not_before = 0.0  # no attempt to send before this time (of time.monotonic())
         self._state = self._saved_state()
@@ -180,7 +184,7 @@ class Journal:
         """The saved state. If it cannot be read, the run is looked for in MLflow and all entries are sent again."""
         unknown = {"run": None, "asked": True, "to": 0}  # its id, whether MLflow was asked to create it, bytes sent
         try:
-            state: dict[str, Any] = json.loads(self._taken.read_text(encoding="utf-8"))
+            state: dict[str, Any] = json.loads(self._state_file.read_text(encoding="utf-8"))
             return state if isinstance(state["to"], int) and state.keys() == unknown.keys() else unknown
         except (OSError, ValueError, KeyError, TypeError):
             return unknown
@@ -188,11 +192,11 @@ class Journal:
     def _save_state(self, **changes: Any) -> None:
         self._state |= changes
         try:
-            with replacing(self._taken) as partial:
+            with replacing(self._state_file) as partial:
                 partial.write_text(json.dumps(self._state), encoding="utf-8")
         except OSError:  # a full disk: after a crash all entries are sent again to the same run
             with suppress(OSError):
-                self._taken.unlink(missing_ok=True)
+                self._state_file.unlink(missing_ok=True)
 
 
 def journal_home() -> Path:
