@@ -42,11 +42,8 @@ class Journal:
 
     def __init__(self, folder: Path, lock: FileLock) -> None:
         self._folder, self._lock = folder, lock
-        self._lines, self._state_file, self._files = (
-            Lines(folder / "said.jsonl"),
-            folder / "taken.json",
-            folder / "files",
-        )
+        self._lines, self._files = Lines(folder / "said.jsonl"), folder / "files"
+        self._state_file = folder / "taken.json"
         self._thread_lock = threading.RLock()
         self._not_before = 0.0  # no attempt to send before this time (of time.monotonic())
         self._state = self._saved_state()
