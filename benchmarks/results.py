@@ -1,4 +1,4 @@
-"""From measured corpora to ``RESULTS.md``: tables, paired differences, targets met or missed by how much."""
+"""Writes ``RESULTS.md`` from the measured cases: tables, paired differences, and targets met or missed."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from stillhouse.evaluation.results import METRIC_TABLE
 from stillhouse.task import TASK
 
 STUDENT, SVM, SETFIT = "compressed student", "TF-IDF + SVM", "SetFit"
-LEAST = {  # accuracy that is aimed at, %
+LEAST = {  # target accuracy in %
     **{"bbc-16": 95.0, "r8-16": 95.5, "r52-16": 92.5, "20ng-16": 75.0},
     **{"r8": 97.6, "r52": 95.0, "20ng": 86.0},
 }
@@ -35,12 +35,12 @@ SOURCES = (
 
 
 def pack(numbers: list[int]) -> str:
-    """Class numbers below 255 (-1 for none) as text."""
+    """Encode class numbers below 255 (-1: no class) as text."""
     return base64.b64encode(np.array(numbers, dtype=np.int16).astype(np.uint8).tobytes()).decode()
 
 
 def unpack(text: str) -> np.ndarray:
-    """What :func:`pack` packed; -1 became 255, which is no class."""
+    """Decode the text of :func:`pack`. -1 becomes 255, which is no class."""
     return np.frombuffer(base64.b64decode(text), dtype=np.uint8)
 
 
@@ -63,7 +63,7 @@ def write_results(folder: Path, file: Path) -> None:
 
 
 def _names(runs: list[dict[str, Any]]) -> list[str]:
-    """Every model's name; a slow peer was not asked in every run."""
+    """The names of all models. A slow peer is not in every run."""
     return list(dict.fromkeys(name for run in runs for name in run["models"]))
 
 
@@ -81,24 +81,24 @@ def _case(name: str, result: dict[str, Any]) -> list[str]:
     shown = ("accuracy", "macro_f1", "teacher_agreement", "megabytes", "docs_per_s", "latency_ms")
     rows = [["model", *(METRIC_TABLE[name].title for name in shown)]]
     for model in _names(runs):
-        told = [run["models"][model] for run in runs if model in run["models"]]
-        accuracies = 100 * np.array([one["accuracy"] for one in told])
-        spread = f" ± {accuracies.std(ddof=1):.2f}" if len(told) > 1 and np.ptp(accuracies) else ""
-        latency = [one["latency_ms"] for one in told if "latency_ms" in one]
+        numbers = [run["models"][model] for run in runs if model in run["models"]]
+        accuracies = 100 * np.array([one["accuracy"] for one in numbers])
+        spread = f" ± {accuracies.std(ddof=1):.2f}" if len(numbers) > 1 and np.ptp(accuracies) else ""
+        latency = [one["latency_ms"] for one in numbers if "latency_ms" in one]
         rows.append(
             [
-                model + _aside([f"seed {runs[0]['seed']} alone"] * (len(told) < len(runs)) + _machines(told)),
+                model + _suffix([f"seed {runs[0]['seed']} alone"] * (len(numbers) < len(runs)) + _machines(numbers)),
                 f"{accuracies.mean():.2f}{spread}",
-                f"{100 * np.mean([one['macro_f1'] for one in told]):.2f}",
-                f"{100 * np.mean([one['teacher_agreement'] for one in told]):.1f} %",
-                number(float(told[-1]["megabytes"])),
-                number(float(np.median([one["docs_per_s"] for one in told]))),
+                f"{100 * np.mean([one['macro_f1'] for one in numbers]):.2f}",
+                f"{100 * np.mean([one['teacher_agreement'] for one in numbers]):.1f} %",
+                number(float(numbers[-1]["megabytes"])),
+                number(float(np.median([one["docs_per_s"] for one in numbers]))),
                 number(float(np.median(latency))) if latency else "",
             ]
         )
     if not result["few"]:
         published = PUBLISHED.get(name, [])
-        rows += [[f"{who} ({source})", f"{value}", "", "", "", "", ""] for who, value, source in published]
+        rows += [[f"{model} ({source})", f"{value}", "", "", "", "", ""] for model, value, source in published]
     gaps = {other: _gap(runs, labels, other) for other in _names(runs) if other != STUDENT}
     seeds = ", ".join(map(str, result["seeds"]))
     minutes = sum(run["seconds"] for run in runs) / 60
@@ -120,16 +120,16 @@ def _case(name: str, result: dict[str, Any]) -> list[str]:
     ]
 
 
-def _machines(told: list[dict[str, Any]]) -> list[str]:
-    return sorted({f"on {one['machine']}" for one in told if "machine" in one})
+def _machines(numbers: list[dict[str, Any]]) -> list[str]:
+    return sorted({f"on {one['machine']}" for one in numbers if "machine" in one})
 
 
-def _aside(words: list[str]) -> str:
-    return f" ({'; '.join(words)})" if words else ""
+def _suffix(parts: list[str]) -> str:
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _gap(runs: list[dict[str, Any]], labels: np.ndarray, other: str) -> dict[str, Any]:
-    """The compressed student against another model, in the runs that have it."""
+    """The comparison of the compressed student with another model, over the runs that have both."""
     arms = []
     for model in (STUDENT, other):
         answers = [unpack(run["models"][model]["answers"]) for run in runs if other in run["models"]]
@@ -156,7 +156,7 @@ def _targets(name: str, result: dict[str, Any], gaps: dict[str, dict[str, Any]])
     else:
         lines.append(_line("at most 0.2 below the control", points["control"] + 0.2, f"{points['control']:+.2f}"))
         lines.append(_line(f"at most 0.2 below {SVM}", points[SVM] + 0.2, f"{points[SVM]:+.2f}"))
-        if bert := {who: value for who, value, _ in PUBLISHED.get(name, [])}.get("BERT base"):
+        if bert := {model: value for model, value, _ in PUBLISHED.get(name, [])}.get("BERT base"):
             teacher = mean - points["teacher"]
             lines.append(_line(f"teacher within a point of BERT ({bert})", teacher - bert + 1, f"{teacher:.2f}"))
     if least := LEAST.get(name):
@@ -164,5 +164,5 @@ def _targets(name: str, result: dict[str, Any], gaps: dict[str, dict[str, Any]])
     return "\n".join(lines)
 
 
-def _line(target: str, margin: float, told: str) -> str:
-    return f"- {'met' if margin >= 0 else f'**missed by {-margin:.2f}**'}: {target} ({told})"
+def _line(target: str, margin: float, measured: str) -> str:
+    return f"- {'met' if margin >= 0 else f'**missed by {-margin:.2f}**'}: {target} ({measured})"

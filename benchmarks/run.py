@@ -1,9 +1,9 @@
 """``python -m benchmarks.run [case ...]``: the default parameters on four corpora, with few labels and with all.
 
-Through the pipeline's own stages in a copy of the project (``.stillhouse/bench/<case>``). With all labels one teacher
-is trained, and for each seed a control and a student; with few, each seed draws other labels, and everything is
-trained anew. Beside them the peers that a user would take instead. A case that was stopped goes on where it was; one
-whose code and parameters did not change is not run again. Results lie in ``benchmarks/results/``.
+It runs the pipeline's own stages in a copy of the project (``.stillhouse/bench/<case>``). With all labels one teacher
+is trained, and for each seed a control and a student. With few labels each seed draws other labels, and all models are
+trained for each seed. The peers (benchmarks/peers.py) are measured on the same splits. A stopped case continues where
+it was; a case whose code and parameters did not change is not run again. Results are in ``benchmarks/results/``.
 """
 
 import argparse
@@ -31,20 +31,20 @@ from stillhouse.project import OUTPUTS, STATE
 from stillhouse.task import TASK
 
 SEEDS = [13, 14, 15]
-ROOM = STATE / "bench"
+FOLDER = STATE / "bench"
 RESULTS = Path("benchmarks") / "results"
 DAY_S = 86_400.0
 
 
 def measure(case: Case, seeds: list[int]) -> dict[str, Any]:
-    """Run the pipeline for every seed; each model's answers, quality and speed."""
+    """Run the pipeline for every seed; returns each model's predictions, quality and speed."""
     runs = []
     for seed in seeds:
-        folder = place(case, seed)
+        folder = project_copy(case, seed)
         start = time.perf_counter()
         for stage in before("register"):
             run_stage(stage.name, DAY_S, folder=folder)
-        if not evaluation_is_timed(folder):  # brought back by DVC from another run
+        if not evaluation_is_timed(folder):  # DVC has restored it from another run
             run_stage("evaluate", DAY_S, force=True, folder=folder)
         runs.append(collect(folder, seed) | {"seconds": time.perf_counter() - start})
     return {
@@ -58,19 +58,22 @@ def measure(case: Case, seeds: list[int]) -> dict[str, Any]:
     }
 
 
-def place(case: Case, seed: int) -> Path:
-    """The copy of the project in which a case is run."""
-    fetch(case.corpus, ROOM / "data")
-    return workspace(ROOM / case.name, case.changes(seed))
+def project_copy(case: Case, seed: int) -> Path:
+    """Create or update the copy of the project in which a case is run."""
+    fetch(case.corpus, FOLDER / "data")
+    return workspace(FOLDER / case.name, case.changes(seed))
 
 
-def ask_peers(case: Case, result: dict[str, Any], without: list[str]) -> None:
-    """Add to a measured case what peers but ``without`` answer that it lacks, from the same splits."""
+def add_peers(case: Case, result: dict[str, Any], without: list[str]) -> None:
+    """Measure the missing peers of a measured case on the same splits, and add them to ``result``.
+
+    Peers named in ``without`` are left out.
+    """
     for run in result["runs"]:
         first = run["seed"] == result["seeds"][0]
-        asked = [name for name, kind in PEERS.items() if name not in without and is_asked(kind, case, first)]
-        if missing := [name for name in asked if name not in run["models"]]:
-            folder = place(case, run["seed"])
+        required = [name for name, kind in PEERS.items() if name not in without and is_required(kind, case, first)]
+        if missing := [name for name in required if name not in run["models"]]:
+            folder = project_copy(case, run["seed"])
             run_stage("prepare", DAY_S, folder=folder)
             for name in missing:
                 run["models"][name] = peer(name, folder, run)
@@ -78,10 +81,11 @@ def ask_peers(case: Case, result: dict[str, Any], without: list[str]) -> None:
                     run["models"][name]["machine"] = machine()
 
 
-def is_asked(peer: Peer, case: Case, first: bool) -> bool:
-    """Every seed draws other labels where they are few, and has the same where it has all: once is enough there.
+def is_required(peer: Peer, case: Case, first: bool) -> bool:
+    """Whether a peer is measured in a run; ``first``: the run has the first seed.
 
-    A slow peer is asked once with few labels, and not with all, which would take hours.
+    With few labels a peer is measured for every seed, because each seed draws other labels. With all labels it is
+    measured once. A slow peer is measured once with few labels, and not with all labels, which would take hours.
     """
     if peer.slow:
         return first and case.labels is not None
@@ -89,12 +93,12 @@ def is_asked(peer: Peer, case: Case, first: bool) -> bool:
 
 
 def collect(folder: Path, seed: int) -> dict[str, Any]:
-    """What evaluate left: answers as class numbers, metrics, speed."""
+    """Read the outputs of the stage ``evaluate``: predictions as class numbers, metrics, speed."""
     metrics = json.loads(path("evaluate/metrics.json", folder).read_text(encoding="utf-8"))["models"]
     speed = json.loads(path("evaluate/speed.json", folder).read_text(encoding="utf-8"))["models"]
     with path("evaluate/answers.csv", folder).open(newline="", encoding="utf-8") as table:
         rows = list(csv.DictReader(table))
-    numbers = numbered([row["label"] for row in rows])
+    numbers = class_numbers([row["label"] for row in rows])
     models = {
         name: metrics[name] | speed[name] | {"answers": pack([numbers.get(row[name], -1) for row in rows])}
         for name in speed
@@ -102,25 +106,27 @@ def collect(folder: Path, seed: int) -> dict[str, Any]:
     return {"seed": seed, "labels": pack([numbers[row["label"]] for row in rows]), "models": models}
 
 
-def numbered(labels: list[str]) -> dict[str, int]:
-    """The number of each class that the test texts have."""
+def class_numbers(labels: list[str]) -> dict[str, int]:
+    """A number for each class of the test texts, by name."""
     return {name: number for number, name in enumerate(sorted(set(labels)))}
 
 
 def peer(name: str, folder: Path, run: dict[str, Any]) -> dict[str, Any]:
-    """A peer's answers on the same split, from a process of its own; kept beside the outputs.
+    """Measure a peer in a new process on the same split; the result is stored beside the outputs.
 
     Raises:
-        SystemExit: The split is not the one that the run's models answered.
+        SystemExit: the test texts are not those of ``run``.
     """
     test = Split.read(folder / OUTPUTS, "test").labels
-    numbers = numbered(test)
+    numbers = class_numbers(test)
     if pack([numbers[label] for label in test]) != run["labels"]:
-        raise SystemExit(f"{folder}: other test texts than were measured; remove the case's result and measure it anew")
+        raise SystemExit(
+            f"{folder}: the test texts are not those of the result; delete the case's result and measure again"
+        )
     file = (folder / f"{PEERS[name].module_name}-{run['seed']}.json").resolve()
     if not file.exists():
-        words = [name, str((folder / OUTPUTS).resolve()), str(run["seed"]), str(file)]
-        subprocess.run([sys.executable, "-m", "benchmarks.peers", *words], check=True)
+        arguments = [name, str((folder / OUTPUTS).resolve()), str(run["seed"]), str(file)]
+        subprocess.run([sys.executable, "-m", "benchmarks.peers", *arguments], check=True)
     result = json.loads(file.read_text(encoding="utf-8"))
     labels = np.array([numbers[label] for label in test])
     answers = np.array([numbers.get(answer, -1) for answer in result["answers"]])
@@ -132,13 +138,13 @@ def peer(name: str, folder: Path, run: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure the named cases (all by default), then write RESULTS.md from all that was measured."""
+    """Measure the named cases (all by default), then write RESULTS.md from all measured cases."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    known = cases(ROOM / "data")
+    known = cases(FOLDER / "data")
     parser.add_argument("cases", nargs="*", metavar="case", help=f"of {', '.join(known)}; all by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the draws of labels, control, student")
-    parser.add_argument("--peers", action="store_true", help="only ask peers, in cases that were measured before")
-    parser.add_argument("--without", nargs="+", choices=PEERS, default=[], help="peers that are not asked")
+    parser.add_argument("--peers", action="store_true", help="only measure peers, in cases that were measured before")
+    parser.add_argument("--without", nargs="+", choices=PEERS, default=[], help="peers that are left out")
     options = parser.parse_args()
     if unknown := set(options.cases) - known.keys():
         parser.error(f"unknown case {', '.join(sorted(unknown))}; there are {', '.join(known)}")
@@ -148,7 +154,7 @@ def main() -> None:
             result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
         else:
             result = measure(known[name], options.seeds)
-        ask_peers(known[name], result, options.without)
+        add_peers(known[name], result, options.without)
         with replacing(RESULTS / f"{name}.json") as partial:
             partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
         write_results(RESULTS, Path("benchmarks") / "RESULTS.md")

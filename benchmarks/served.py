@@ -1,4 +1,4 @@
-"""Everything that ``make speed`` times, text in and label out."""
+"""The models that ``make speed`` times, from text to label."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from benchmarks.peers import fasttext, model2vec_pipeline
 from stillhouse.compression.export import OPSET, export_onnx
-from stillhouse.compression.seal import seal
+from stillhouse.compression.seal import write_digests
 from stillhouse.data.splits import labels_of, read_split
 from stillhouse.evaluation.candidate import Candidate
 from stillhouse.evaluation.candidates import compressed_candidate, svm_candidate, teacher_candidate
@@ -25,7 +25,7 @@ TOKENIZING = "tokenizers, whole texts"
 
 
 class Int8:
-    """A teacher's network as its users would serve it, ONNX in dynamic int8, called as the PyTorch one is."""
+    """A teacher's network in ONNX with dynamic int8, as it is often served, with the interface of the PyTorch model."""
 
     def __init__(self, teacher: Teacher, scratch: Path) -> None:
         example = teacher.tokenizer(["one", "one two"], padding=True, return_tensors="pt")
@@ -48,7 +48,7 @@ class Int8:
         self.config, self.device = teacher.model.config, torch.device("cpu")
 
     def eval(self) -> None:
-        """It always is."""
+        """Do nothing: the network has no training mode."""
 
     def __call__(self, output_hidden_states: bool = False, **batch: torch.Tensor) -> SequenceClassifierOutput:
         """Logits of a padded batch."""
@@ -66,7 +66,7 @@ class _Logits(torch.nn.Module):
 
 
 def models(outputs: Path, scratch: Path) -> list[Candidate]:
-    """Teacher, student and peers of the finished pipeline in ``outputs``, and its tokenizer alone."""
+    """Teacher, student and peers of the finished pipeline in ``outputs``, and the student's tokenizer alone."""
     params = load_params()
     batch, length = params.evaluate.batch_size, params.teacher.max_length
     train = read_split(outputs / "prepare" / "train.arrow")
@@ -79,7 +79,7 @@ def models(outputs: Path, scratch: Path) -> list[Candidate]:
     for name in ("tokenizer.json", "chunks.json", "config.json"):
         (plain / name).write_bytes((compressed / name).read_bytes())
     export_onnx(load_student(outputs / "student" / "model"), plain / "model.onnx")
-    seal(plain)
+    write_digests(plain)
     floats = compressed_candidate(plain)
     tokenizer = Tokenizer.from_file(str(compressed / "tokenizer.json"))
 
@@ -100,6 +100,6 @@ def models(outputs: Path, scratch: Path) -> list[Candidate]:
     ]
 
 
-def _peer(name: str, made: tuple[Any, int]) -> Candidate:
-    ask = getattr(made[0], "predict", made[0])
-    return Candidate(name, lambda texts: np.zeros(len(ask(list(texts)))), made[1])
+def _peer(name: str, fitted: tuple[Any, int]) -> Candidate:
+    predict = getattr(fitted[0], "predict", fitted[0])
+    return Candidate(name, lambda texts: np.zeros(len(predict(list(texts)))), fitted[1])

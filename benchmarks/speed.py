@@ -1,8 +1,8 @@
-"""``python -m benchmarks.speed [outputs ...]``: how fast and how small, on this machine, in one run.
+"""``python -m benchmarks.speed [outputs ...]``: speed and size of the models on this machine, in one run.
 
-Works on the ``outputs`` folders of finished pipelines. All models see the same test texts in turns, text in and
-label out: whole, and cut into texts of 20 words. Then the compressed student is started cold, and given 1, 10 and
-100 times as many texts. ``benchmarks/SPEED.md`` keeps what was measured.
+It reads the ``outputs`` folders of finished pipelines. The models take turns on the same test texts, from text to
+label: on whole texts, and on texts cut to 20 words. Then a cold start of the compressed student is timed, and its
+predictions of 1, 10 and 100 times as many texts. The results are written to ``benchmarks/SPEED.md``.
 """
 
 import re
@@ -28,7 +28,7 @@ WORDS = 20  # of a short text
 SHORT_TEXTS = 8000
 REPEATS = (1, 10, 100)
 FIRST_PASSES = 5
-ROUND_S = 1.0  # the hosts are shared: the best of many short passes tells more of the models
+ROUND_S = 1.0  # on a shared host the best of many short passes depends least on other work
 COLD = """
 import time; start = time.perf_counter()
 from stillhouse.serving.classifier import Classifier
@@ -38,7 +38,7 @@ print(time.perf_counter() - start)
 
 
 def side_by_side(timed: Sequence[Candidate], texts: Sequence[str]) -> list[list[str]]:
-    """Texts a second, latency, and how the compressed student compares, as table rows."""
+    """Texts per second, latency, and the compressed student's relative speed, as table rows."""
     _, speed = measure_speed(timed, texts, ROUND_S)
     own = speed["compressed student"].docs_per_s
     titles = [METRIC_TABLE[name].title for name in ("megabytes", "docs_per_s")]
@@ -66,7 +66,7 @@ def shortened(texts: Sequence[str]) -> list[str]:
 
 
 def first_pass(model: Path, texts: Sequence[str]) -> list[list[str]]:
-    """Texts a second of a student that was just loaded, and of the next pass; the best of five, as table rows."""
+    """Texts per second of a newly loaded student in its first and second pass; the best of five, as table rows."""
     first, second = [], []
     for _ in range(FIRST_PASSES):
         classifier = Classifier.load(model)
@@ -83,7 +83,7 @@ def first_pass(model: Path, texts: Sequence[str]) -> list[list[str]]:
 def scale(model: Path, texts: Sequence[str], words: Sequence[str], scratch: Path) -> list[list[str]]:
     """Seconds and peak memory of ``stillhouse predict`` over 1, 10 and 100 times as many texts, as table rows.
 
-    They are as long as ``texts``, of words drawn from ``words``, so that no text comes twice.
+    The texts are as long as ``texts``, with words drawn from ``words``, so that no text occurs twice.
     """
     rows = [["texts", "seconds", "texts/s", "peak memory MB"]]
     chance, lengths = np.random.default_rng(0), [len(text.split()) for text in texts]
@@ -101,7 +101,10 @@ def scale(model: Path, texts: Sequence[str], words: Sequence[str], scratch: Path
 
 
 def cold_start(model: Path, scratch: Path) -> list[list[str]]:
-    """Import to first answer, and the whole process with its peak memory; the best of five, as table rows."""
+    """Seconds from import to the first prediction and of the whole process, and its peak memory, as table rows.
+
+    Each is the best of five.
+    """
     command = [sys.executable, "-c", COLD.format(model=str(model))]
     runs = [_child(command, scratch) for _ in range(5)]
     inner, whole, memory = min(float(out) for *_, out in runs), min(run[0] for run in runs), min(run[1] for run in runs)
@@ -112,7 +115,7 @@ def cold_start(model: Path, scratch: Path) -> list[list[str]]:
 
 
 def _child(command: list[str], scratch: Path) -> tuple[float, float, str]:
-    """Seconds, peak resident megabytes (Linux' VmHWM, read until the end) and output of a process."""
+    """Seconds, peak resident megabytes (VmHWM of Linux, read until the end) and output of a process."""
     peak, output = 0.0, scratch / "output"
     start = time.perf_counter()
     with output.open("w") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL) as process:
@@ -129,7 +132,7 @@ def _child(command: list[str], scratch: Path) -> tuple[float, float, str]:
 
 
 def measured(outputs: Path) -> list[str]:
-    """What is said of one pipeline's models, as paragraphs."""
+    """The measurements of one pipeline's models, as paragraphs."""
     texts = list(read_split(outputs / "prepare" / "test.arrow")["text"])
     words = [word for name in ("train", "unlabelled") for word in _words(outputs / "prepare" / f"{name}.arrow")]
     model = outputs / "compress" / "model"
@@ -152,10 +155,10 @@ def measured(outputs: Path) -> list[str]:
 
 def main() -> None:
     """Measure and print."""
-    told = ["# Speed\n\nWritten by `make speed` (`python -m benchmarks.speed`); do not edit."]
+    paragraphs = ["# Speed\n\nWritten by `make speed` (`python -m benchmarks.speed`); do not edit."]
     for outputs in sys.argv[1:] or ["outputs"]:
-        told += measured(Path(outputs))
-    page = "\n\n".join(told)
+        paragraphs += measured(Path(outputs))
+    page = "\n\n".join(paragraphs)
     print(page)
     Path("benchmarks/SPEED.md").write_text(page + "\n", encoding="utf-8")
 

@@ -1,8 +1,8 @@
-"""``python -m benchmarks.step [outputs]``: where a training step of the default student spends its time.
+"""``python -m benchmarks.step [outputs]``: the parts of a training step of the default student.
 
-Works on the ``outputs`` folder of a finished pipeline: one epoch of distillation from the stored answers, timed
-whole and, within it, the making of each batch. Prints the share of the step that is not the network:
-picking the batch's rows, padding them and fetching the teacher's answers.
+It reads the ``outputs`` folder of a finished pipeline, and times one epoch of distillation from the stored soft labels
+and, within it, the preparation of each batch. It prints the share of a step that is not the network: selecting the
+batch's rows, padding them and reading the soft labels.
 """
 
 import sys
@@ -30,26 +30,26 @@ from stillhouse.params import load_params
 
 @dataclass(frozen=True)
 class Timed(Examples):
-    """Examples that know how long their batches took."""
+    """Examples that record how long the preparation of each batch took."""
 
     seconds: list[float] = field(default_factory=list)
 
     def batch(self, rows: np.ndarray, device: torch.device, needs: frozenset[str] = frozenset()) -> Batch:
-        """As the parent's."""
+        """As in the base class."""
         start = time.perf_counter()
-        made = super().batch(rows, device, needs)
+        batch = super().batch(rows, device, needs)
         self.seconds.append(time.perf_counter() - start)
-        return made
+        return batch
 
 
-class Silent:
-    """A log that keeps nothing."""
+class NullLog:
+    """A training log that records nothing."""
 
     def metrics(self, values: dict[str, float], step: int | None = None) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def series(self, name: str, values: list[float], first_step: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def main() -> None:
@@ -59,17 +59,17 @@ def main() -> None:
     settings = params.student
     train = read_split(outputs / "prepare" / "train.arrow")
     tokenizer = load_vocabulary(outputs / "control" / "model" / "tokenizer.json")
-    given = read_soft_labels(outputs / "soft_labels" / "answers")
+    answers = read_soft_labels(outputs / "soft_labels" / "answers")
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         encoded = encode_texts([train], tokenizer, settings.network.reads, scratch / "ids")
         rows = np.arange(len(train))
-        timed = Timed(encoded, labels_of(train), given.logits, given.features, given.relations, rows)
+        timed = Timed(encoded, labels_of(train), answers.logits, answers.features, answers.relations, rows)
         short = encode_texts([train.select(range(8))], tokenizer, settings.network.reads, scratch / "few")
         few = Examples(short, labels_of(train)[:8])
         torch.manual_seed(params.seed)
         student = build_student(tokenizer, label_names(train), settings.network)
-        objective = distillation(settings, ALPHA_ABOVE, student.network, given.features.shape[1])
+        objective = distillation(settings, ALPHA_ABOVE, student.network, answers.features.shape[1])
         start = time.perf_counter()
         train_student(
             student.network,
@@ -80,7 +80,7 @@ def main() -> None:
             device=torch.device("cpu"),
             seed=params.seed,
             scratch=scratch,
-            log=Silent(),
+            log=NullLog(),
         )
         whole = time.perf_counter() - start
         start = time.perf_counter()

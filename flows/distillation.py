@@ -42,7 +42,7 @@ from stillhouse.pipeline.room import check_disk_space
 from stillhouse.pipeline.runner import Outcome, unchanged_stages
 from stillhouse.pipeline.stages import CHAIN, STAGES
 from stillhouse.pipeline.timed import evaluation_is_timed
-from stillhouse.tracking.receipts import is_lost
+from stillhouse.tracking.receipts import is_missing
 from stillhouse.tracking.registry import PIPELINE, get_version
 from stillhouse.tracking.runs import flow_run
 
@@ -101,7 +101,7 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         unchanged_names = unchanged_stages([stage.name for stage in CHAIN])
         for stage in CHAIN:
             start = time.perf_counter()
-            lost = stage.name == "register" and is_lost(path("register/receipt.json"), params.model_name)
+            lost = stage.name == "register" and is_missing(path("register/receipt.json"), params.model_name)
             force = (stage.name == "prepare" and refresh) or lost
             outcome = prefect_task(stage, params)(force, known_unchanged=stage.name in unchanged_names)
             if stage.name == "prepare":

@@ -18,7 +18,7 @@ from stillhouse.data.language import check_language, language_warning
 from stillhouse.data.readers import open_table, split_files, wanted_columns
 from stillhouse.data.sample import sample_teacher, sample_texts
 from stillhouse.data.splits import read_split
-from stillhouse.errors import BadInput, StillhouseError, listed, not_allowed
+from stillhouse.errors import BadInput, StillhouseError, listed, permission_problem
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.models.device import choose_device
 from stillhouse.params import Params, load_params
@@ -77,7 +77,7 @@ def _result_of(check: Callable[[Params], str], params: Params) -> Finding:
     except StillhouseError as error:
         return "fail", str(error)
     except OSError as error:
-        return "fail", not_allowed(error) or str(error)
+        return "fail", permission_problem(error) or str(error)
 
 
 def _data(params: Params) -> str:

@@ -34,7 +34,7 @@ from flows.shared.stage_task import logger, training_slot
 from flows.shared.stopping import command
 from stillhouse.errors import StillhouseError
 from stillhouse.evaluation import plots
-from stillhouse.evaluation.curve import curve, told
+from stillhouse.evaluation.curve import curve, markdown_table
 from stillhouse.params import Params
 from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.children import child_process, lines_of
@@ -70,7 +70,7 @@ def _measure(params: Params) -> dict[str, Any]:
                 models[PROBE] = [sum(probed[str(folder)]) / len(probed[str(folder)]) for folder in folders]
             points.append({"labels": labelled, "labelled_texts": _labelled(folders), "models": models})
         result = {"points": points, "draws": params.labels.draws, "texts": len(answers[0]["label"])}
-        publish_result("labels", parent, result, told(result), partial(plots.labels, curve(points)))
+        publish_result("labels", parent, result, markdown_table(result), partial(plots.labels, curve(points)))
     return result
 
 
@@ -78,7 +78,7 @@ def _changes(count: int | str, draw: int, params: Params) -> dict[str, Any]:
     """The changed parameters of one arm. If they equal the project's own, DVC restores the results from its cache."""
     seed = arm_seed(draw, params.student.training.seed, params)
     most = None if count == ALL else count
-    own = params.data.labels_per_class if most == params.data.labels_kept else most
+    own = params.data.labels_per_class if most == params.data.label_limit else most
     if count == ALL:
         return {"data": {"labels_per_class": own}, "student": {"training": {"seed": seed}}}
     drawn = {"labels_per_class": own, "labels_seed": arm_seed(draw, params.data.labels_seed, params)}

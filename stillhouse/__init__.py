@@ -1,4 +1,4 @@
 """Stillhouse: distil a large text classifier into a small, fast one.
 
-The library knows nothing of Prefect and DVC; see ``tasks/`` and ``flows/``.
+The library does not depend on Prefect; see ``tasks/`` and ``flows/``.
 """

@@ -1,4 +1,4 @@
-"""Writing files: complete or not at all, and the same bytes for the same numbers."""
+"""Writing files completely or not at all, and with equal bytes for equal numbers."""
 
 import csv
 import json
@@ -10,9 +10,9 @@ from typing import Any
 
 @contextmanager
 def replacing(file: Path) -> Iterator[Path]:
-    """A path beside ``file`` to write to, ``<name>.partial``, which replaces ``file`` at the end of the block.
+    """Yield the path ``<name>.partial`` beside ``file``; at the end of the block it replaces ``file``.
 
-    Where the block raises, ``file`` stays as it was and the partial file is removed.
+    If the block raises, ``file`` stays as it was and the partial file is removed.
     """
     partial = file.with_name(f"{file.name}.partial")
     try:
@@ -25,13 +25,13 @@ def replacing(file: Path) -> Iterator[Path]:
 
 
 def write_json(file: Path, content: Any) -> None:
-    """Indented JSON, floats rounded to six digits so that a diff shows differences that matter."""
+    """Write indented JSON. Floats are rounded to six decimals, so that a diff shows only relevant differences."""
     rounded = json.loads(json.dumps(content), parse_float=lambda number: round(float(number), 6))
     file.write_text(json.dumps(rounded, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_csv(file: Path, rows: list[dict[str, Any]]) -> None:
-    """A table for ``dvc plots``; the first row's keys are the columns."""
+    """Write a table for ``dvc plots``. The columns are the keys of the first row."""
     with file.open("w", newline="", encoding="utf-8") as table:
         writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
         writer.writeheader()

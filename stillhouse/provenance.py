@@ -1,4 +1,4 @@
-"""Where results come from: digests of files, and the commit of the code."""
+"""The origin of results: digests of files, and the commit of the code."""
 
 import hashlib
 import os
@@ -7,27 +7,27 @@ from pathlib import Path
 
 
 def file_md5(path: Path) -> str:
-    """The file's MD5 in hex, which for a file is also the hash that DVC records."""
+    """The file's MD5 in hex. DVC records the same hash."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def folder_md5(folder: Path, pattern: str = "*") -> str:
-    """One digest for all files below ``folder`` whose names match ``pattern``: their relative paths and contents."""
+    """One MD5 of the relative paths and contents of all files below ``folder`` whose names match ``pattern``."""
     files = sorted(path for path in folder.rglob(pattern) if path.is_file())
     lines = [f"{path.relative_to(folder).as_posix()} {file_md5(path)}" for path in files]
     return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
 
 
 def code_md5() -> str:
-    """One digest for this package's source files."""
+    """One MD5 of this package's source files."""
     return folder_md5(Path(__file__).parent, "*.py")
 
 
 def git_commit() -> str:
-    """The checked-out commit, with ``-dirty`` where tracked files were changed; ``none`` outside Git."""
+    """The checked-out commit, with ``-dirty`` if tracked files have changes; ``none`` outside Git."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    # Without this, describing would refresh the index under another git's feet.
+    # Without this variable, `git describe` writes the index and can disturb another git process.
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
@@ -36,5 +36,5 @@ def git_commit() -> str:
 
 
 def lock_md5() -> str:
-    """The digest of ``dvc.lock``: one name for the state of every stage; ``none`` before the first run."""
+    """The MD5 of ``dvc.lock``, which identifies the state of all stages; ``none`` before the first run."""
     return file_md5(Path("dvc.lock")) if Path("dvc.lock").exists() else "none"

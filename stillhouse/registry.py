@@ -1,4 +1,4 @@
-"""Extensions by file: a module in a registry's folder is an extension, and its file name is the extension's name.
+"""Registries of extensions: a module in a registry's folder is an extension, and its file name is the name.
 
 The module defines one object and marks it with :func:`register`. Nothing else lists it: the allowed values in
 ``params.yaml`` come from :func:`names_in`, which reads file names and imports nothing.

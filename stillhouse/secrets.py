@@ -1,4 +1,4 @@
-"""Passwords and tokens, kept out of whatever is written or shown."""
+"""Masking of passwords and tokens in everything that is written or shown."""
 
 import os
 import re
@@ -13,7 +13,7 @@ _QUERY = re.compile(
     r"([?&;][\w.%-]*(?:token|secret|passw(?:or)?d|pwd|key|sig|signature|auth|credential|code)=)[^&#\s'\"]+",
     re.IGNORECASE,
 )
-# Services whose addresses are secrets by their paths: Slack, Discord, Teams, Power Automate, Telegram, and their like.
+# Services whose URLs have a secret in the path: Slack, Discord, Teams, Power Automate, Telegram and similar ones.
 _HOOK = re.compile(
     r"(https?://(?:[^/\s'\"]*@)?(?:hooks?\.[^/\s'\"]+|hc-ping\.com|[^/\s'\"]*\.webhook\.office\.com|"
     r"[^/\s'\"]*\.logic\.azure\.com(?::\d+)?|api\.telegram\.org|[^\s'\"]*/(?:web)?hooks?))/[^\s'\"]+",
@@ -21,13 +21,13 @@ _HOOK = re.compile(
 )
 _NAMES_SECRET = re.compile(r"(SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS?|_KEY)$|SECRET")
 MESSENGERS = ("notify", "heartbeat")  # keys of the section flow that hold an address or a command
-LEAST = 6  # characters: shorter values would be found in any text
+LEAST = 6  # minimum length of a masked value in characters: shorter values occur in any text
 
 
 def masked(text: str) -> str:
     """``text`` with ``***`` for passwords and tokens in addresses, and for each secret of the environment.
 
-    A variable holds a secret where its name says so (``HF_TOKEN``, ``AWS_SECRET_ACCESS_KEY``).
+    A variable counts as secret by its name (``HF_TOKEN``, ``AWS_SECRET_ACCESS_KEY``).
     """
     text = _in_addresses(text)
     for name, value in os.environ.items():
@@ -43,9 +43,9 @@ def _in_addresses(text: str) -> str:
 
 
 def masked_target(target: str) -> str:
-    """What may be shown of ``flow.notify`` or ``flow.heartbeat``: an address's host, or the name of a program.
+    """The public part of ``flow.notify`` or ``flow.heartbeat``: the host of an address, or the name of a program.
 
-    A reference to an environment variable (``$NOTIFY``) holds no secret and stays as it is.
+    A reference to an environment variable (``$NOTIFY``) is no secret and stays as it is.
     """
     if re.fullmatch(r"\$(\w+|\{\w+\})", target):
         return target
@@ -54,17 +54,17 @@ def masked_target(target: str) -> str:
             parts = urlsplit(target)
             return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/***"
         program, *rest = shlex.split(target)
-    except (ValueError, IndexError):  # no address, an open quotation, or nothing at all
+    except (ValueError, IndexError):  # an invalid address, an open quotation mark, or an empty text
         return "***"
     return program + (" ***" if rest else "")
 
 
 def shareable(params: str) -> str:
-    """The text of ``params.yaml`` without secrets, for a tracking server; comments and order stay.
+    """The text of ``params.yaml`` without secrets, for a tracking server. Comments and order stay.
 
-    Only what decides no result is changed: ``flow.notify``, ``flow.heartbeat``, and passwords or tokens in
-    addresses. So the text still makes the same model. Secrets of the environment are not searched for: a value such as
-    ``sample`` could be one.
+    Only values that change no result are masked: ``flow.notify``, ``flow.heartbeat``, and passwords or tokens in
+    addresses. So the text still reproduces the model. Values of secret environment variables are not masked, because
+    such a value could be an ordinary word such as ``sample``.
     """
     yaml = round_trip()
     content = yaml.load(params)

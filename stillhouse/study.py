@@ -1,4 +1,4 @@
-"""Searching for a better student: what is tried, and what was found, in an Optuna study that outlives a run."""
+"""Hyperparameter search for the student in an Optuna study, which a later run can continue."""
 
 import hashlib
 import json
@@ -14,14 +14,21 @@ from stillhouse.params import Study as Settings
 from stillhouse.params.files import read_yaml
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-LOSS_WEIGHT = 0.01  # decides between students that are right equally often on a small validation set
+LOSS_WEIGHT = 0.01  # weight of the loss in the score; it decides between students with equal accuracy
 
 
 def open_study(settings: Settings, name: str, answers_md5: str, fixed: dict[str, Any], folder: Path) -> optuna.Study:
-    """The study of this search on these answers of the teacher: a new one, or one that was stopped.
+    """Create the study, or open the one that an earlier run has stopped.
 
-    Trials under other answers or other fixed settings are not comparable, so they make another study. Those
+    Trials with other soft labels or other fixed settings are not comparable, so they belong to another study. Trials
     that were running when the last process ended are marked as failed.
+
+    Args:
+        settings: the section ``study``.
+        name: of the study; a digest of the other arguments is appended.
+        answers_md5: digest of the soft labels.
+        fixed: the parameters that are not searched and change a trial's result.
+        folder: of the study's database.
     """
     folder.mkdir(parents=True, exist_ok=True)
     identity = json.dumps([settings.search, answers_md5, fixed], sort_keys=True, default=str)
@@ -39,7 +46,7 @@ def open_study(settings: Settings, name: str, answers_md5: str, fixed: dict[str,
 
 
 def suggest(trial: optuna.Trial, search: dict[str, Any]) -> dict[str, Any]:
-    """A value for each searched parameter, by dotted key. Values that are tables are chosen by their JSON text."""
+    """Choose a value for each searched parameter, by dotted key. Optuna stores values of a list as JSON."""
     chosen: dict[str, Any] = {}
     for key, values in search.items():
         if isinstance(values, list):
@@ -54,8 +61,11 @@ def suggest(trial: optuna.Trial, search: dict[str, Any]) -> dict[str, Any]:
 def score(result: dict[str, float]) -> float:
     """The value that a study maximises.
 
-    Accuracy on validation, or without such texts the agreement with the soft labels of held-out texts; between equals
-    the lower loss there.
+    It is the accuracy on the validation texts, or without them the agreement with the soft labels of the held-out
+    texts. A small share of the loss on the same texts is subtracted, so that the lower loss decides between equals.
+
+    Args:
+        result: metrics of a trial.
 
     Raises:
         BadInput: the project has neither validation nor held-out texts.
@@ -70,7 +80,7 @@ def score(result: dict[str, float]) -> float:
 
 
 def changed(changes: dict[str, Any], path: Path = Path("params.yaml")) -> Params:
-    """The parameters with ``changes`` (dotted keys) in them; the file stays as it is. Raises BadInput."""
+    """The parameters in ``path`` with ``changes`` (by dotted key). The file is not changed. Raises BadInput."""
     content = read_yaml(path)
     for key, value in changes.items():
         *parents, last = key.split(".")
@@ -84,7 +94,7 @@ def changed(changes: dict[str, Any], path: Path = Path("params.yaml")) -> Params
 
 
 def nested(changes: dict[str, Any]) -> dict[str, Any]:
-    """Dotted keys as nested sections."""
+    """Convert dotted keys to nested sections."""
     result: dict[str, Any] = {}
     for key, value in changes.items():
         *parents, last = key.split(".")
@@ -96,7 +106,7 @@ def nested(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def best_changes(study: optuna.Study) -> dict[str, Any]:
-    """The best trial's values by dotted key. Raises BadInput where no trial has finished."""
+    """The best trial's values by dotted key. Raises BadInput if no trial has finished."""
     finished = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
     if not finished:
         raise BadInput("No trial has finished yet. Run python -m flows.study first.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.steps import compress_student
-from stillhouse.evaluation.choice import worth_keeping
+from stillhouse.evaluation.choice import select_network
 from stillhouse.files import write_json
 from stillhouse.models.students.student import Student, load_student
 from stillhouse.params import Compress
@@ -27,7 +27,7 @@ def compress(context: Context) -> Metrics:
     student, control = (load_student(context.path(f"{name}/model")) for name in ("student", "control"))
     answers, plain = _reference(context, student), _reference(context, control)
     labelled = slice(len(answers.labels))
-    source = worth_keeping(answers.labels, answers.probabilities[labelled], plain.probabilities[labelled])
+    source = select_network(answers.labels, answers.probabilities[labelled], plain.probabilities[labelled])
     if source == "student":
         return {"source": source, **write_compressed(context, student, context.params.compress, answers)}
     logger.warning("the control is significantly better than the student on validation: the control is compressed")

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from stillhouse.data.splits import label_names, labels_of
-from stillhouse.evaluation.candidate import Candidate, weight_of
-from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
+from stillhouse.evaluation.candidate import Candidate, folder_bytes
+from stillhouse.evaluation.cases import behaviours, passed_share, read_cases
 from stillhouse.evaluation.classes import count_classes, read_classes
 from stillhouse.evaluation.quality import answers_of, quality
-from stillhouse.evaluation.results import plain, read_qualities
+from stillhouse.evaluation.results import as_dict, read_qualities
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.files import write_json
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking.identity import model_digest
-from stillhouse.tracking.promotion import Case, register_and_judge
+from stillhouse.tracking.promotion import PromotionRequest, register_and_judge
 from stillhouse.tracking.receipts import receipt_of
 from stillhouse.tracking.registry import aliases_of
 
@@ -39,14 +39,14 @@ def deploy(context: Context) -> Metrics:
     context.run.dataset(context.path("test"), "test")
     texts, labels, names = list(test["text"]), labels_of(test), label_names(test)
     classifier = Classifier.load(model, device.threads)
-    candidate = Candidate(name, classifier.predict_proba, weight_of(model))
+    candidate = Candidate(name, classifier.predict_proba, folder_bytes(model))
     scores, speed = measure_speed([candidate], texts)
     with context.path("evaluate/answers.csv").open(newline="", encoding="utf-8") as file:
         scores["teacher"] = np.array([names.index(row["teacher"]) for row in csv.DictReader(file)])
     sizes = {name: candidate.bytes, "teacher": 0}
     result = quality(labels, scores, sizes, params.evaluate.bootstrap, params.seed)[name]
     training = [one.training for one in read_classes(context.path("evaluate/classes.csv"))]
-    case = Case(
+    case = PromotionRequest(
         model,
         params.register_,
         f"devices.{name}",
@@ -56,7 +56,7 @@ def deploy(context: Context) -> Metrics:
         {},  # no comparison with the free baselines: they do not fit a device's budget
         speed[name].latency_ms,
         count_classes(labels, answers_of(scores[name]), names, training),
-        kept_share(behaviours(read_cases(Path(params.evaluate.cases), names), classifier.predict)),
+        passed_share(behaviours(read_cases(Path(params.evaluate.cases), names), classifier.predict)),
         texts,
         labels,
         names,
@@ -65,10 +65,10 @@ def deploy(context: Context) -> Metrics:
     version, verdict = register_and_judge(context, case)
     receipt = receipt_of(version, model_digest(model), model)
     write_json(context.out / "receipt.json", receipt)
-    timings = plain(speed[name]) | {"threads": device.threads, "reasons": verdict.reasons}
+    timings = as_dict(speed[name]) | {"threads": device.threads, "reasons": verdict.reasons}
     write_json(context.out / "speed.json", {"digest": receipt["digest"], **timings})
-    context.run.metrics({"speed": plain(speed[name])})
-    return {**plain(result), "version": version.number, "passed": int(verdict.passed)}
+    context.run.metrics({"speed": as_dict(speed[name])})
+    return {**as_dict(result), "version": version.number, "passed": int(verdict.passed)}
 
 
 if __name__ == "__main__":

@@ -8,15 +8,15 @@ import numpy as np
 
 from stillhouse.data.splits import label_names, labels_of
 from stillhouse.evaluation import candidates, plots
-from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
-from stillhouse.evaluation.classes import Class, class_numbers, class_rows, class_warnings, count_classes
+from stillhouse.evaluation.cases import behaviours, passed_share, read_cases
+from stillhouse.evaluation.classes import ClassCounts, class_numbers, class_rows, class_warnings, count_classes
 from stillhouse.evaluation.confusion import confusion
-from stillhouse.evaluation.constant import CONSTANT, HELP, Against, against_constant, most_frequent
-from stillhouse.evaluation.examples import telling_examples
+from stillhouse.evaluation.constant import CONSTANT, HELP, ConstantComparison, compare_with_constant, most_frequent
+from stillhouse.evaluation.examples import select_examples
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.quality import answers_of, differences, quality
 from stillhouse.evaluation.report import write_report
-from stillhouse.evaluation.results import Model, plain
+from stillhouse.evaluation.results import Model, as_dict
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.evaluation.steps import step_rows
 from stillhouse.files import write_csv, write_json
@@ -24,7 +24,7 @@ from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.provenance import file_md5
 from stillhouse.serving.classifier import Classifier
-from stillhouse.tracking.data_drift import what_moved
+from stillhouse.tracking.data_drift import drift_table
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def evaluate(context: Context) -> Metrics:
     answers = {name: answers_of(score) for name, score in scores.items()}
     training = np.bincount(labels_of(train), minlength=known)
     classes = {name: count_classes(labels, answers[name], names, training) for name in (COMPRESSED, TEACHER)}
-    against = {name: against_constant(counts) for name, counts in classes.items()}
+    against = {name: compare_with_constant(counts) for name, counts in classes.items()}
     _warn(classes[COMPRESSED], against)
     write_csv(out / "classes.csv", class_rows(classes[COMPRESSED]))
     numbered = confusion(labels, answers[COMPRESSED], names, out / "confusion.png")
@@ -79,20 +79,20 @@ def evaluate(context: Context) -> Metrics:
         [{name: names[column[row]] for name, column in columns.items()} for row in range(len(labels))],
     )
     metrics = {
-        "models": {name: plain(quality) for name, quality in results.items()},
-        "differences": {name: plain(gap) for name, gap in gaps.items()},
+        "models": {name: as_dict(quality) for name, quality in results.items()},
+        "differences": {name: as_dict(gap) for name, gap in gaps.items()},
         "classes": class_numbers(classes[COMPRESSED]),
-        "cases": {"asked": len(shown), "kept": kept_share(shown)},
+        "cases": {"asked": len(shown), "kept": passed_share(shown)},
     }
     write_json(out / "metrics.json", metrics)
     # The digest names the timed results: DVC may later restore other results next to this file.
-    speeds = {name: plain(measured) for name, measured in speed.items()}
+    speeds = {name: as_dict(measured) for name, measured in speed.items()}
     write_json(out / "speed.json", {"metrics_md5": file_md5(out / "metrics.json"), "models": speeds})
     write_report(
         out / "report.html",
         name=params.model_name,
         models=full | {CONSTANT: results[CONSTANT]},
-        against=against,
+        versus_constant=against,
         classes=classes[COMPRESSED],
         differences=gaps,
         free=max(FREE, key=lambda name: results[name].accuracy),
@@ -100,8 +100,8 @@ def evaluate(context: Context) -> Metrics:
         steps=step_rows(*map(context.path, ("compress/metrics.json", "compress/speed.json", "compress/model"))),
         card=json.loads(context.path("prepare/card.json").read_text(encoding="utf-8")),
         behaviours=shown,
-        drift=what_moved(texts, [names[label] for label in labels], scores["teacher"]),
-        examples=telling_examples(texts, labels, scores, names, settings.examples),
+        drift=drift_table(texts, [names[label] for label in labels], scores["teacher"]),
+        examples=select_examples(texts, labels, scores, names, settings.examples),
         frontier=out / "frontier.png",
         confusion=out / "confusion.png",
         numbered=numbered,
@@ -112,7 +112,7 @@ def evaluate(context: Context) -> Metrics:
     return metrics
 
 
-def _warn(classes: list[Class], against: dict[str, Against]) -> None:
+def _warn(classes: list[ClassCounts], against: dict[str, ConstantComparison]) -> None:
     for name, found in against.items():
         if not found.is_better:
             message = "the %s is not better than always answering %r, the most frequent class (%.1f %% right). %s"

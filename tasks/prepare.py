@@ -36,8 +36,8 @@ def prepare(context: Context) -> Metrics:
     looks = summarise(splits.values(), cleaned.label_names + cleaned.unseen, len(cleaned.unlabelled))
     refuse_loss(memory.read().get("now"), looks, data)
     draw = context.params.seed if data.labels_seed is None else data.labels_seed
-    splits, nameless = few_labels(splits, data.labels_kept, draw)
-    labelled, most = sum(len(splits[name].rows) for name in ("train", "validation")), data.labels_kept
+    splits, nameless = few_labels(splits, data.label_limit, draw)
+    labelled, most = sum(len(splits[name].rows) for name in ("train", "validation")), data.label_limit
     unlabelled = [(split.dataset, split.rows) for split in nameless]
     unlabelled += [(source.unlabelled, cleaned.unlabelled)] if source.unlabelled is not None else []
     splits = train_on_all(splits, sum(len(rows) for _, rows in unlabelled))

@@ -14,7 +14,7 @@ from stillhouse.pipeline.stages import STAGES
 from stillhouse.provenance import folder_md5
 from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking.identity import model_digest
-from stillhouse.tracking.promotion import Case, register_and_judge
+from stillhouse.tracking.promotion import PromotionRequest, register_and_judge
 from stillhouse.tracking.receipts import receipt_of
 from stillhouse.tracking.registry import PIPELINE
 from stillhouse.tracking.runs import find_run
@@ -32,7 +32,7 @@ def register(context: Context) -> Metrics:
     student = find_run(context.params.tracking.experiment, "student", folder_md5(STAGES["student"].folder))
     # Measured here: the timings of the stage evaluate may be from another machine, or missing.
     latency = latency_ms(Classifier.load(model).predict_proba, texts[:50])[0]
-    case = Case(
+    case = PromotionRequest(
         model,
         settings,
         "register",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stillhouse.errors import BadInput
-from stillhouse.evaluation.cases import behaviours, kept_share, read_cases
+from stillhouse.evaluation.cases import behaviours, passed_share, read_cases
 
 HEADING = "text,label,same_as\n"
 
@@ -26,17 +26,17 @@ def predict(texts):
 
 def test_a_text_must_be_answered_with_its_label_or_as_another_text_is(cases):
     shown = behaviours(cases(HEADING + 'fine,good,\nawful,good,\nso fine,,fine\n"FINE, really",,fine\n'), predict)
-    assert [(one.answer, one.expected, one.is_kept) for one in shown] == [
+    assert [(one.answer, one.expected, one.passed) for one in shown] == [
         ("good", "good", True),
         ("bad", "good", False),
         ("good", "good", True),
         ("bad", "good", False),
     ]
-    assert kept_share(shown) == 0.5
+    assert passed_share(shown) == 0.5
 
 
 def test_no_cases_are_all_kept(cases):
-    assert kept_share(behaviours(cases(HEADING), predict)) == 1.0
+    assert passed_share(behaviours(cases(HEADING), predict)) == 1.0
 
 
 def test_cases_for_labels_that_the_data_lacks_are_not_asked_and_counted(cases, caplog):
@@ -50,9 +50,9 @@ def test_cases_for_labels_that_the_data_lacks_are_not_asked_and_counted(cases, c
     [
         ("text,label\na,good\n", "has no column same_as"),
         ("", "has no column text, label, same_as"),
-        (HEADING + "a,good,\nb,good,c\n", "line 3: a case is a text, and either"),
-        (HEADING + "a,,\n", "line 2: a case is a text, and either"),
-        (HEADING + ",good,\n", "line 2: a case is a text, and either"),
+        (HEADING + "a,good,\nb,good,c\n", "line 3: a case has a text, and either"),
+        (HEADING + "a,,\n", "line 2: a case has a text, and either"),
+        (HEADING + ",good,\n", "line 2: a case has a text, and either"),
         (HEADING + "caf\xe9,good,\n", "is not UTF-8"),
     ],
 )

@@ -15,7 +15,7 @@ from flows import doctor
 from stillhouse.errors import BadInput
 from stillhouse.evaluation.classes import class_numbers, class_rows, class_warnings, count_classes, read_classes
 from stillhouse.evaluation.confusion import confusion, most_confused
-from stillhouse.evaluation.constant import against_constant, most_frequent
+from stillhouse.evaluation.constant import compare_with_constant, most_frequent
 from stillhouse.evaluation.gate import judge
 from stillhouse.params import check_params, load_params
 
@@ -48,7 +48,7 @@ def verdict(classes, **settings):
     ],
 )
 def test_a_student_must_be_better_than_a_constant_answer(classes, better):
-    assert against_constant(classes).is_better == better
+    assert compare_with_constant(classes).is_better == better
     found = verdict(classes)
     assert found.passed == better
     reason = next(reason for reason in found.reasons if "always answering" in reason)
@@ -60,14 +60,16 @@ def test_guesses_are_not_better_than_a_constant_answer_however_many_classes_ther
     passed = 0
     for _ in range(200):
         labels, guesses = (RANDOM.choice(6, 60, p=[0.3, 0.2, 0.2, 0.1, 0.1, 0.1]) for _ in range(2))
-        passed += against_constant(count_classes(labels, guesses, list("abcdef"), [9] * 6)).is_better
+        passed += compare_with_constant(count_classes(labels, guesses, list("abcdef"), [9] * 6)).is_better
     assert passed <= 20  # 5 % of 200, and what chance adds
 
 
 def test_the_constant_answer_is_a_class_that_training_knows():
     assert most_frequent(np.array([0, 2, 2, 2, 1, 1]), known=2) == 1
     classes = count_classes(np.array([0, 2, 2, 2, 1, 1]), np.array([0, 0, 0, 0, 1, 1]), list("abc"), [5, 5])
-    assert against_constant(classes).name == "b" and against_constant(classes).accuracy == pytest.approx(1 / 3)
+    assert compare_with_constant(classes).name == "b" and compare_with_constant(classes).accuracy == pytest.approx(
+        1 / 3
+    )
 
 
 def test_classes_that_are_never_recognised_are_named_with_their_counts():

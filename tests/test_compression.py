@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 from project import ROOT
 
-from stillhouse.compression.parity import TELLING, Reference
+from stillhouse.compression.parity import AGREEMENT_TEXTS, Reference
 from stillhouse.compression.quantisations import QUANTISATIONS
 from stillhouse.compression.steps import compress_student
 from stillhouse.data.splits import read_split
@@ -100,12 +100,12 @@ def test_a_step_that_costs_more_than_the_tolerance_is_refused_with_its_numbers(c
 def test_without_labelled_texts_a_step_that_changes_answers_is_refused(compress, caplog):
     ladder, _ = compress(vocabulary=100, quantisation="int8", labelled=False)
     assert ladder.numbers["100 word pieces"]["refused"] == 1 and "accuracy" not in ladder.numbers["int8"]
-    assert "100 word pieces refused: it answers as the trained student on only" in caplog.text
+    assert "100 word pieces refused: it agrees with the trained student on only" in caplog.text
     assert ladder.last == "int8"
 
 
 def test_a_result_that_answers_otherwise_than_the_trained_student_is_an_error(compress):
-    with pytest.raises(StillhouseError, match="compress.parity asks for 100.0%"):
+    with pytest.raises(StillhouseError, match="compress.parity requires 100.0%"):
         compress(vocabulary=100, quantisation="none", tolerance=1.0, parity=1.0)
 
 
@@ -114,4 +114,4 @@ def test_where_validation_is_small_other_texts_tell_whether_the_answers_agree(fi
     names = ("validation", "heldout", "unlabelled", "train")
     validation, *others = (read_split(outputs / "prepare" / f"{name}.arrow") for name in names)
     reference = Reference.of(load_student(outputs / "student" / "model"), validation, *others)
-    assert len(reference.labels) == len(validation) < TELLING == len(reference.probabilities)
+    assert len(reference.labels) == len(validation) < AGREEMENT_TEXTS == len(reference.probabilities)

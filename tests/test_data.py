@@ -361,10 +361,10 @@ def test_the_same_texts_give_the_same_vocabulary_in_every_process():
 
 
 def test_all_labels_of_own_data_are_used_and_few_of_the_sample(tmp_path):
-    assert settings(tmp_path, labels_per_class="auto").labels_kept is None
-    assert settings(tmp_path, labels_per_class="auto", source="sample").labels_kept == 16
-    assert settings(tmp_path, labels_per_class=5).labels_kept == 5
-    assert load_params(ROOT / "params.yaml").data.labels_kept == 16
+    assert settings(tmp_path, labels_per_class="auto").label_limit is None
+    assert settings(tmp_path, labels_per_class="auto", source="sample").label_limit == 16
+    assert settings(tmp_path, labels_per_class=5).label_limit == 5
+    assert load_params(ROOT / "params.yaml").data.label_limit == 16
 
 
 @pytest.mark.parametrize("values", [{"delimiter": ";;"}, {"quoting": "all"}, {"escape": "no"}, {"delimiter": '"'}])

@@ -85,4 +85,4 @@ def test_a_cut_off_file_stops_the_run_and_changes_nothing(project):
         again = project.python("-m", f"tasks.{stage}")
         assert again.returncode == 0, again.stdout
     report = (project.folder / "outputs" / "evaluate" / "report.html").read_text()
-    assert "What moved since the last time" in report and "accuracy of the champion (version 1)" in report
+    assert "Changes in the data" in report and "accuracy of the champion (version 1)" in report

@@ -7,14 +7,14 @@ import pytest
 from project import ROOT
 
 from stillhouse.evaluation.baseline import TfidfSvm
-from stillhouse.evaluation.choice import worth_keeping
-from stillhouse.evaluation.classes import Class
+from stillhouse.evaluation.choice import select_network
+from stillhouse.evaluation.classes import ClassCounts
 from stillhouse.evaluation.constant import CONSTANT
 from stillhouse.evaluation.display import number
 from stillhouse.evaluation.gate import judge
 from stillhouse.evaluation.quality import Quality, differences, quality
 from stillhouse.evaluation.report import as_markdown, as_text, render, table
-from stillhouse.evaluation.results import METRIC_TABLE, Model, brief, plain, read_gaps, read_models
+from stillhouse.evaluation.results import METRIC_TABLE, Model, as_dict, brief, read_gaps, read_models
 from stillhouse.evaluation.significance import Gap, bootstrap_interval, mcnemar, paired
 from stillhouse.evaluation.speed import Speed
 from stillhouse.params import load_params
@@ -61,14 +61,14 @@ def test_equal_models_differ_by_nothing_and_a_better_one_by_something():
     assert gaps["a - b"].is_gain and not gaps["a - b"].is_loss
     results = quality(LABELS, scores, dict.fromkeys(scores, 10**6), 200, 0)
     assert results["a"].accuracy == 1 and results["a"].megabytes == 1
-    assert "calibration_error" in plain(results["teacher"]) and "calibration_error" not in plain(results["b"])
+    assert "calibration_error" in as_dict(results["teacher"]) and "calibration_error" not in as_dict(results["b"])
 
 
 def test_results_come_back_from_json_as_they_were(tmp_path):
-    metrics = {"models": {"student": plain(STUDENT)}, "differences": {"student - teacher": plain(gap(0.1))}}
+    metrics = {"models": {"student": as_dict(STUDENT)}, "differences": {"student - teacher": as_dict(gap(0.1))}}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     speed = Speed(docs_per_s=51.2, latency_ms=2.0, latency_p95_ms=3.0)
-    (tmp_path / "speed.json").write_text(json.dumps({"models": {"student": plain(speed)}}))
+    (tmp_path / "speed.json").write_text(json.dumps({"models": {"student": as_dict(speed)}}))
     assert read_models(tmp_path / "metrics.json", tmp_path / "speed.json") == {"student": Model.of(STUDENT, speed)}
     assert read_gaps(tmp_path / "metrics.json") == {"student - teacher": gap(0.1)}
 
@@ -84,7 +84,7 @@ STUDENT = Quality(
     accuracy=0.97, accuracy_low=0.95, accuracy_high=0.99, macro_f1=0.96, teacher_agreement=0.95, megabytes=2.0
 )
 TEACHER = replace(STUDENT, accuracy=0.98)
-BALANCED = [Class("sport", 40, 50, 50, 48), Class("tech", 40, 50, 50, 48)]
+BALANCED = [ClassCounts("sport", 40, 50, 50, 48), ClassCounts("tech", 40, 50, 50, 48)]
 
 
 def gap(accuracy: float, width: float = 0.01) -> Gap:
@@ -117,7 +117,7 @@ def test_the_gate_says_which_condition_is_broken(student, latency, free, champio
 @pytest.mark.parametrize(("asked", "kept", "passed"), [(None, 0.0, True), (0.9, 0.5, False), (0.9, 0.95, True)])
 def test_the_gate_may_ask_for_behaviours(asked, kept, passed):
     settings = GATE.model_copy(update={"min_cases": asked})
-    verdict = judge(settings, STUDENT, TEACHER, 2.0, {}, None, BALANCED, kept_cases=kept)
+    verdict = judge(settings, STUDENT, TEACHER, 2.0, {}, None, BALANCED, passed_cases=kept)
     assert verdict.passed == passed
     assert any("register.min_cases: 90%" in reason for reason in verdict.reasons) == (asked is not None)
 
@@ -126,9 +126,9 @@ def test_the_control_goes_on_only_where_it_is_shown_to_be_better():
     labels = np.arange(400) % 2
     right, half = np.eye(2)[labels], np.eye(2)[np.where(np.arange(400) < 40, 1 - labels, labels)]
     one_wrong = np.eye(2)[np.where(np.arange(400) < 1, 1 - labels, labels)]
-    assert worth_keeping(labels, student=half, control=right) == "control"
-    assert worth_keeping(labels, student=one_wrong, control=right) == "student"
-    assert worth_keeping(labels, student=right, control=half) == "student"
+    assert select_network(labels, student=half, control=right) == "control"
+    assert select_network(labels, student=one_wrong, control=right) == "student"
+    assert select_network(labels, student=right, control=half) == "student"
 
 
 def test_tables_are_aligned_and_complete():

@@ -6,7 +6,7 @@ import numpy as np
 from project import ROOT
 
 from stillhouse.evaluation import plots
-from stillhouse.evaluation.curve import curve, told
+from stillhouse.evaluation.curve import curve, markdown_table
 from stillhouse.params import load_params
 
 POINTS = [
@@ -25,7 +25,7 @@ def test_the_curve_has_a_mean_and_a_band_over_the_draws(tmp_path):
 
 
 def test_the_table_has_a_row_a_number_of_labels():
-    table = told({"points": POINTS, "draws": [1, 2], "texts": 100})
+    table = markdown_table({"points": POINTS, "draws": [1, 2], "texts": 100})
     assert "100 test texts" in table and "draws 1, 2" in table
     assert "| 8 | 24 | 85.0 ± 7.1 | 70.0 ± 0.0 |" in table and "| all | 300 | 95.0 | 90.0 |" in table
 

@@ -14,7 +14,7 @@ from stillhouse.params import load_params
 from stillhouse.params.naming import name_of, source_of
 from stillhouse.tracking import identity, promotion, registry, store
 from stillhouse.tracking.ownership import PROJECT_TAG, check_owner, classes_of
-from stillhouse.tracking.receipts import is_lost, receipt_of
+from stillhouse.tracking.receipts import is_missing, receipt_of
 from stillhouse.tracking.registry import DIGEST_TAG, PIPELINE, get_version
 
 
@@ -84,18 +84,18 @@ def test_a_receipt_is_lost_in_another_store_under_another_name_or_with_another_d
     content = receipt_of(made, "abc", here / "model")
     assert content == {"name": "topics", "version": 1, "digest": "abc", "classes": ["a", "b"], "store": "mlflow.db"}
     receipt.write_text(json.dumps(content))
-    assert not is_lost(receipt, "topics") and is_lost(receipt, "renamed")
+    assert not is_missing(receipt, "topics") and is_missing(receipt, "renamed")
     for change in ({"digest": "abd"}, {"version": 2}, {"store": "http://other:5000"}):
         receipt.write_text(json.dumps(content | change))
-        assert is_lost(receipt, "topics"), change
+        assert is_missing(receipt, "topics"), change
     receipt.write_text(json.dumps(content))
     (tmp_path / "other").mkdir()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other/mlflow.db")
     version(["x", "y"], **{DIGEST_TAG: "xyz"})  # version 1 there
-    assert is_lost(receipt, "topics")
+    assert is_missing(receipt, "topics")
     for damaged in ("", "[]", '{"name": "topics"}'):  # DVC brings it back, or the stage runs
         receipt.write_text(damaged)
-        assert not is_lost(receipt, "topics")
+        assert not is_missing(receipt, "topics")
 
 
 def test_a_store_is_named_without_user_and_password(here, monkeypatch):
@@ -139,7 +139,7 @@ class Fixed:
         (["a", "b", "c"], -0.4, []),
         (["c", "b", "a"], -0.4, []),
         (["a", "b"], -0.5, ["on the 4 of 5 test texts whose classes it knows (new: c)"]),
-        (["a", "b", "c", "z"], -0.4, ["on the 5 of 5 test texts whose classes it knows (gone: z)"]),
+        (["a", "b", "c", "z"], -0.4, ["on the 5 of 5 test texts whose classes it knows (removed: z)"]),
         (["z"], None, ["on the 0 of 5 test texts"]),
     ],
 )
@@ -149,8 +149,10 @@ def test_a_champion_is_compared_on_texts_whose_class_it_knows(monkeypatch, tmp_p
     monkeypatch.setattr(promotion.Classifier, "load", lambda folder: loaded[folder])
     monkeypatch.setattr(registry, "fetch_model", lambda *_: "theirs")
     labels = np.array([0, 1, 1, 2, 1])
-    case = promotion.Case("mine", None, "", PIPELINE, None, None, {}, 0, [], 0, list("12345"), labels, names, {})
-    found, notes = promotion._against(registry.Version("topics", 7, ()), case, names)
+    case = promotion.PromotionRequest(
+        "mine", None, "", PIPELINE, None, None, {}, 0, [], 0, list("12345"), labels, names, {}
+    )
+    found, notes = promotion._compare_with_champion(registry.Version("topics", 7, ()), case, names)
     assert (found and found.accuracy) == (gap and pytest.approx(gap))
     assert len(notes) == len(note) and all(part in text for part, text in zip(note, notes, strict=True))
 

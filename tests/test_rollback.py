@@ -12,7 +12,7 @@ def test_the_champion_before_this_one_comes_back_and_stays_until_the_next_rollba
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project.folder}/mlflow.db")
     monkeypatch.chdir(project.folder)
     registry.mlflow.set_tracking_uri(f"sqlite:///{project.folder}/mlflow.db")
-    with pytest.raises(BadInput, match="@previous: nothing to go back to"):
+    with pytest.raises(BadInput, match="@previous: no roll-back is possible"):
         roll_back("topics", PIPELINE)
     client = MlflowClient()
     source = client.get_model_version("topics", "1").source
@@ -40,5 +40,8 @@ client.delete_registered_model_alias('topics', 'champion')""",
     )
     again = project.dvc("repro", "--single-item", "--force", "register")
     assert again.returncode == 0, again.stdout
-    assert "version 1 was rolled back on 2026-11-25 12:00; `stillhouse rollback` puts it back" in again.stdout
+    assert (
+        "version 1 was rolled back on 2026-11-25 12:00 and is not promoted; `stillhouse rollback` restores it"
+        in again.stdout
+    )
     assert "champion" not in project.mlflow("print(client.get_registered_model('topics').aliases)")

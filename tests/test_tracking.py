@@ -20,7 +20,7 @@ def here(tmp_path, monkeypatch):
     """A project's folder with a store of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    monkeypatch.setattr(journal, "_complained", set())
+    monkeypatch.setattr(journal, "_warned", set())
     return tmp_path
 
 
@@ -37,7 +37,7 @@ def metric(run, name: str) -> list[tuple[int, float]]:
 def test_what_is_said_while_no_store_answers_arrives_when_one_does(here, monkeypatch, caplog):
     port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://alice:hush@127.0.0.1:{port}")
-    monkeypatch.setattr(journal, "QUIET_S", 0.0)
+    monkeypatch.setattr(journal, "RETRY_AFTER_S", 0.0)
     (here / "card.json").write_text('{"rows": 3}')
     before = time.time()
     with runs.stage_run("stillhouse", "student") as run:
@@ -55,7 +55,7 @@ def test_what_is_said_while_no_store_answers_arrives_when_one_does(here, monkeyp
     told = [line.message for line in caplog.records if "does not answer" in line.message]
     assert len(told) == 1 and "hush" not in told[0] and "waits in" in told[0]
     with mlflow_server(here, f"sqlite:///{here}/served.db", str(here / "kept"), port).running():
-        assert journal.send_left() == 0 and not list(journal.home().glob("*/"))
+        assert journal.send_remaining() == 0 and not list(journal.journal_home().glob("*/"))
         found = only_run()
         assert found.info.status == "FINISHED" and found.info.run_name == "student"
         assert before <= found.info.start_time / 1000 <= found.info.end_time / 1000 <= after
@@ -82,19 +82,19 @@ def test_a_killed_process_run_is_ended_by_the_next_with_all_that_it_said(here):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     killed = subprocess.run([sys.executable, "-c", KILLED], env=environment, capture_output=True, text=True)
     assert killed.stdout == "said\n" and only_run().info.status == "RUNNING"
-    (folder,) = journal.home().glob("*/")
+    (folder,) = journal.journal_home().glob("*/")
     with (folder / "said.jsonl").open("a") as lines:
         lines.write('{"what": "metr')  # as a power cut may leave it
-    assert journal.send_left() == 0
+    assert journal.send_remaining() == 0
     found = only_run()
     assert found.info.status == "KILLED" and metric(found, "loss") == [(1, 2.0), (2, 1.0)]
-    assert not list(journal.home().iterdir())
+    assert not list(journal.journal_home().iterdir())
 
 
 def test_a_run_that_is_at_work_is_left_alone(here):
     with runs.stage_run("stillhouse", "control") as run:
         run.metrics({"loss": 1.0}, step=1)
-        assert journal.send_left() == 0 and only_run().info.status == "RUNNING"
+        assert journal.send_remaining() == 0 and only_run().info.status == "RUNNING"
 
 
 def test_a_crash_while_a_run_is_created_makes_no_second_one(here, monkeypatch):
@@ -108,7 +108,7 @@ def test_a_crash_while_a_run_is_created_makes_no_second_one(here, monkeypatch):
         during.setattr(journal.Sender, "create", crash)
         with runs.stage_run("stillhouse", "control") as run:
             run.metrics({"loss": 1.0}, step=1)
-    assert journal.send_left() == 0
+    assert journal.send_remaining() == 0
     assert metric(only_run(), "loss") == [(1, 1.0)]
 
 
@@ -117,7 +117,7 @@ def test_what_mlflow_refuses_is_said_and_holds_up_nothing(here, caplog):
         run.params({"seed": 1})
         run.params({"seed": 2})
         run.metrics({"loss": 1.0}, step=1)
-    assert "MLflow did not take params" in caplog.text
+    assert "MLflow refused params" in caplog.text
     assert only_run().data.params == {"seed": "1"} and only_run().info.status == "FINISHED"
 
 
@@ -126,7 +126,7 @@ def dead(name: str, **metrics: float) -> Path:
     made = journal.Journal.begin("stillhouse", name, {"stillhouse.kind": "stage"})
     made._not_before = float("inf")
     for key, value in metrics.items():
-        made.say("metrics", points=[(key, value, 0)])
+        made.record("metrics", points=[(key, value, 0)])
     made._lock.release()
     return made._folder
 
@@ -148,14 +148,14 @@ def test_a_missing_artifact_is_logged_and_skipped_and_holds_up_nothing(here, awa
     (here / "card.json").write_text("{}")
     folder = dead("first", loss=1.0)
     made = journal.Journal(folder, journal.FileLock(f"{folder}.lock", thread_local=False))
-    made.say("artifact", path=str(here / "card.json"), folder=None)
-    made.say("metrics", points=[("after", 2.0, 0)])
+    made.record("artifact", path=str(here / "card.json"), folder=None)
+    made.record("metrics", points=[("after", 2.0, 0)])
     dead("second", loss=3.0)
     next(folder.glob("files/*/card.json")).unlink()
     away()
-    assert journal.send_left() == 0 and names_and_losses() == {"first": 1.0, "second": 3.0}
-    assert "card.json is not sent to MLflow: the file is gone" in caplog.text
-    assert not list(journal.home().iterdir())
+    assert journal.send_remaining() == 0 and names_and_losses() == {"first": 1.0, "second": 3.0}
+    assert "card.json is not sent to MLflow: the file is missing" in caplog.text
+    assert not list(journal.journal_home().iterdir())
 
 
 def test_artifacts_that_cannot_be_copied_do_not_end_the_work(here, caplog):
@@ -178,8 +178,8 @@ def test_a_journal_that_disappears_before_it_is_locked_is_no_error(here, away, m
         return taken
 
     monkeypatch.setattr(journal.FileLock, "acquire", late)
-    assert journal.send_left() == 0 and names_and_losses() == {"other": 1.0}
-    assert not other.exists() and not list(journal.home().iterdir())
+    assert journal.send_remaining() == 0 and names_and_losses() == {"other": 1.0}
+    assert not other.exists() and not list(journal.journal_home().iterdir())
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_damaged_journal_loses_what_was_damaged_and_nothing_else(here, damage)
         lock.release()
         damage(folder)
         dead("second", loss=2.0)
-        assert journal.send_left() == 0 and names_and_losses() == {"first": 1.0, "second": 2.0}
+        assert journal.send_remaining() == 0 and names_and_losses() == {"first": 1.0, "second": 2.0}
 
 
 def test_a_journal_without_its_first_line_is_set_aside_and_the_others_are_sent(here, away, caplog):
@@ -210,9 +210,9 @@ def test_a_journal_without_its_first_line_is_set_aside_and_the_others_are_sent(h
     (folder / "said.jsonl").write_bytes(b"\xff" + b"".join(lines))
     dead("second", loss=2.0)
     away()
-    assert journal.send_left() == 0 and names_and_losses() == {"second": 2.0}
+    assert journal.send_remaining() == 0 and names_and_losses() == {"second": 2.0}
     assert (here / f"{folder}.unreadable" / "said.jsonl").exists() and "unreadable" in caplog.text
-    assert journal.send_left() == 0
+    assert journal.send_remaining() == 0
 
 
 def test_a_journal_that_cannot_be_sent_is_left_and_the_others_are_sent(here, away, monkeypatch):
@@ -226,9 +226,9 @@ def test_a_journal_that_cannot_be_sent_is_left_and_the_others_are_sent(here, awa
         metrics(self, said)
 
     monkeypatch.setattr(journal.Sender, "metrics", fail)
-    assert journal.send_left() == 1 and folders[0].exists() and not folders[1].exists()
+    assert journal.send_remaining() == 1 and folders[0].exists() and not folders[1].exists()
     monkeypatch.setattr(journal.Sender, "metrics", metrics)
-    assert journal.send_left() == 0 and names_and_losses() == {"one": 1.0, "two": 2.0}
+    assert journal.send_remaining() == 0 and names_and_losses() == {"one": 1.0, "two": 2.0}
 
 
 def test_a_journal_that_may_not_be_locked_is_left_and_the_others_are_sent(here, away):
@@ -237,7 +237,7 @@ def test_a_journal_that_may_not_be_locked_is_left_and_the_others_are_sent(here, 
     lock = Path(f"{folders[0]}.lock")
     lock.unlink(missing_ok=True)
     lock.mkdir()  # as of another user; root may open any file
-    assert journal.send_left() == 1 and folders[0].exists() and not folders[1].exists()
+    assert journal.send_remaining() == 1 and folders[0].exists() and not folders[1].exists()
 
 
 def test_on_a_full_disk_entries_wait_in_memory_and_the_work_goes_on(here, monkeypatch, caplog):
@@ -300,5 +300,5 @@ def test_a_failing_run_ends_as_failed_with_its_own_error(here):
 
 def test_a_damaged_database_is_named_with_what_to_do(here):
     (here / "mlflow.db").write_bytes(b"no database at all " * 100)
-    with pytest.raises(BadInput, match=r"mlflow.db, is damaged. Bring it back from a backup"):
+    with pytest.raises(BadInput, match=r"mlflow.db, is damaged. Restore it from a backup"):
         store.connect("stillhouse")

@@ -1,1 +1,1 @@
-"""``python -m benchmarks.gpu`` (``make gpu``): what a GPU is worth to every part of the pipeline, in eight minutes."""
+"""``python -m benchmarks.gpu`` (``make gpu``): measures every part of the pipeline on a GPU, in eight minutes."""

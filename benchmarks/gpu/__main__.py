@@ -1,4 +1,4 @@
-"""The command; the rest of the package is imported once its libraries can be."""
+"""The command. It makes the libraries importable before it imports the rest of the package."""
 
 from benchmarks.gpu.bare import libraries
 

@@ -1,6 +1,6 @@
-"""Libraries on a machine where nothing can be installed: wheels that were carried there, unpacked.
+"""Libraries for a machine on which nothing can be installed: unpacks wheels that were copied there.
 
-Imports the standard library alone.
+This module imports the standard library alone.
 """
 
 import importlib.util
@@ -16,10 +16,10 @@ NEEDED = ("datasets", "pydantic", "ruamel.yaml")
 
 
 def libraries() -> None:
-    """Put the carried wheels on the path of this process and its children, where a library is missing.
+    """If a library is missing, unpack the wheels onto the import path of this process and its children.
 
     Raises:
-        SystemExit: a library is missing, and so are the wheels.
+        SystemExit: a library is missing, and the wheels are missing or do not have it.
     """
     missing = [name for name in NEEDED if not _is_here(name)]
     if not missing:
@@ -38,7 +38,7 @@ def libraries() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
     importlib.invalidate_caches()
     if still := [name for name in NEEDED if not _is_here(name)]:
-        sys.exit(f"{', '.join(still)}: not among the wheels in {WHEELS}. Run `make gpu-wheels` anew.")
+        sys.exit(f"{', '.join(still)}: not among the wheels in {WHEELS}. Run `make gpu-wheels` again.")
     print(f"{', '.join(missing)}: from {WHEELS}", flush=True)
 
 

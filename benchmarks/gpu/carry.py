@@ -1,7 +1,7 @@
-"""``python -m benchmarks.gpu.carry`` (``make gpu-wheels``): what a bare GPU machine lacks, into ``.gpu/``.
+"""``python -m benchmarks.gpu.carry`` (``make gpu-wheels``): writes the files that a bare GPU machine needs to ``.gpu``.
 
-Wheels for Python 3.12 on Linux, the sample's texts, and its teacher with its weights in half precision. All of it and
-the repository's own files must stay below 60 MiB.
+They are wheels for Python 3.12 on Linux, the sample's texts, and its teacher with weights in half precision. Together
+with the repository's files they must stay below 60 MiB.
 """
 
 import gzip
@@ -37,11 +37,11 @@ LIMIT_MIB = 60
 
 
 def carry() -> None:
-    """Write ``.gpu/wheels``, ``.gpu/teacher`` and ``.gpu/texts.jsonl.gz`` anew."""
+    """Write ``.gpu/wheels``, ``.gpu/teacher`` and ``.gpu/texts.jsonl.gz``; older ones are deleted."""
     shutil.rmtree(CARRIED, ignore_errors=True)
     WHEELS.mkdir(parents=True)
-    words = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", *PLATFORM]
-    subprocess.run([*words, "-c", "constraints.txt", "--dest", str(WHEELS), *PACKAGES], check=True)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", *PLATFORM]
+    subprocess.run([*command, "-c", "constraints.txt", "--dest", str(WHEELS), *PACKAGES], check=True)
     _teacher(sample_teacher(), CARRIED / "teacher")
     texts, labels = sample_texts()
     with gzip.open(CARRIED / "texts.jsonl.gz", "wt", encoding="utf-8") as file:
@@ -58,11 +58,11 @@ def _teacher(source: Path, folder: Path) -> None:
     assert all(bool(torch.isfinite(tensor).all()) for tensor in halved.values() if tensor.is_floating_point())
     file = folder / "model.safetensors"
     save_file(halved, file, metadata={"format": "pt"})
-    file.chmod(0o644)  # another user may read it there
+    file.chmod(0o644)  # so that another user can read it on the GPU machine
 
 
 def size_mib() -> float:
-    """Of ``.gpu/`` and of the files that Git tracks."""
+    """The size in MiB of ``.gpu/`` and of the files that Git tracks."""
     tracked = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=True).stdout.split("\0")
     files = [*(file for file in CARRIED.rglob("*") if file.is_file()), *(Path(name) for name in tracked if name)]
     return sum(file.stat().st_size for file in files if file.exists()) / 2**20

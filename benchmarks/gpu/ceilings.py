@@ -1,4 +1,4 @@
-"""The most that the device does: a large matrix product, and a copy within its memory."""
+"""Upper limits of the device: the speed of a large matrix product, and of a copy within its memory."""
 
 import platform
 from contextlib import suppress
@@ -14,7 +14,7 @@ from stillhouse.models.device import device_name
 
 
 def ceilings(job: Job) -> None:
-    """Record the machine, TFLOP/s in bf16 and fp32, and GB/s."""
+    """Record the machine, its TFLOP/s in bf16 and fp32, and its GB/s."""
     job.record.add(job.part, machine=_machine(job))
     job.note("No weights and no data: random matrices. A copy counts the bytes it reads and those it writes.")
     size, device = job.sizes.matrix, job.device
@@ -30,9 +30,9 @@ def ceilings(job: Job) -> None:
     job.row(measure=f"copy of {job.sizes.copy_mib} MiB", **{"GB/s": rate / 1e9})
 
 
-def _best(ask: Any, work: float, device: torch.device) -> float:
-    """Work a second, the best of five times."""
-    return max(timed_rate(ask, 1, device) for _ in range(5)) * work
+def _best(function: Any, work: float, device: torch.device) -> float:
+    """The highest rate of five calls of ``function``, in units of ``work`` per second."""
+    return max(timed_rate(function, 1, device) for _ in range(5)) * work
 
 
 def _machine(job: Job) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def _machine(job: Job) -> dict[str, Any]:
     if job.device.type == "cuda":
         properties = torch.cuda.get_device_properties(job.device)
         found |= {"cuda": torch.version.cuda, "memory_gib": properties.total_memory / 2**30}
-        with suppress(Exception):  # the driver's library is not everywhere
+        with suppress(Exception):  # not every machine has the driver's library
             import pynvml  # type: ignore[import-not-found]
 
             pynvml.nvmlInit()

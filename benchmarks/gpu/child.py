@@ -1,4 +1,4 @@
-"""One part in a process of its own, so that a hang, a crash or a broken GPU state ends with it."""
+"""Runs one part in a separate process, so that a hang, a crash or a broken GPU state ends with that process."""
 
 import importlib
 import multiprocessing
@@ -14,8 +14,8 @@ from stillhouse.errors import StillhouseError
 
 
 def work(job: Job, function: str) -> None:
-    """Run ``function`` (module:function of this package) and record how it ended; its output goes into a file."""
-    os.setsid()  # a group of its own: its children end with it
+    """Run ``function`` (module:function of this package) and record its final state; the output goes to a file."""
+    os.setsid()  # a new process group, so that its children can be ended with it
     _end_with_parent()
     output = os.open(job.work / f"{job.part}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(output, 1)
@@ -39,7 +39,7 @@ def work(job: Job, function: str) -> None:
 
 
 def sees_gpu() -> None:
-    """Leave with status 0 where this process can compute on a GPU."""
+    """Exit with status 0 if this process can compute on a GPU, else 1."""
     import torch
 
     sys.exit(0 if torch.cuda.is_available() and torch.ones(1, device="cuda").item() == 1 else 1)

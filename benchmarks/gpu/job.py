@@ -1,4 +1,4 @@
-"""What a part gets: a device, sizes, a folder, a place for its numbers, and a time at which it must be done."""
+"""The input of a part: device, sizes, folder, record for its numbers, and deadline."""
 
 import time
 from dataclasses import dataclass, field
@@ -15,29 +15,29 @@ from stillhouse.params import Params, load_params
 
 
 class Cut(Exception):
-    """The time of a part is over."""
+    """The deadline of a part has passed."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much each part does."""
+    """The sizes of the parts' measurements."""
 
     matrix: int  # rows and columns of the product
     copy_mib: int
-    accuracy_texts: int  # that the packaged teacher is fine-tuned on
+    accuracy_texts: int  # texts for fine-tuning the packaged teacher
     epochs: int
-    batch: int  # of fine-tuning for speed
-    steps: int  # of fine-tuning for speed
+    batch: int  # batch size of the timed fine-tuning
+    steps: int  # steps of the timed fine-tuning
     length: int  # tokens of each text that a teacher reads
     soft_texts: int
     soft_batches: tuple[int, ...]
     student_texts: int
     student_batches: tuple[int, ...]
-    student_epochs: int  # of timed training
+    student_epochs: int  # epochs of the timed training
     compared_texts: int
     memory_batch: int
-    hold_s: float  # that a process keeps its place
-    random: dict[str, int] = field(default_factory=dict)  # the shape of the BERT with random weights
+    hold_s: float  # seconds for which a process holds its GPU slot
+    random: dict[str, int] = field(default_factory=dict)  # configuration of the BERT with random weights
 
 
 BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
@@ -50,12 +50,12 @@ SMALL = Sizes(512, 64, 120, 1, 8, 32, 32, 96, (8, 32), 96, (32,), 2, 48, 32, 0.7
 
 @dataclass(frozen=True)
 class Job:
-    """One part's work. ``spawn`` names how processes start; ``teacher`` and ``texts`` override what is packaged."""
+    """A part's input. ``spawn`` is the processes' start method; ``teacher`` and ``texts`` replace the packaged ones."""
 
     part: str
     record: Record
     work: Path
-    deadline: float  # of time.time(), which processes share
+    deadline: float  # in seconds of time.time(), which is the same in all processes
     small: bool
     spawn: str
     teacher: Path | None = None
@@ -63,12 +63,12 @@ class Job:
 
     @property
     def sizes(self) -> Sizes:
-        """The full ones on a GPU, unless the small form was requested."""
+        """The full sizes on a GPU, unless the small form was requested."""
         return FULL if self.device.type == "cuda" and not self.small else SMALL
 
     @cached_property
     def device(self) -> torch.device:
-        """The one that ``device: auto`` chooses."""
+        """The device that ``device: auto`` selects."""
         return choose_device("auto")
 
     @cached_property
@@ -78,7 +78,7 @@ class Job:
 
     @property
     def context(self) -> Any:
-        """Starts the processes of a part that does not use the device itself, since no copy of CUDA's state works."""
+        """The multiprocessing context for a part that does not use the device itself: CUDA does not survive a fork."""
         return get_context("spawn" if self.spawn == "spawn" else "fork")
 
     def row(self, **values: Any) -> None:
@@ -86,25 +86,25 @@ class Job:
         self.record.add(self.part, row=values)
 
     def note(self, text: str) -> None:
-        """Record a sentence about the part: which data, which weights, what it shows."""
+        """Record a note on the part: its data, its weights, the meaning of its numbers."""
         self.record.add(self.part, note=text)
 
     def ceiling(self, column: str) -> float | None:
-        """What ``ceilings`` measured in this run."""
+        """A number that the part ``ceilings`` measured in this run."""
         return self.record.value("ceilings", column)
 
     def left(self) -> float:
-        """Seconds until the part must be done."""
+        """Seconds until the deadline."""
         return self.deadline - time.time()
 
     def check(self) -> None:
-        """Raises Cut where the time is over."""
+        """Raise Cut if the deadline has passed."""
         if self.left() <= 0:
             raise Cut
 
 
 class Stamps:
-    """A training's log that keeps when each number came, and ends the training when the time is over."""
+    """A training log that records the time of each number, and ends the training at the deadline."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -116,10 +116,10 @@ class Stamps:
         self.job.check()
 
     def series(self, name: str, values: list[float], first_step: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def step_seconds(self) -> list[float]:
-        """Seconds of a step, from each pair of neighbouring numbers with no validation between them."""
+        """Seconds per step, from each two successive numbers without a validation between them."""
         found = []
         for (start, first, _), (end, last, values) in zip(self.rows, self.rows[1:], strict=False):
             if first is not None and last is not None and last > first and "loss" in values:

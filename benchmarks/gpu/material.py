@@ -1,4 +1,4 @@
-"""Texts, teachers and splits for the parts, from files that were carried or from the packaged sample."""
+"""Texts, teachers and splits for the parts, from the files in ``.gpu/`` or from the packaged sample."""
 
 import gc
 import gzip
@@ -23,14 +23,14 @@ from stillhouse.models.teacher import Teacher
 from stillhouse.params import Teacher as Settings
 
 SEED = 13
-SAVED = "teacher"  # the fine-tuned one, in the run's folder
-ANSWERS = "answers"  # the teacher's, as logits.npy and features.npy
+SAVED = "teacher"  # folder of the fine-tuned teacher, in the run's folder
+ANSWERS = "answers"  # folder of the soft labels, logits.npy and features.npy
 
 disable_progress_bars()
 
 
 def texts(job: Job) -> tuple[list[str], list[str]]:
-    """All texts and their labels, in an order that a seed draws."""
+    """All texts and their labels, in a random order with a fixed seed."""
     file = job.texts or CARRIED / "texts.jsonl.gz"
     if file.is_file():
         content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
@@ -43,7 +43,7 @@ def texts(job: Job) -> tuple[list[str], list[str]]:
 
 
 def checkpoint(job: Job) -> Path:
-    """The folder of the packaged teacher: given, carried (fp16), or of the installed sample (fp32)."""
+    """The folder of the packaged teacher: requested, else in ``.gpu/`` (fp16), else of the sample (fp32)."""
     carried = CARRIED / "teacher"
     return job.teacher or (carried if carried.is_dir() else sample_teacher())
 
@@ -56,10 +56,10 @@ def stored(job: Job) -> str:
 
 
 def splits(job: Job, count: int) -> tuple[Dataset, Dataset]:
-    """``count`` texts to train on (again from the first where there are fewer), and the next quarter to validate on."""
+    """``count`` training texts (repeated if there are fewer), and at least 8, about a quarter as many, to validate."""
     found, labels = texts(job)
-    held, names = max(min(len(found) // 4, count // 4), 8), sorted(set(labels))
-    return _dataset(found[held:], labels[held:], count, names), _dataset(found[:held], labels[:held], held, names)
+    size, names = max(min(len(found) // 4, count // 4), 8), sorted(set(labels))
+    return _dataset(found[size:], labels[size:], count, names), _dataset(found[:size], labels[:size], size, names)
 
 
 def _dataset(found: list[str], labels: list[str], count: int, names: list[str]) -> Dataset:
@@ -69,7 +69,7 @@ def _dataset(found: list[str], labels: list[str], count: int, names: list[str]) 
 
 
 def packaged(job: Job, names: list[str], **changes: Any) -> tuple[Teacher, Settings]:
-    """The packaged teacher with a new head, and the parameters that it is fine-tuned by."""
+    """The packaged teacher with a new head, and the parameters for its fine-tuning."""
     folder, settings = checkpoint(job), job.params.teacher
     layers = AutoConfig.from_pretrained(folder, local_files_only=True).num_hidden_layers
     shape = {"max_length": job.sizes.length, "freeze_layers": min(settings.freeze_layers, layers - 1)}
@@ -79,7 +79,7 @@ def packaged(job: Job, names: list[str], **changes: Any) -> tuple[Teacher, Setti
 
 
 def random_bert(job: Job, names: list[str], **changes: Any) -> tuple[Teacher, Settings]:
-    """A BERT with random weights and the packaged teacher's tokenizer, and the parameters that it is fine-tuned by."""
+    """A BERT with random weights and the packaged teacher's tokenizer, and the parameters for its fine-tuning."""
     tokenizer = AutoTokenizer.from_pretrained(checkpoint(job), local_files_only=True)
     torch.manual_seed(SEED)
     config = BertConfig(
@@ -92,17 +92,18 @@ def random_bert(job: Job, names: list[str], **changes: Any) -> tuple[Teacher, Se
 
 
 def described(teacher: Teacher) -> str:
-    """A teacher's shape and where its weights are from."""
-    own = sum(parameter.numel() for parameter in teacher.model.parameters()) / 1e6
-    return f"{teacher.model.config.num_hidden_layers} layers of {teacher.model.config.hidden_size}, {own:.1f} M weights"
+    """A teacher's number of layers, hidden size and number of weights, for a note."""
+    millions = sum(parameter.numel() for parameter in teacher.model.parameters()) / 1e6
+    config = teacher.model.config
+    return f"{config.num_hidden_layers} layers of {config.hidden_size}, {millions:.1f} M weights"
 
 
 def work_per_text(teacher: Teacher, tokens: float, training: bool) -> float:
-    """Floating-point operations for a text of ``tokens`` tokens, padding and look-ups not counted.
+    """Floating-point operations for a text of ``tokens`` tokens, without padding and look-ups.
 
-    Two for each weight of a layer and token, and 4 x layers x width x tokens for attention's two products; training
-    takes three times that (A. Chowdhery et al., "PaLM", 2022, arXiv:2204.02311, appendix B). Every
-    weight is taken as trained.
+    They are two for each token and weight of a layer, and for attention's two products 4 x layers x width for each pair
+    of tokens. Training needs three times as many (A. Chowdhery et al., "PaLM", 2022, arXiv:2204.02311, appendix B),
+    where every weight counts as trained.
     """
     config, tables = teacher.model.config, teacher.model.base_model.embeddings
     looked_up = sum(parameter.numel() for parameter in tables.parameters())
@@ -112,25 +113,25 @@ def work_per_text(teacher: Teacher, tokens: float, training: bool) -> float:
 
 
 def mean_tokens(teacher: Teacher, found: list[str]) -> float:
-    """Tokens that the teacher reads of a text, the mean."""
+    """The mean number of tokens that the teacher reads of a text."""
     return float(np.mean([len(ids) for ids in teacher.tokens(found)["input_ids"]]))
 
 
 def student_vocabulary(job: Job, train: Dataset) -> Tokenizer:
-    """A student's word pieces, learnt from ``train``."""
+    """A student's vocabulary, learnt from ``train``."""
     return learn_vocabulary(train["text"], job.params.student.vocabulary)
 
 
 def start_memory(device: torch.device) -> None:
-    """Measure the peak from now on."""
-    gc.collect()  # a Trainer holds itself
+    """Start measuring the peak of the memory."""
+    gc.collect()  # a Trainer has reference cycles, so only the collector frees it
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_gib(device: torch.device) -> float:
-    """The most memory that tensors had on a GPU since :func:`start_memory`; else the process's peak."""
+    """The peak memory of tensors on a GPU since :func:`start_memory`, or on a CPU the process's peak, in GiB."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB on Linux

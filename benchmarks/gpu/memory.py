@@ -1,4 +1,4 @@
-"""A batch for which memory does not suffice is answered in smaller ones, and the answers are the same."""
+"""Out of memory: the teacher splits a batch that is too large, and the predictions stay the same."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from benchmarks.gpu.material import described, random_bert, splits
 from stillhouse.data.splits import label_names
 from stillhouse.task import TASK
 
-ROOM = 0.75 * 2**30  # bytes beside the weights, of which 1024 texts of 128 tokens need several times as many
-FITS = 8  # texts at once, in the small form
+ROOM = 0.75 * 2**30  # bytes besides the weights; 1024 texts of 128 tokens need several times as much
+FITS = 8  # texts at once that fit, in the small form
 
 
 def out_of_memory(job: Job) -> None:
-    """Ask for a large batch with little memory, and compare with what small batches answer."""
+    """Predict with a large batch and little memory, and compare with the predictions of small batches."""
     size = job.sizes.memory_batch
     texts = splits(job, max(size, 32))[0]
     teacher, _ = random_bert(job, label_names(texts))
@@ -25,7 +25,7 @@ def out_of_memory(job: Job) -> None:
         torch.cuda.empty_cache()
         total = torch.cuda.get_device_properties(job.device).total_memory
         limit = torch.cuda.memory_reserved(job.device) + ROOM
-        torch.cuda.set_per_process_memory_fraction(min(limit / total, 1.0))  # of the present device
+        torch.cuda.set_per_process_memory_fraction(min(limit / total, 1.0))  # for the current device
         how = f"PyTorch may use {limit / 2**30:.2f} GiB of the GPU's memory"
     else:
         _simulate(teacher.model)

@@ -1,6 +1,6 @@
-"""The parts in their order: a new measurement is a function of a Job, and its line here.
+"""The parts in their order. To add a measurement, write a function of a Job and add a line here.
 
-Imports no library, so that the list can be read before there is one.
+This module imports no library, so that it can be read before the libraries are unpacked.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Part:
-    """A measurement: its heading, the module and function that make it, and its seconds on a GPU."""
+    """A measurement: heading (``title``), function, and time limit on a GPU in seconds (``budget_s``)."""
 
     name: str
     title: str

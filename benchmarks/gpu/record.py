@@ -1,4 +1,4 @@
-"""What was measured, on disk the moment it was: one JSON object a line, so that a killed run loses nothing."""
+"""The record of a run: a JSON Lines file. Each number is written at once, so that a killed run loses nothing."""
 
 import json
 import os
@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-OUT = "OUT"  # names a folder whose files come back from a machine that is lent
+OUT = "OUT"  # environment variable with a folder, into which the results are also copied
 
 
 class Record:
-    """The lines of one run; each has ``part``, and one of ``row``, ``note``, ``machine`` or ``state``."""
+    """The lines of one run. Each has ``part``, and one of ``row``, ``note``, ``machine`` or ``state``."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -21,7 +21,7 @@ class Record:
         self.file.write_text("", encoding="utf-8")
 
     def add(self, part: str, **content: Any) -> None:
-        """Append a line and wait until the disk has it."""
+        """Append a line and wait until it is on the disk."""
         with self.file.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"part": part, **content}, ensure_ascii=False) + "\n")
             file.flush()
@@ -29,7 +29,7 @@ class Record:
         bring_back(self.file)
 
     def lines(self) -> list[dict[str, Any]]:
-        """All whole lines; the last may have been cut by a kill."""
+        """All complete lines. The last one is incomplete if the run was killed."""
         if not self.file.is_file():
             return []
         found = []
@@ -41,17 +41,17 @@ class Record:
         return found
 
     def machine(self) -> dict[str, Any]:
-        """What the run was measured on; empty where it was cut before."""
+        """The machine of the run; empty if the run ended before it was recorded."""
         return next((line["machine"] for line in self.lines() if "machine" in line), {})
 
     def value(self, part: str, column: str) -> float | None:
-        """A number that ``part`` measured, from its first row that has the column."""
+        """A number of ``part``: from its first row with the column; None if there is none."""
         rows = [line["row"] for line in self.lines() if line["part"] == part and "row" in line]
         return next((row[column] for row in rows if column in row), None)
 
 
 def bring_back(file: Path) -> None:
-    """Copy ``file`` into the folder that the environment variable OUT names, where there is one."""
+    """Copy ``file`` into the folder that the environment variable OUT names, if it is set."""
     if folder := os.environ.get(OUT):
         Path(folder).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, Path(folder) / file.name)

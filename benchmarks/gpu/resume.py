@@ -1,4 +1,4 @@
-"""A training that is killed (SIGKILL) goes on from its checkpoint, to the loss of one that was not."""
+"""A killed training (SIGKILL) resumes from its checkpoint and reaches the loss of an uninterrupted training."""
 
 import json
 import os
@@ -17,8 +17,8 @@ KILLED_AFTER = 3  # epochs of the student
 FOREVER_S = 3600.0
 
 
-class _Witness(Stamps):
-    """Writes each step to a file, and where ``stop`` says so waits there for the kill."""
+class _FileLog(Stamps):
+    """Writes each step to a file. If ``stop`` is true for a step, it waits there for the kill."""
 
     def __init__(self, job: Job, file: Path, stop: Any = None) -> None:
         super().__init__(job)
@@ -34,7 +34,7 @@ class _Witness(Stamps):
 
 
 def student(job: Job) -> None:
-    """The student: killed in its third epoch."""
+    """Kill and resume the training of the student in its third epoch."""
     _measure(job, _train_student, "epoch", "loss")
     job.note(
         f"The student of params.yaml from random weights, killed once it had reported epoch {KILLED_AFTER} and not yet "
@@ -43,7 +43,7 @@ def student(job: Job) -> None:
 
 
 def teacher(job: Job) -> None:
-    """The teacher: killed after its first checkpoint."""
+    """Kill and resume the fine-tuning of the teacher after its first checkpoint."""
     _measure(job, _train_teacher, "step", "validation_loss")
     job.note(
         "The packaged teacher in bf16 where the device has it, killed at the first numbers after its first checkpoint."
@@ -69,15 +69,15 @@ def _measure(job: Job, train: Any, unit: str, loss: str) -> None:
         logs[name] = (_numbers(folder / f"{name}.jsonl"), time.perf_counter() - start)
         if other.exitcode:
             raise RuntimeError(f"the {name} training ended with status {other.exitcode}")
-    went_on, whole = ([row[loss] for row in logs[name][0] if loss in row] for name in ("second", "whole"))
+    resumed, whole = ([row[loss] for row in logs[name][0] if loss in row] for name in ("second", "whole"))
     job.row(
         **{
             f"killed at {unit}": seen[-1]["step"],
             f"went on with {unit}": logs["second"][0][0]["step"],
             f"{unit}s of the whole": logs["whole"][0][-1]["step"],
-            "last loss, killed and resumed": went_on[-1],
+            "last loss, killed and resumed": resumed[-1],
             "last loss, not killed": whole[-1],
-            "difference": abs(went_on[-1] - whole[-1]),
+            "difference": abs(resumed[-1] - whole[-1]),
             "resumed, s": logs["second"][1],
             "not killed, s": logs["whole"][1],
         }
@@ -85,7 +85,7 @@ def _measure(job: Job, train: Any, unit: str, loss: str) -> None:
 
 
 def _wait(job: Job, process: Any, file: Path | None) -> None:
-    """Until ``file`` is there, or the process has ended; ends it and raises Cut where the time is over."""
+    """Wait until ``file`` exists or the process has ended; at the deadline kill it and raise Cut."""
     while process.is_alive() and not (file and file.exists()):
         if job.left() <= 0:
             process.kill()
@@ -100,7 +100,7 @@ def _numbers(file: Path) -> list[dict[str, Any]]:
 
 
 def _train_student(job: Job, scratch: Path, file: Path, killed: bool) -> None:
-    log = _Witness(job, file, (lambda epoch: epoch >= KILLED_AFTER) if killed else None)
+    log = _FileLog(job, file, (lambda epoch: epoch >= KILLED_AFTER) if killed else None)
     own = replace(job, part=f"{job.part}-{file.stem}")
     students.trained(job, students.prepared(own, job.work), scratch, log)
 
@@ -115,4 +115,4 @@ def _train_teacher(job: Job, scratch: Path, file: Path, killed: bool) -> None:
     def stop(step: int) -> bool:
         return any(file.parent.name != f"checkpoint-{step}" for file in scratch.glob("checkpoint-*/trainer_state.json"))
 
-    teachers.tuned(job, model, train, validation, settings, scratch, _Witness(job, file, stop if killed else None))
+    teachers.tuned(job, model, train, validation, settings, scratch, _FileLog(job, file, stop if killed else None))

@@ -1,7 +1,8 @@
-"""``python -m benchmarks.gpu``: every part in turn, within some minutes, written down as it is measured.
+"""``python -m benchmarks.gpu``: runs every part within a time limit and records each number at once.
 
-On a machine without a GPU the parts run in a small form. Results go into ``.stillhouse/gpu/`` and, with GPU.md, into
-``benchmarks/``, where a run without a GPU never replaces one with; and into the folder that OUT names, if it is set.
+On a machine without a GPU the parts run in a small form. Results are written to ``.stillhouse/gpu/`` and, with GPU.md,
+to ``benchmarks/``, where a run without a GPU never replaces a run with a GPU. They are also copied into the folder that
+the environment variable OUT names, if it is set.
 """
 
 import argparse
@@ -25,21 +26,21 @@ from stillhouse.models.visible import VARIABLE, one_gpu
 FOLDER = Path(".stillhouse/gpu")
 PUBLISHED = Path("benchmarks/results/gpu.jsonl"), Path("benchmarks/GPU.md")
 MINUTES = 8.0
-GRACE_S = 8.0  # for a part to end by itself
-RESERVE_S = 2.0  # for the page
-LEAST_S = 5.0  # for which a part is not begun
-PROBE_S = 90.0  # for loading the libraries
+GRACE_S = 8.0  # after a part's deadline, before it is killed
+RESERVE_S = 2.0  # for writing the page
+LEAST_S = 5.0  # a part does not start with less time
+PROBE_S = 90.0  # limit for loading the libraries
 PRELOADED = ["benchmarks.gpu.teachers", "benchmarks.gpu.students", "benchmarks.gpu.softlabels"]
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     options = _options()
     end = time.time() + 60 * options.minutes
     record, scratch = Record(options.folder / "gpu.jsonl"), options.folder / "work"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    _surroundings(scratch)
+    _set_environment(scratch)
     record.begin()
     start = _start(options.start)
     budgets = dict(options.budget)
@@ -54,10 +55,10 @@ def main() -> None:
 
 
 def _start(wanted: str | None) -> str:
-    """How the parts' processes start: copies of one that has loaded their libraries, which saves minutes.
+    """The start method of the parts' processes: ``forkserver`` or ``spawn``.
 
-    Where such a copy cannot use the machine's GPU (a library began to use it while it was loaded), each process loads
-    them itself.
+    ``forkserver`` forks a process that has loaded the libraries, which saves minutes. If a forked process cannot use
+    the GPU (because a library initialised it on import), it is ``spawn``: each process loads the libraries itself.
     """
     if wanted == "spawn":
         return wanted
@@ -73,12 +74,14 @@ def _start(wanted: str | None) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=MINUTES, help="at most, for everything")
-    parser.add_argument("--small", action="store_true", help="the small form on a GPU, too")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="limit for all parts together")
+    parser.add_argument("--small", action="store_true", help="use the small form also on a GPU")
     parser.add_argument("--budget", type=_budget, action="append", default=[], metavar="PART=SECONDS")
     parser.add_argument("--teacher", type=Path, help="folder of a checkpoint instead of the packaged one")
     parser.add_argument("--texts", type=Path, help="JSON lines with text and label instead of the packaged ones")
-    parser.add_argument("--start", choices=["spawn", "forkserver"], help="of each part's process; by default a try")
+    parser.add_argument(
+        "--start", choices=["spawn", "forkserver"], help="start method of each part's process; default: tested"
+    )
     parser.add_argument("--folder", type=Path, default=FOLDER, help="for the results; another one is not published")
     return parser.parse_args()
 
@@ -91,7 +94,7 @@ def _budget(text: str) -> tuple[str, float]:
 
 
 def _run(part: Part, job: Job, end: float, budget_s: float) -> None:
-    """The part in a process of its own, which is killed where it does not end in time."""
+    """Run a part in a new process, which is killed if it does not end in time."""
     start = time.time()
     left = end - start
     if not budget_s or left < min(LEAST_S, budget_s):
@@ -118,7 +121,7 @@ def _kill(pid: int | None) -> None:
         try:
             end(pid or 0, signal.SIGKILL)
             return
-        except ProcessLookupError:  # it has no group yet
+        except ProcessLookupError:  # the process has not created its group yet
             continue
 
 
@@ -134,14 +137,14 @@ def _publish(record: Record, folder: Path, shared: bool) -> None:
         shutil.copyfile(folder / "GPU.md", PUBLISHED[1])
 
 
-def _surroundings(scratch: Path) -> None:
-    """What the parts' processes inherit: one GPU, no network, caches that go with the run."""
+def _set_environment(scratch: Path) -> None:
+    """Set the environment that the parts' processes inherit: one GPU, no network, caches in the run's folder."""
     if gpu := one_gpu("auto", os.environ.get(VARIABLE)):
         os.environ[VARIABLE] = gpu
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile the carried libraries anew
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # otherwise each process compiles the unpacked libraries
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HOME=str((scratch / "huggingface").resolve()))
 
 
 def _may_have_gpu() -> bool:
-    """Without a look that would begin to use it."""
+    """Whether a driver is installed. It does not initialise the GPU, which would break forked processes."""
     return any(Path(file).exists() for file in ("/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia"))

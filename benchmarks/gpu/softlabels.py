@@ -1,4 +1,4 @@
-"""Soft labels: texts a second by batch size, against the network alone, and the size that is chosen by itself."""
+"""Soft labels: texts per second by batch size, those of the network alone, and the automatically chosen size."""
 
 import logging
 import tempfile
@@ -30,7 +30,7 @@ from stillhouse.models.teacher import Teacher, load_teacher
 
 
 def soft_labels(job: Job) -> None:
-    """Both teachers, every batch size; the answers of the packaged one are kept for the student."""
+    """Measure both teachers with every batch size; the packaged one's soft labels are stored for the student."""
     train, _ = splits(job, job.sizes.student_texts)
     bf16 = use_bf16("auto", job.device)
     teacher, which = fine_tuned(job, label_names(train))
@@ -50,7 +50,7 @@ def soft_labels(job: Job) -> None:
 
 
 def fine_tuned(job: Job, names: list[str]) -> tuple[Teacher, str]:
-    """The teacher that an earlier part saved, or the packaged one with an untrained head, and which it is."""
+    """The teacher that an earlier part saved, else the packaged one with an untrained head; and a text for the note."""
     if (job.work / SAVED / "config.json").is_file():
         return load_teacher(job.work / SAVED, job.sizes.length, job.device), "fine-tuned in this run"
     teacher = packaged(job, names)[0]
@@ -92,7 +92,7 @@ def _by_size(job: Job, name: str, teacher: Teacher, bf16: bool) -> None:
 
 
 def _rate(teacher: Teacher, texts: Dataset, size: int, bf16: bool) -> tuple[float, str]:
-    """Texts a second from strings to files, and whether the batches had to become smaller."""
+    """Texts per second from strings to files, and whether the batches became smaller for lack of memory."""
     shrunk: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: shrunk.append(record.getMessage())  # type: ignore[method-assign]

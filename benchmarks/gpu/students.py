@@ -1,4 +1,4 @@
-"""Training the student: texts a second, and the share of that time that its network needs."""
+"""Training of the student: texts per second, and the network's share of the time."""
 
 import time
 from dataclasses import dataclass, field, replace
@@ -22,23 +22,23 @@ from stillhouse.distillation.trust import ALPHA_NOT_SHOWN
 from stillhouse.models.batching import synchronise
 from stillhouse.models.students.student import Student, build_student, save_student
 
-STUDENT = "student"  # the trained one, in the run's folder
+STUDENT = "student"  # folder of the trained student, in the run's folder
 
 
 @dataclass(frozen=True)
-class Made(Examples):
-    """Examples whose batches were made before."""
+class PreparedBatches(Examples):
+    """Examples whose batches were prepared before the training."""
 
     ready: dict[bytes, Batch] = field(default_factory=dict)
 
     def batch(self, rows: np.ndarray, device: torch.device, needs: frozenset[str] = frozenset()) -> Batch:
-        """The batch of these very rows."""
+        """The prepared batch of these rows."""
         return self.ready[rows.tobytes()]
 
 
 @dataclass(frozen=True)
 class Material:
-    """What a student learns from, and on what it is validated."""
+    """A student, its objective, its training texts and its validation texts."""
 
     job: Job
     train: Examples
@@ -47,13 +47,13 @@ class Material:
     objective: Distillation
 
     def again(self) -> "Material":
-        """The same texts, and the student as it was at first."""
+        """The same texts with a new, untrained student."""
         made, objective = _untrained(self.job, self.student.tokenizer, self.student.label_names, self.train)
         return replace(self, student=made, objective=objective)
 
 
 def student(job: Job) -> None:
-    """Epochs timed with batches from the CPU's memory, from the device's, and made before; then a whole training."""
+    """Time epochs with prepared batches and with batches from the CPU's and the device's memory; then a training."""
     material = prepared(job, job.work)
     count = len(material.train.labels)
     weights = sum(parameter.numel() for parameter in material.student.network.parameters())
@@ -91,7 +91,7 @@ def student(job: Job) -> None:
 
 
 def prepared(job: Job, folder: Path) -> Material:
-    """Texts, answers (random ones where there are none) and a new student."""
+    """Texts, soft labels (random ones if none are stored) and a new student."""
     train, validation = splits(job, job.sizes.student_texts)
     settings = job.params.student
     tokenizer = student_vocabulary(job, train)
@@ -119,7 +119,7 @@ def _untrained(job: Job, tokenizer: Tokenizer, names: list[str], train: Examples
 
 
 def trained(job: Job, material: Material, scratch: Path, log: Stamps) -> list[dict[str, float]]:
-    """The pipeline's own training, whole."""
+    """Run a whole training with the pipeline's own function; returns its history."""
     scratch.mkdir(parents=True, exist_ok=True)
     settings = job.params.student.training
     if job.sizes is SMALL:
@@ -148,7 +148,7 @@ def _answers(job: Job, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rate(job: Job, material: Material, name: str, size: int) -> float:
-    """Texts a second of some epochs, after one that is not counted."""
+    """Texts per second of some epochs, after one epoch that is not timed."""
     settings = job.params.student.training.model_copy(update={"batch_size": size})
     epochs, device, needs = job.sizes.student_epochs + 1, job.device, material.objective.needs
     lengths = material.train.encoded.lengths
@@ -159,9 +159,9 @@ def _rate(job: Job, material: Material, name: str, size: int) -> float:
     if name == "from the device's memory":
         examples = on_device(material.train, device, needs)
     elif name == "batches made before":
-        plain = on_device(material.train, device, needs)
-        ready = {rows.tobytes(): plain.batch(rows, device, needs) for order in orders for rows in order}
-        examples = Made(material.train.encoded, material.train.labels, ready=ready)
+        source = on_device(material.train, device, needs)
+        ready = {rows.tobytes(): source.batch(rows, device, needs) for order in orders for rows in order}
+        examples = PreparedBatches(material.train.encoded, material.train.labels, ready=ready)
     loop.run_epoch(examples, orders[0], 0)
     synchronise(device)
     start = time.perf_counter()

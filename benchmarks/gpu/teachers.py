@@ -1,4 +1,4 @@
-"""Fine-tuning the teacher through the pipeline's own function: accuracy, speed, memory."""
+"""Fine-tuning of the teacher with the pipeline's own function: accuracy, speed, memory."""
 
 import shutil
 import statistics
@@ -31,17 +31,17 @@ from stillhouse.params import Teacher as Settings
 
 
 def fp32(job: Job) -> None:
-    """In single precision."""
+    """Measure fine-tuning in single precision."""
     _measure(job, bf16=False, compiled=False)
 
 
 def bf16(job: Job) -> None:
-    """In bfloat16 where autocast does; the teacher is saved for the later parts."""
+    """Measure fine-tuning with autocast to bfloat16; the teacher is saved for the later parts."""
     _measure(job, bf16=True, compiled=False)
 
 
 def compiled(job: Job) -> None:
-    """In bfloat16 and compiled, on a GPU."""
+    """Measure fine-tuning in bfloat16 with torch.compile on a GPU."""
     compiles = job.device.type == "cuda"
     if not compiles:
         job.note("Nothing is compiled on a CPU: this is the part before it once more.")
@@ -111,7 +111,7 @@ def _accuracy(job: Job, how: dict[str, Any]) -> None:
 def _trained(
     job: Job, teacher: Teacher, train: Dataset, validation: Dataset, settings: Settings
 ) -> tuple[Stamps, tuple[float, float], bool]:
-    """The log of a fine-tuning, when it began and ended, and whether the time was over before."""
+    """Fine-tune; returns the log, the times of start and end, and whether the deadline ended it."""
     stamps, scratch, cut = Stamps(job), job.work / f"{job.part}-scratch", False
     start_memory(job.device)
     begin = time.perf_counter()
@@ -126,7 +126,7 @@ def _trained(
 def tuned(
     job: Job, teacher: Teacher, train: Dataset, validation: Dataset, settings: Settings, scratch: Path, log: Stamps
 ) -> list[dict[str, float]]:
-    """:func:`finetune` with what all parts have in common."""
+    """:func:`finetune` with the arguments that all parts have in common."""
     scratch.mkdir(parents=True, exist_ok=True)
     return finetune(
         teacher, train, validation, settings, Hints("none"), device=job.device, seed=SEED, scratch=scratch, log=log

@@ -1,4 +1,4 @@
-"""Two processes that want the same GPU train one after the other."""
+"""Two processes that train on the same GPU: the second waits for the first."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from stillhouse.pipeline.slots import gpu_slot
 
 
 def waiting(job: Job) -> None:
-    """Start both at once; their times with the place must not overlap."""
+    """Start both processes at once; the times for which they hold the GPU slot must not overlap."""
     barrier = job.context.Barrier(2)
     files = [job.work / f"waiting-{name}.json" for name in ("first", "second")]
     both = [job.context.Process(target=_train, args=(job, file, barrier), daemon=True) for file in files]
@@ -48,7 +48,7 @@ def waiting(job: Job) -> None:
 
 
 def _train(job: Job, file: Path, barrier: Any) -> None:
-    os.environ["XDG_CACHE_HOME"] = str(job.work / "cache")  # not the places of the machine's other trainings
+    os.environ["XDG_CACHE_HOME"] = str(job.work / "cache")  # not the GPU slots of the machine's other trainings
     material, logged = prepared(replace(job, part=file.stem), job.work), list[str]()
     barrier.wait(60)
     requested = time.time()

@@ -12,7 +12,7 @@ from stillhouse.pipeline.runner import Outcome
 from stillhouse.pipeline.stages import DEVICE_CHAIN
 from stillhouse.pipeline.timed import deployment_is_timed
 from stillhouse.project import OUTPUTS
-from stillhouse.tracking.receipts import is_lost
+from stillhouse.tracking.receipts import is_missing
 
 DEVICE, DEPLOY = DEVICE_CHAIN
 
@@ -58,7 +58,7 @@ def run_fleet(
     seconds["device"] = time.perf_counter() - start
     start, run = time.perf_counter(), prefect_task(DEPLOY, params)
     for name in names:
-        outcome = run(force=is_lost(path("deploy/receipt.json", device=name), params.model_name), instance=name)
+        outcome = run(force=is_missing(path("deploy/receipt.json", device=name), params.model_name), instance=name)
         if not deployment_is_timed(name):
             outcome = run(force=True, instance=name)
         outcomes[DEPLOY.of(name).address] = outcome

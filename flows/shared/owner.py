@@ -9,7 +9,7 @@ from stillhouse.params.naming import source_of
 from stillhouse.pipeline.artefacts import path
 from stillhouse.tracking.ownership import check_owner
 from stillhouse.tracking.registry import PIPELINE
-from stillhouse.tracking.store import answering
+from stillhouse.tracking.store import raising_unavailable
 
 
 def check_name(params: Params) -> None:
@@ -25,5 +25,5 @@ def check_name(params: Params) -> None:
         classes = [name for name in card["splits"]["train"]["labels"] if name not in card["labels_not_in_train"]]
     except (OSError, ValueError, KeyError, TypeError):
         return
-    with suppress(Unavailable), answering():
+    with suppress(Unavailable), raising_unavailable():
         check_owner(params.model_name, PIPELINE, classes, source_of(params.data))

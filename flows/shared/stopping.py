@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
-from stillhouse.errors import StillhouseError, not_allowed
+from stillhouse.errors import StillhouseError, permission_problem
 from stillhouse.pipeline.children import STOPS, end_all
 
 DEADLINE_S = 8.5  # after this time the process exits at once; guards end its children
@@ -44,7 +44,7 @@ def command(body: Callable[Arguments, None]) -> Callable[Arguments, None]:
         except StillhouseError as error:
             sys.exit(f"\n{error}")
         except OSError as error:
-            if (message := not_allowed(error)) is None:
+            if (message := permission_problem(error)) is None:
                 raise
             sys.exit(f"\n{message} A run writes into the project's folder.")
         finally:  # also if a library suppressed the exception of the signal

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.shared.fleet import Fleet
-from stillhouse.evaluation.classes import Class, class_warnings
-from stillhouse.evaluation.constant import against_constant
+from stillhouse.evaluation.classes import ClassCounts, class_warnings
+from stillhouse.evaluation.constant import compare_with_constant
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.report import as_markdown, as_text, table
 from stillhouse.pipeline.runner import Outcome
@@ -26,7 +26,7 @@ class Summary:
     version: int
     aliases: list[str]
     models: Mapping[str, Quality]
-    classes: list[Class]
+    classes: list[ClassCounts]
     outcomes: dict[str, Outcome]
     seconds: dict[str, float]
     fleet: Fleet | None
@@ -66,7 +66,7 @@ class Summary:
 
     def notes(self) -> list[str]:
         """Return warnings: a student no better than a constant prediction, and classes that it never recognises."""
-        found = against_constant(self.classes)
+        found = compare_with_constant(self.classes)
         constant = (
             f"the compressed student is not better than always answering {found.name!r} ({found.accuracy:.1%} right)"
         )

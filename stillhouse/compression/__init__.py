@@ -1,1 +1,1 @@
-"""Making a trained student small: export to ONNX and quantisation."""
+"""Compression of a trained student: export to ONNX, a smaller vocabulary, quantisation."""

@@ -1,4 +1,4 @@
-"""A student as an ONNX graph."""
+"""Export of a student to ONNX."""
 
 import warnings
 from pathlib import Path
@@ -12,10 +12,14 @@ OPSET = 17
 
 
 def export_onnx(student: Student, file: Path) -> None:
-    """Write ``file``: input ``ids`` int64 (batch, length), 0 for padding; output ``logits`` (batch, classes)."""
+    """Write ``student`` to the ONNX file ``file``.
+
+    The input is ``ids``, int64 of shape ``(batch, length)`` with 0 for padding. The output is ``logits``, of shape
+    ``(batch, classes)``.
+    """
     example = torch.ones((2, 16), dtype=torch.int64)
     with warnings.catch_warnings():
-        # The newer exporter needs onnxscript and writes the source's paths into the file.
+        # The newer exporter (dynamo) needs onnxscript and writes the paths of the source files into the ONNX file.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             student.network.eval(),

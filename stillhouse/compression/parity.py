@@ -1,4 +1,4 @@
-"""Whether a compressed student still answers as the trained one, and how fast."""
+"""Comparison of a compressed student with the trained one: agreement, accuracy and speed."""
 
 import tempfile
 import time
@@ -15,12 +15,18 @@ from stillhouse.models.students.student import Student, predict_logits
 from stillhouse.serving.classifier import Classifier
 from stillhouse.task import TASK
 
-TELLING = 200  # texts that an agreement is measured on at least, where there are so many
+AGREEMENT_TEXTS = 200  # minimum of texts for measuring the agreement, if there are so many
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What the trained student answers to the texts of some splits, and what is right for those of the first."""
+    """The trained student's probabilities for the texts of some splits.
+
+    Attributes:
+        splits: the texts; only the first split has labels.
+        labels: class numbers of the texts of the first split, ``(labelled texts,)``.
+        probabilities: the trained student's, ``(texts, classes)``, in the order of the splits.
+    """
 
     splits: list[Dataset]
     labels: np.ndarray
@@ -28,34 +34,38 @@ class Reference:
 
     @classmethod
     def of(cls, student: Student, validation: Dataset, *others: Dataset) -> "Reference":
-        """Ask the trained ``student``; where validation is small, texts of the ``others`` join for the agreement."""
-        splits, missing = [validation], TELLING - len(validation)
+        """Predict with the trained ``student``.
+
+        If ``validation`` has fewer than 200 texts, texts of the ``others`` are added for measuring the agreement.
+        """
+        splits, missing = [validation], AGREEMENT_TEXTS - len(validation)
         for other in others:
-            if taken := min(max(missing, 0), len(other)):
-                splits.append(other.select(range(taken)))
-                missing -= taken
+            if count := min(max(missing, 0), len(other)):
+                splits.append(other.select(range(count)))
+                missing -= count
         with tempfile.TemporaryDirectory() as scratch:
             encoded = encode_texts(splits, student.tokenizer, student.settings.reads, Path(scratch) / "ids")
             logits = predict_logits(student.network, encoded, torch.device("cpu"))
         return cls(splits, labels_of(validation), TASK.probabilities(logits))
 
     def compare(self, model: Path) -> tuple[dict[str, float], float]:
-        """Ask the folder ``model``, text in, probabilities out.
+        """Predict with the compressed student in the folder ``model``.
 
         Returns:
-            ``bytes``, ``agreement`` (share of answers equal to the trained student's), ``largest_difference`` (of any
-            probability), and ``accuracy`` where there are labelled texts; and the texts answered in a second.
+            The numbers ``bytes``, ``agreement`` (share of decisions equal to the trained student's),
+            ``largest_difference`` (of any probability), and ``accuracy`` if there are labelled texts; and the speed in
+            texts per second.
         """
         classifier = Classifier.load(model)
         start = time.perf_counter()
-        asked = [classifier.predict_proba(batch["text"]) for split in self.splits for batch in split.iter(1000)]
-        given = np.concatenate(asked)
-        speed = len(given) / (time.perf_counter() - start)
-        decisions = TASK.decision(given)
+        batches = [classifier.predict_proba(batch["text"]) for split in self.splits for batch in split.iter(1000)]
+        probabilities = np.concatenate(batches)
+        speed = len(probabilities) / (time.perf_counter() - start)
+        decisions = TASK.decision(probabilities)
         numbers = {
             "bytes": sum(file.stat().st_size for file in model.iterdir()),
             "agreement": TASK.agreement(TASK.decision(self.probabilities), decisions),
-            "largest_difference": float(np.abs(self.probabilities - given).max()),
+            "largest_difference": float(np.abs(self.probabilities - probabilities).max()),
         }
         if len(self.labels):
             numbers["accuracy"] = TASK.accuracy(self.labels, decisions[: len(self.labels)])

@@ -1,12 +1,12 @@
-"""A model's folder knows its own files, so that a damaged one is refused and not used."""
+"""Digests of a model's files, by which a damaged file is refused."""
 
 import hashlib
 import json
 from pathlib import Path
 
 
-def seal(folder: Path) -> None:
-    """Put the SHA-256 of every other file of ``folder`` into its ``config.json``; ``Classifier.load`` checks them."""
+def write_digests(folder: Path) -> None:
+    """Write the SHA-256 of every other file in ``folder`` into its ``config.json``; ``Classifier.load`` checks them."""
     file = folder / "config.json"
     config = json.loads(file.read_text(encoding="utf-8"))
     others = sorted(other for other in folder.iterdir() if other != file)

@@ -1,4 +1,4 @@
-"""From a trained student to the folder that is served, a step at a time, each held to what it may cost."""
+"""Compression of a trained student in steps; each step is measured and may be refused."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from stillhouse.compression.export import export_onnx
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.quantisations import QUANTISATIONS
-from stillhouse.compression.seal import seal
+from stillhouse.compression.seal import write_digests
 from stillhouse.compression.vocabulary import prune_vocabulary
 from stillhouse.data.encoded import encode_texts
 from stillhouse.errors import StillhouseError
@@ -27,34 +27,41 @@ logger = logging.getLogger(__name__)
 CALIBRATION_BATCH = 16
 
 
-class Ladder:
-    """The steps so far: ``numbers`` are the same on every run, ``docs_per_s`` is of this machine now."""
+class CompressionSteps:
+    """The measured steps.
+
+    Attributes:
+        numbers: of each step, by name; equal in every run.
+        docs_per_s: texts per second of each step, by name; they depend on the machine.
+        selected: the folder of the last step that was not refused.
+        last: the name of that step.
+    """
 
     def __init__(self, reference: Reference, settings: Compress) -> None:
         self.numbers: dict[str, dict[str, Any]] = {}
         self.docs_per_s: dict[str, float] = {}
-        self.kept, self.last = Path(), ""
+        self.selected, self.last = Path(), ""
         self._reference, self._settings = reference, settings
 
     def step(self, name: str, folder: Path) -> None:
-        """Measure the result of the step ``name``, and use it unless it costs too much."""
-        seal(folder)
+        """Measure the result of the step ``name``, and select it unless it costs too much."""
+        write_digests(folder)
         numbers, speed = self._reference.compare(folder)
         refusal = self._refusal(numbers) if self.last else ""
         self.numbers[name], self.docs_per_s[name] = numbers | {"refused": int(bool(refusal))}, speed
         if refusal:
             logger.warning("%s refused: %s", name, refusal)
         else:
-            self.kept, self.last = folder, name
+            self.selected, self.last = folder, name
 
     def _refusal(self, numbers: dict[str, float]) -> str:
-        """Why the step costs too much; empty where it does not. Without labels it may change few answers."""
+        """Why the step is refused; empty if it is not. Without labelled texts the agreement decides."""
         if "accuracy" not in numbers:
             if numbers["agreement"] >= self._settings.parity:
                 return ""
             return (
-                f"it answers as the trained student on only {numbers['agreement']:.1%} of "
-                f"{len(self._reference.probabilities)} texts; compress.parity asks for {self._settings.parity:.1%}"
+                f"it agrees with the trained student on only {numbers['agreement']:.1%} of "
+                f"{len(self._reference.probabilities)} texts; compress.parity requires {self._settings.parity:.1%}"
             )
         lost = self.numbers["float32"]["accuracy"] - numbers["accuracy"]
         if lost <= self._settings.tolerance + 1e-9:
@@ -73,68 +80,71 @@ def compress_student(
     reference: Reference,
     scratch: Path,
     out: Path,
-) -> Ladder:
+) -> CompressionSteps:
     """Write ``model.onnx``, ``tokenizer.json``, ``chunks.json`` and ``config.json`` into ``out``.
 
-    A step after which the accuracy on the reference's labelled texts is more than ``settings.tolerance`` below that
-    of the trained student is refused: its numbers are recorded, and the next step works on the result before it.
-    Without labelled texts a step is refused that agrees with the trained student less than ``settings.parity``.
+    A step is refused if its accuracy on the reference's labelled texts is more than ``settings.tolerance`` below that
+    of the trained student. Without labelled texts it is refused if its agreement with the trained student is below
+    ``settings.parity``. The numbers of a refused step are recorded, and the next step starts from the result before it.
 
     Args:
         student: the trained student.
-        settings: which steps, and what they may cost.
+        settings: the steps and their limits.
         train: texts to calibrate on.
         common: the result of :func:`~stillhouse.serving.chunks.commonest`; the folder stores the ids of these chunks.
-        reference: the trained student's answers to texts to compare on.
-        scratch: an empty folder for what lies between the steps.
-        out: the folder to make.
+        reference: the trained student's probabilities for the texts to compare on.
+        scratch: an empty folder for the results of the steps.
+        out: the folder to create.
+
+    Returns:
+        The measured steps.
 
     Raises:
-        StillhouseError: the result agrees with the trained student less than ``settings.parity``.
+        StillhouseError: the agreement of the result with the trained student is below ``settings.parity``.
     """
-    length, ladder = student.settings.reads, Ladder(reference, settings)
+    length, steps = student.settings.reads, CompressionSteps(reference, settings)
     contents = {"task": TASK.name, "labels": student.label_names, "max_length": length}
     config = json.dumps(contents, indent=2) + "\n"
 
-    def folder(name: str, tokenizer: Tokenizer) -> Path:
-        made = scratch / name
-        made.mkdir()
+    def new_folder(name: str, tokenizer: Tokenizer) -> Path:
+        folder = scratch / name
+        folder.mkdir()
         tokenizer.no_truncation()
-        tokenizer.save(str(made / "tokenizer.json"), pretty=False)
+        tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
         ids = zip(common, Chunks(tokenizer, length).ids(common), strict=True)
         known = json.dumps({chunk: np.frombuffer(row, ID).tolist() for chunk, row in ids}, separators=(",", ":"))
-        (made / "chunks.json").write_text(known, encoding="utf-8")
-        (made / "config.json").write_text(config, encoding="utf-8")
-        return made
+        (folder / "chunks.json").write_text(known, encoding="utf-8")
+        (folder / "config.json").write_text(config, encoding="utf-8")
+        return folder
 
     tokenizer = student.tokenizer
-    made = folder("float32", tokenizer)
-    export_onnx(student, made / "model.onnx")
-    ladder.step("float32", made)
+    folder = new_folder("float32", tokenizer)
+    export_onnx(student, folder / "model.onnx")
+    steps.step("float32", folder)
     if settings.vocabulary is not None and settings.vocabulary < tokenizer.get_vocab_size():
         pruned, tables = scratch / "pruned.onnx", student.network.piece_tables
-        smaller = prune_vocabulary(made / "model.onnx", pruned, tokenizer, settings.vocabulary, tables)
-        made = folder(f"{settings.vocabulary} word pieces", smaller)
-        pruned.replace(made / "model.onnx")
-        ladder.step(made.name, made)
+        smaller = prune_vocabulary(folder / "model.onnx", pruned, tokenizer, settings.vocabulary, tables)
+        folder = new_folder(f"{settings.vocabulary} word pieces", smaller)
+        pruned.replace(folder / "model.onnx")
+        steps.step(folder.name, folder)
     if settings.quantisation != "none":
-        source = ladder.kept / "model.onnx"
-        tokenizer = Tokenizer.from_file(str(ladder.kept / "tokenizer.json"))
-        made = folder(settings.quantisation, tokenizer)
+        source = steps.selected / "model.onnx"
+        tokenizer = Tokenizer.from_file(str(steps.selected / "tokenizer.json"))
+        folder = new_folder(settings.quantisation, tokenizer)
         chosen = train.select(range(min(settings.calibration_texts, len(train))))
         encoded = encode_texts([chosen], tokenizer, length, scratch / "calibration")
         starts = range(0, len(chosen), CALIBRATION_BATCH)
         rows = [np.arange(start, min(start + CALIBRATION_BATCH, len(chosen))) for start in starts]
         batches = [encoded.padded(batch) for batch in rows]
-        QUANTISATIONS[settings.quantisation](source, made / "model.onnx", batches, student.network)
-        ladder.step(made.name, made)
-    same, difference = (ladder.numbers[ladder.last][key] for key in ("agreement", "largest_difference"))
-    if same < settings.parity:
+        QUANTISATIONS[settings.quantisation](source, folder / "model.onnx", batches, student.network)
+        steps.step(folder.name, folder)
+    agreement, difference = (steps.numbers[steps.last][key] for key in ("agreement", "largest_difference"))
+    if agreement < settings.parity:
         raise StillhouseError(
-            f"The compressed student ({ladder.last}) answers as the trained one on only {same:.1%} of "
-            f"{len(reference.probabilities)} texts; compress.parity asks for {settings.parity:.1%} (largest difference "
+            f"The compressed student ({steps.last}) agrees with the trained one on only {agreement:.1%} of "
+            f"{len(reference.probabilities)} texts; compress.parity requires {settings.parity:.1%} (largest difference "
             f"of a probability: {difference:.3f}). Compress it less (compress.vocabulary, compress.quantisation), or "
             "lower compress.parity."
         )
-    shutil.copytree(ladder.kept, out)
-    return ladder
+    shutil.copytree(steps.selected, out)
+    return steps

@@ -1,4 +1,4 @@
-"""A smaller vocabulary for a student that was trained with a larger one."""
+"""Vocabulary pruning: a smaller vocabulary for a student that was trained with a larger one."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -11,16 +11,19 @@ from stillhouse.data.vocabulary import truncate_vocabulary
 
 
 def prune_vocabulary(source: Path, model: Path, tokenizer: Tokenizer, size: int, tables: Collection[str]) -> Tokenizer:
-    """Write the ONNX file ``source`` with the first ``size`` word pieces alone to ``model``; return their tokenizer.
+    """Write a copy of the ONNX file ``source`` that has only the first ``size`` word pieces.
 
-    A word whose piece was removed is read as the shorter pieces that made it up, which the student knows, too.
+    A word whose piece was removed is split into shorter pieces. The student knows these, too.
 
     Args:
         source: the student's ONNX file.
-        model: the file to write.
-        tokenizer: the student's, whose word pieces are in order of frequency.
-        size: word pieces to keep.
-        tables: the parameters that have one row for each word piece.
+        model: the ONNX file to write.
+        tokenizer: the student's; its word pieces are in order of frequency.
+        size: number of word pieces in the smaller vocabulary.
+        tables: names of the parameters that have one row for each word piece.
+
+    Returns:
+        The tokenizer of the smaller vocabulary.
     """
     graph = onnx.load(source)
     smaller = truncate_vocabulary(tokenizer, size)

@@ -1,1 +1,1 @@
-"""What each model is worth: quality, significance, speed, and the report."""
+"""Evaluation of the models: quality, significance, speed, the gate and the report."""

@@ -1,4 +1,4 @@
-"""What a user would pick instead: TF-IDF with a linear support vector machine."""
+"""The classical baseline: TF-IDF with a linear support vector machine."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,10 @@ from stillhouse.data.terms import analyser
 
 
 class TfidfSvm:
-    """Words and word pairs, sublinear TF-IDF, one-against-the-rest LinearSVC with its default C.
+    """Sublinear TF-IDF of words and word pairs, and a one-against-the-rest LinearSVC with its default C.
 
-    Where a script has no spaces between words, characters and their neighbours (:func:`~stillhouse.data.terms.terms`).
+    In a script without spaces between words the terms are characters and pairs of them
+    (:func:`~stillhouse.data.terms.terms`).
     """
 
     def __init__(self, seed: int) -> None:
@@ -21,7 +22,7 @@ class TfidfSvm:
         self.classifier = LinearSVC(random_state=seed)
 
     def fit(self, texts: Sequence[str], labels: np.ndarray) -> "TfidfSvm":
-        """Learn from texts and class numbers (texts,)."""
+        """Train on texts and their class numbers, ``(texts,)``."""
         self.vectorizer.set_params(analyzer=analyser(texts))
         self.classifier.fit(self.vectorizer.fit_transform(texts), labels)
         return self
@@ -33,6 +34,6 @@ class TfidfSvm:
 
     @property
     def bytes(self) -> int:
-        """What must be kept to serve it: weights, inverse document frequencies and the vocabulary's text."""
+        """Bytes that serving needs: weights, inverse document frequencies and the vocabulary."""
         words = sum(len(word.encode()) + 4 for word in self.vectorizer.vocabulary_)
         return int(self.classifier.coef_.nbytes + self.vectorizer.idf_.nbytes + words)

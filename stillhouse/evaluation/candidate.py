@@ -1,4 +1,4 @@
-"""A model that is compared with others: texts in, class numbers or probabilities out."""
+"""A model in a comparison: texts in, class numbers or probabilities out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,19 @@ Predict = Callable[[Sequence[str]], np.ndarray]
 
 @dataclass(frozen=True)
 class Candidate:
-    """``predict`` gives probabilities (texts, classes), or class numbers (texts,) where there are none."""
+    """A model in a comparison.
+
+    Attributes:
+        name: in the results.
+        predict: returns probabilities ``(texts, classes)``, or class numbers ``(texts,)`` if the model has none.
+        bytes: size of the model.
+    """
 
     name: str
     predict: Predict
     bytes: int
 
 
-def weight_of(folder: Path) -> int:
-    """Bytes of everything in ``folder`` that serving needs."""
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files below ``folder``."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,4 +1,4 @@
-"""The models that are compared, each as the same thing: a :class:`Candidate`."""
+"""The models that the stage ``evaluate`` compares, each as a :class:`Candidate`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import torch
 
 from stillhouse.data.encoded import batches
 from stillhouse.evaluation.baseline import TfidfSvm
-from stillhouse.evaluation.candidate import Candidate, weight_of
+from stillhouse.evaluation.candidate import Candidate, folder_bytes
 from stillhouse.models.students.student import load_student
 from stillhouse.models.teacher import load_teacher
 from stillhouse.serving.classifier import Classifier
@@ -16,17 +16,17 @@ from stillhouse.task import TASK
 
 
 def teacher_candidate(folder: Path, max_length: int, batch_size: int) -> Candidate:
-    """The fine-tuned teacher in PyTorch on the CPU, which is where the students run."""
+    """The trained teacher in PyTorch on the CPU, because the students run on the CPU."""
     teacher = load_teacher(folder, max_length, torch.device("cpu"))
 
     def predict(texts: Sequence[str]) -> np.ndarray:
         return TASK.probabilities(teacher.logits(texts, batch_size))
 
-    return Candidate("teacher", predict, weight_of(folder))
+    return Candidate("teacher", predict, folder_bytes(folder))
 
 
 def student_candidate(name: str, folder: Path, batch_size: int) -> Candidate:
-    """A student in PyTorch on the CPU, tokenizing included."""
+    """A student or the control in PyTorch on the CPU, tokenizing included."""
     student = load_student(folder)
     student.tokenizer.no_padding()
     student.tokenizer.enable_truncation(student.settings.reads)
@@ -41,15 +41,15 @@ def student_candidate(name: str, folder: Path, batch_size: int) -> Candidate:
                 result[rows] = student.network(batch if batch.shape[1] else batch.new_zeros(len(rows), 1)).numpy()
         return TASK.probabilities(result)
 
-    return Candidate(name, predict, weight_of(folder))
+    return Candidate(name, predict, folder_bytes(folder))
 
 
 def compressed_candidate(folder: Path) -> Candidate:
-    """The file that is registered and served."""
-    return Candidate("compressed student", Classifier.load(folder).predict_proba, weight_of(folder))
+    """The compressed student, as it is registered and served."""
+    return Candidate("compressed student", Classifier.load(folder).predict_proba, folder_bytes(folder))
 
 
 def svm_candidate(texts: Sequence[str], labels: np.ndarray, seed: int) -> Candidate:
-    """TF-IDF + linear SVM, trained here on the same texts."""
+    """TF-IDF + linear SVM, trained in this call on ``texts`` and class numbers ``labels`` (texts,)."""
     model = TfidfSvm(seed).fit(texts, labels)
     return Candidate("TF-IDF + SVM", model.predict, model.bytes)

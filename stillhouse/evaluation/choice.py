@@ -1,4 +1,4 @@
-"""Whether the distilled student or its control goes on: decided on the validation texts, never on the test set."""
+"""Selection of the network to compress: the distilled student or the control. The test set is never used for it."""
 
 from typing import Literal
 
@@ -10,17 +10,18 @@ from stillhouse.task import TASK
 Source = Literal["student", "control"]
 
 
-def worth_keeping(labels: np.ndarray, student: np.ndarray, control: np.ndarray) -> Source:
-    """``control`` where it is shown (exact paired test at 5 %) to be better, else ``student``.
-
-    Without validation texts nothing is shown.
+def select_network(labels: np.ndarray, student: np.ndarray, control: np.ndarray) -> Source:
+    """Select the network to compress by its predictions on the validation texts.
 
     Args:
-        labels: of the validation texts, ``(texts,)``.
-        student: its scores, ``(texts, classes)``.
-        control: the same network's on hard labels alone.
+        labels: of the validation texts, ``(texts,)``; may be empty.
+        student: scores of the distilled student, ``(texts, classes)``.
+        control: scores of the hard-label baseline, ``(texts, classes)``.
+
+    Returns:
+        ``control`` if the exact paired test at 5 % shows the control to be better, else ``student``.
     """
     if not len(labels):
         return "student"
-    rival, own = (TASK.correct(labels, TASK.decision(scores)).astype(float) for scores in (control, student))
-    return "control" if paired(rival, own).is_gain else "student"
+    baseline, distilled = (TASK.correct(labels, TASK.decision(scores)).astype(float) for scores in (control, student))
+    return "control" if paired(baseline, distilled).is_gain else "student"

@@ -1,4 +1,4 @@
-"""Arms of an experiment on the same test texts over several seeds: table, differences, figure."""
+"""Comparison of the arms of an experiment on the same test texts over several seeds."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +10,14 @@ from stillhouse.evaluation.significance import bootstrap_interval
 
 @dataclass(frozen=True)
 class Arm:
-    """``right`` (seeds, texts): whether each text was answered rightly under each seed."""
+    """One arm. ``right``, of shape ``(seeds, texts)``, is 1 for a correct prediction and 0 for a wrong one."""
 
     name: str
     right: np.ndarray
 
     @property
     def accuracies(self) -> np.ndarray:
-        """One a seed, ``(seeds,)``."""
+        """The accuracy of each seed, ``(seeds,)``."""
         accuracies: np.ndarray = self.right.mean(1)
         return accuracies
 
@@ -25,15 +25,18 @@ class Arm:
 def compare(arms: list[Arm], pairs: list[tuple[str, str]], teacher: str, resamples: int, seed: int) -> dict[str, Any]:
     """Mean and spread over seeds of each arm, and paired differences.
 
-    The interval of a difference is a bootstrap over the test texts, each with its mean over the seeds: what
-    would change with other texts. The spread over seeds stands beside it.
+    The interval of a difference is a bootstrap over the test texts, each with its mean over the seeds. It covers the
+    variation between texts; the values of each seed show the variation between seeds.
 
     Args:
         arms: all with the same seeds and texts.
-        pairs: names of arms; the second is taken from the first.
-        teacher: the arm whose error the others' are divided by.
+        pairs: names of two arms; a difference is the first minus the second.
+        teacher: the arm whose error divides the error of each arm (``error_ratio``).
         resamples: of the bootstrap.
         seed: of the bootstrap.
+
+    Returns:
+        ``arms`` and ``differences``, by name; accuracies and differences are from -1 to 1.
     """
     by_name = {arm.name: arm for arm in arms}
     reference = 1 - by_name[teacher].accuracies.mean()
@@ -61,7 +64,7 @@ def compare(arms: list[Arm], pairs: list[tuple[str, str]], teacher: str, resampl
 
 
 def tables(result: dict[str, Any]) -> tuple[list[list[str]], list[list[str]]]:
-    """Rows of text, the first the heading: of the arms, and of the differences."""
+    """The table of the arms and that of the differences, as rows of text with the heading first."""
     arms = [["arm", "accuracy", "spread over seeds", "error / teacher's error"]]
     for name, arm in result["arms"].items():
         arms.append([name, f"{100 * arm['accuracy']:.2f} %", f"{100 * arm['spread']:.2f}", f"{arm['error_ratio']:.2f}"])

@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture that stays readable: with many classes, long names, or any script."""
+"""The confusion matrix as a picture, readable with many classes, long names and any script."""
 
 import unicodedata
 from pathlib import Path
@@ -10,20 +10,28 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from stillhouse.evaluation.plots import save
 from stillhouse.task import TASK
 
-SHOWN = 30  # classes at most
-LONGEST = 28  # characters of a name
+SHOWN = 30  # maximum of classes in the picture
+LONGEST = 28  # maximum of characters of a name
 
 
 def confusion(labels: np.ndarray, answers: np.ndarray, names: list[str], file: Path) -> bool:
-    """Draw how often each class (row) was answered with each class (column), as counts.
+    """Draw the number of test texts with each label (row) and prediction (column).
 
-    Of more than 30 classes the 30 with most mistakes are drawn: those missed or answered wrongly most often. Classes
-    are numbered from 1, as in the report's table and the rows of ``classes.csv``, where the picture's font lacks a
-    letter of a name, where a name is written from right to left (matplotlib would reverse it), or where names that
-    are cut to 28 characters are the same.
+    If there are more than 30 classes, the 30 with the most mistakes (missed or predicted wrongly) are drawn. Class
+    numbers from 1 on, as in the report's table and the rows of ``classes.csv``, replace the names if
+
+    - the picture's font lacks a letter of a name,
+    - a name is written from right to left, which matplotlib would reverse, or
+    - two names are the same after they are cut to 28 characters.
+
+    Args:
+        labels: class numbers of the test texts, ``(texts,)``.
+        answers: predicted class numbers, ``(texts,)``.
+        names: of all classes, by number.
+        file: the PNG file to write.
 
     Returns:
-        Whether the classes are numbered.
+        Whether the picture shows numbers instead of names.
     """
     counts = TASK.confusion(labels, answers, len(names))
     chosen = most_confused(counts, SHOWN)
@@ -51,7 +59,7 @@ def confusion(labels: np.ndarray, answers: np.ndarray, names: list[str], file: P
 
 
 def most_confused(counts: np.ndarray, most: int) -> np.ndarray:
-    """The numbers, in order, of the ``most`` classes with most mistakes, from ``counts`` (labels, answers)."""
+    """The numbers, ascending, of the ``most`` classes with the most mistakes; ``counts`` is (labels, predictions)."""
     mistakes = counts.sum(0) + counts.sum(1) - 2 * counts.diagonal()
     return np.sort(np.argsort(-mistakes, kind="stable")[:most])
 
@@ -63,7 +71,7 @@ def _title(shown: int, classes: int, numbered: bool) -> str:
 
 
 def _short(name: str) -> str:
-    """On one line, composed as fonts want it, without the middle where it is long."""
+    """The name on one line, in Unicode's composed form (which fonts expect), a long one without its middle."""
     name = unicodedata.normalize("NFC", " ".join(name.split()))
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 11].rstrip()}…{name[-10:].lstrip()}"
 

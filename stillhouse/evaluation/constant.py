@@ -1,4 +1,4 @@
-"""The least that a classifier must do: be better than one that gives every text the same answer."""
+"""Comparison of a classifier with a constant prediction: the most frequent class for every text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import random_table
 
-from stillhouse.evaluation.classes import Class, mean_recall
+from stillhouse.evaluation.classes import ClassCounts, mean_recall
 from stillhouse.evaluation.significance import LEVEL, Gap, paired
 from stillhouse.task import TASK
 
@@ -15,17 +15,22 @@ HELP = (
     "Label more texts of the other classes, add texts without labels (data.unlabelled), and check that teacher.model "
     "knows the language of the texts"
 )
-TABLES = 2000  # random ones of the permutation test
-CELLS = 4_000_000  # of tables in memory at once: 32 MB
+TABLES = 2000  # random tables of the permutation test
+CELLS = 4_000_000  # maximum of table cells in memory at once: 32 MB
 
 
 @dataclass(frozen=True)
-class Against:
-    """A classifier against the best constant answer.
+class ConstantComparison:
+    """The comparison of a classifier with the best constant prediction.
 
-    ``name`` is that answer and ``accuracy`` its share of the test texts; ``gap`` is the classifier's accuracy minus it.
-    ``recall`` is the classifier's mean recall of the classes, ``chance`` that of any answer that does not depend on
-    the text (1 / number of classes), ``p`` the p-value of the test that the recall is not above it.
+    Attributes:
+        name: the class of the constant prediction.
+        accuracy: of the constant prediction, 0 to 1.
+        gap: accuracy of the classifier minus that of the constant prediction.
+        recall: mean recall of the classifier over the classes, 0 to 1.
+        chance: mean recall of any prediction that does not depend on the text (1 / number of classes).
+        p: p-value of the null hypothesis that the predictions do not depend on the texts; the test statistic is the
+            mean recall.
     """
 
     name: str
@@ -37,49 +42,54 @@ class Against:
 
     @property
     def is_better(self) -> bool:
-        """Shown to be better in accuracy; or in mean recall, by more than it loses in accuracy.
+        """Whether the classifier is shown better in accuracy, or in mean recall by more than it loses in accuracy.
 
-        Where one class has nearly all texts, few test texts can show a gain in accuracy, although a model that
-        recognises the rare classes is worth more than a constant answer. One that loses much accuracy is not.
+        If one class has nearly all texts, few test texts can show a gain in accuracy. A model that recognises the rare
+        classes is still more useful than a constant prediction, unless it loses much accuracy.
         """
         gained = self.p < LEVEL and self.gap.accuracy + self.recall - self.chance > 0
         return self.gap.is_gain or gained
 
 
 def most_frequent(labels: np.ndarray, known: int) -> int:
-    """The class number, of the first ``known``, that most of the test texts ``labels`` (texts,) have.
+    """The number of the most frequent class of the test texts.
 
-    The test texts and not the training texts decide: ``data.labels_per_class`` makes the classes of the latter equal.
+    The test texts are counted because ``data.labels_per_class`` makes the classes of the training texts equally
+    frequent.
+
+    Args:
+        labels: of the test texts, ``(texts,)``.
+        known: only the first ``known`` classes count; the training texts have no others.
     """
     return TASK.most_frequent(labels, known)
 
 
-def against_constant(classes: Sequence[Class], seed: int = 0) -> Against:
-    """Compare the classifier that was counted with the best constant answer.
+def compare_with_constant(classes: Sequence[ClassCounts], seed: int = 0) -> ConstantComparison:
+    """Compare a classifier with the best constant prediction.
 
-    Accuracy: the exact paired test. Mean recall: a permutation test; under the null hypothesis the answers do not
-    depend on the texts, so the tables of labels and answers are random ones with the observed margins
-    (W. M. Patefield, Applied Statistics 30, 1981).
+    The accuracy is compared by the exact paired test, the mean recall by a permutation test. Its null hypothesis is
+    that the predictions do not depend on the texts. Then the tables of labels and predictions are random tables with
+    the observed margins (W. M. Patefield, Applied Statistics 30, 1981).
 
     Args:
-        classes: counts of the classes, at least one with training and test texts.
-        seed: of the random tables.
+        classes: the classifier's counts of each class, at least one with training and test texts.
+        seed: of the random tables and of the bootstrap.
     """
-    best = max((one for one in classes if one.training), key=lambda one: one.texts)
-    mine = np.concatenate([np.arange(one.texts) < one.right for one in classes]).astype(float)
-    constant = np.concatenate([np.full(one.texts, one is best) for one in classes]).astype(float)
-    tested = [one for one in classes if one.texts]
-    gap = paired(mine, constant, seed=seed)
-    return Against(
-        best.name, float(constant.mean()), gap, mean_recall(classes), 1 / len(tested), _no_relation(classes, seed)
+    best = max((row for row in classes if row.training), key=lambda row: row.texts)
+    correct = np.concatenate([np.arange(row.texts) < row.right for row in classes]).astype(float)
+    constant = np.concatenate([np.full(row.texts, row is best) for row in classes]).astype(float)
+    tested = [row for row in classes if row.texts]
+    gap = paired(correct, constant, seed=seed)
+    return ConstantComparison(
+        best.name, float(constant.mean()), gap, mean_recall(classes), 1 / len(tested), _recall_p_value(classes, seed)
     )
 
 
-def _no_relation(classes: Sequence[Class], seed: int) -> float:
-    """The share of random tables whose mean recall reaches the observed one (the observed table counts)."""
-    texts, answered = (np.array([getattr(one, name) for one in classes]) for name in ("texts", "answered"))
+def _recall_p_value(classes: Sequence[ClassCounts], seed: int) -> float:
+    """The share of tables whose mean recall reaches the observed one: the random tables and the observed table."""
+    texts, answered = (np.array([getattr(row, name) for row in classes]) for name in ("texts", "answered"))
     shares = np.where(texts > 0, 1 / np.maximum(texts, 1), 0)
-    observed = sum(one.right * share for one, share in zip(classes, shares, strict=True))
+    observed = sum(row.right * share for row, share in zip(classes, shares, strict=True))
     random, tables = np.random.default_rng(seed), random_table(texts, answered)
     reached, step = 0, max(1, CELLS // len(classes) ** 2)
     for start in range(0, TABLES, step):

@@ -1,4 +1,4 @@
-"""Accuracy against the number of labels: the numbers of the figure, and the table."""
+"""Accuracy against the number of labels: the lines of the figure, and the table."""
 
 from typing import Any
 
@@ -8,10 +8,15 @@ from stillhouse.evaluation.report import as_markdown
 
 
 def curve(points: list[dict[str, Any]]) -> dict[str, dict[str, np.ndarray]]:
-    """For each model ``labels`` (labelled texts), ``mean``, ``low`` and ``high`` (over the draws), each (points,).
+    """The lines of the figure, by model.
 
     Args:
-        points: one a number of labels, with ``labelled_texts`` and ``models``, the accuracies of every draw by name.
+        points: one for each number of labels, with ``labelled_texts``, and ``models``: the accuracies of every draw by
+            model.
+
+    Returns:
+        For each model ``labels`` (number of labelled texts), ``mean``, ``low`` and ``high`` (accuracy over the draws),
+        each ``(points,)``.
     """
     names = list(points[0]["models"])
     x = np.array([point["labelled_texts"] for point in points])
@@ -27,8 +32,8 @@ def curve(points: list[dict[str, Any]]) -> dict[str, dict[str, np.ndarray]]:
     return result
 
 
-def told(result: dict[str, Any]) -> str:
-    """The table in Markdown: a row a number of labels, a column a model, mean and spread over the draws."""
+def markdown_table(result: dict[str, Any]) -> str:
+    """The table in Markdown: a row for each number of labels, a column for each model, mean and spread over draws."""
     points = result["points"]
     names = list(points[0]["models"])
     rows = [["labels a class", "labelled texts", *names]]

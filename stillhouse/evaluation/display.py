@@ -1,4 +1,4 @@
-"""How a measured number of a model is shown: its title, format and direction.
+"""The description of a metric: title, format and direction.
 
 A metric is a field of :class:`~.quality.Quality` or :class:`~.speed.Speed`, annotated with a :class:`Metric`.
 ``METRIC_TABLE`` in ``results.py`` has all of them. The report, the console, Prefect's page, MLflow and the benchmarks
@@ -13,12 +13,12 @@ MISSING = "–"
 
 
 def number(value: float) -> str:
-    """Three significant digits, thousands separated."""
+    """``value`` with three significant digits, or as a whole number with separated thousands from 100 on."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def percent(value: float) -> str:
-    """A share from 0 to 1 in percent, one digit after the point."""
+    """A share from 0 to 1 in percent with one decimal."""
     return f"{100 * value:.1f} %"
 
 
@@ -27,13 +27,13 @@ class Metric:
     """One row of the table of metrics.
 
     Attributes:
-        title: the heading of its column.
-        show: its format.
-        higher_is_better: its direction.
-        brief: part of the short table (console, Prefect's page) and of the flow's MLflow run.
-        evidence: a tag ``test.<name>`` of a registered version.
-        cost: size or speed, which a constant prediction does not have.
-        name: of the field; set by :func:`metrics_of`.
+        title: the heading of the metric's column.
+        show: formats a value.
+        higher_is_better: whether a higher value is better.
+        brief: whether the short table (console, Prefect's page) and the flow's MLflow run have it.
+        evidence: whether a registered version has it as the tag ``test.<name>``.
+        cost: whether it is a size or a speed, which a constant prediction does not have.
+        name: of the field; :func:`metrics_of` sets it.
     """
 
     title: str
@@ -45,13 +45,13 @@ class Metric:
     name: str = ""
 
     def cell(self, model: object) -> str:
-        """The value of ``model`` as text; a dash where it was not measured."""
+        """The value of ``model`` as text; a dash if it was not measured."""
         value = getattr(model, self.name, None)
         return MISSING if value is None else self.show(value)
 
 
 def metrics_of(kind: type) -> list[Metric]:
-    """The annotated fields of a dataclass, in order."""
+    """The metrics among the fields of the dataclass ``kind``, in order."""
     found = []
     for name, hint in get_type_hints(kind, include_extras=True).items():
         for metric in getattr(hint, "__metadata__", ()):

@@ -1,4 +1,4 @@
-"""The devices side by side: one accuracy, latency and size frontier with the teacher and the SVM."""
+"""The fleet's report: accuracy, latency and size of each device's student, with the teacher and the SVM."""
 
 import json
 from dataclasses import dataclass, fields
@@ -13,7 +13,7 @@ from stillhouse.params import Device
 
 @dataclass(frozen=True)
 class Member:
-    """A device, its student's measurements there and the gate's verdict, and the steps of its compression."""
+    """A device's limits (``budget``), its student's numbers, the gate's verdict and the steps of the compression."""
 
     budget: Device
     model: Model
@@ -24,14 +24,14 @@ class Member:
 
 
 def read_member(budget: Device, metrics: Path, speed: Path, steps: list[Row]) -> Member:
-    """One device's student, from the metrics and timings of the stage ``deploy`` and its compression steps."""
+    """Read one device's student from the metrics and timings of the stage ``deploy`` and its compression steps."""
     numbers, timed = (json.loads(file.read_text(encoding="utf-8")) for file in (metrics, speed))
     model = Model(**{field.name: (numbers | timed).get(field.name) for field in fields(Model)})
     return Member(budget, model, numbers["version"], bool(numbers["passed"]), timed["reasons"], steps)
 
 
 def fleet_table(fleet: dict[str, Member]) -> list[list[str]]:
-    """The devices as rows of text, the first the heading."""
+    """The devices as rows of text, the heading first."""
     metrics = [METRIC_TABLE[name] for name in ("accuracy", "megabytes", "latency_ms")]
     rows = [["device", *(metric.title for metric in metrics), "threads", "version", "gate"]]
     for name, member in fleet.items():
@@ -45,10 +45,13 @@ def write_fleet(folder: Path, name: str, fleet: dict[str, Member], others: dict[
     """Write ``report.html`` and ``frontier.png`` into ``folder``.
 
     Args:
-        folder: made where it does not exist.
+        folder: created if it does not exist.
         name: of the registered model.
-        fleet: the devices.
-        others: the numbers of the teacher and others that are shown beside them.
+        fleet: the devices, by name.
+        others: the numbers of the teacher and of further models, by name.
+
+    Returns:
+        The report and the picture.
     """
     folder.mkdir(parents=True, exist_ok=True)
     picture, report = folder / "frontier.png", folder / "report.html"

@@ -1,4 +1,4 @@
-"""How long one text takes."""
+"""The latency of one text."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,8 +8,8 @@ import numpy as np
 
 
 def latency_ms(predict: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> tuple[float, float]:
-    """Milliseconds for one text a call: the median and the 95th percentile over ``texts``."""
-    predict(texts[:1])  # the first call allocates
+    """Milliseconds of a call with one text: the median and the 95th percentile over ``texts``."""
+    predict(texts[:1])  # not timed: the first call allocates memory
     single = []
     for text in texts:
         start = time.perf_counter()

@@ -29,7 +29,7 @@ def frontier(
     cost: Literal["docs_per_s", "latency_ms"] = "docs_per_s",
     label: str = "texts per second, tokenizing included (log scale)",
 ) -> None:
-    """Accuracy (with its 95 % interval) against speed or latency; the area of a point is the model's size."""
+    """Plot accuracy with its 95 % interval against speed or latency; the area of a point is the model's size."""
     figure, axes = plt.subplots(figsize=(9.0, 4.2), layout="constrained")
     others = cycle(["#2c7a4b", "#7b5ea7", "#d1705b", "#3f8f9b", "#8a7a3d"])
     for name, model in models.items():
@@ -49,7 +49,7 @@ def frontier(
 
 
 def arms(arms: dict[str, dict[str, Any]], differences: dict[str, dict[str, Any]], file: Path) -> None:
-    """Left, each arm's accuracy: a dot a seed and a line at the mean. Right, differences with 95 % intervals."""
+    """Plot each arm's accuracy (left: a dot for each seed, a line at the mean) and the differences (right)."""
     height = 1.6 + 0.42 * max(len(arms), len(differences))
     figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, height), layout="constrained")
     for row, arm in enumerate(arms.values()):
@@ -73,7 +73,7 @@ def arms(arms: dict[str, dict[str, Any]], differences: dict[str, dict[str, Any]]
 
 
 def labels(models: dict[str, dict[str, np.ndarray]], file: Path) -> None:
-    """Accuracy against labelled texts: a line at the mean of the draws, a band from the lowest to the highest."""
+    """Plot accuracy against labelled texts: a line at the mean of the draws, a band from the lowest to the highest."""
     figure, axes = plt.subplots(figsize=(8.5, 4.6), layout="constrained")
     for name, line in models.items():
         x, colour = line["labels"], COLOURS.get(name, "#2c7a4b")
@@ -90,7 +90,7 @@ def labels(models: dict[str, dict[str, np.ndarray]], file: Path) -> None:
 
 
 def save(figure: Any, file: Path) -> None:
-    """Write ``figure`` to ``file`` and forget it."""
+    """Write ``figure`` to ``file`` and close it."""
     # Without the software's version and the date, the same numbers give the same file.
     figure.savefig(file, dpi=130, metadata={"Software": None})
     plt.close(figure)

@@ -1,4 +1,4 @@
-"""Each model's predictions on the test set, as numbers."""
+"""Quality metrics of the models on the test set."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,9 +12,10 @@ from stillhouse.task import TASK
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """A model on the test set; all but ``megabytes`` from 0 to 1. No calibration where there are no probabilities.
+    """A model's metrics on the test set; all but ``megabytes`` are from 0 to 1.
 
-    A new metric: a field here with its title, format and direction, and its value in :func:`quality`.
+    ``calibration_error`` is None for a model without probabilities. To add a metric, add a field with its title,
+    format and direction, and compute its value in :func:`quality`.
     """
 
     accuracy: Annotated[float, Metric("accuracy", percent, higher_is_better=True, brief=True, evidence=True)]
@@ -29,12 +30,12 @@ class Quality:
 def quality(
     labels: np.ndarray, scores: dict[str, np.ndarray], sizes: dict[str, int], resamples: int, seed: int
 ) -> dict[str, Quality]:
-    """Accuracy with its 95 % interval, macro-F1, agreement with the teacher, calibration and size of each model.
+    """Compute the metrics of each model.
 
     Args:
         labels: of the texts, ``(texts,)``.
-        scores: for each model probabilities ``(texts, classes)``, floating-point, or decisions ``(texts,)``, integers;
-            one is named ``teacher``.
+        scores: each model's probabilities, floating-point ``(texts, classes)``, or its decisions, integers
+            ``(texts,)``; one model is named ``teacher``.
         sizes: bytes of each model.
         resamples: of the bootstrap.
         seed: of the bootstrap.
@@ -58,16 +59,19 @@ def quality(
 def differences(
     labels: np.ndarray, scores: dict[str, np.ndarray], pairs: list[tuple[str, str]], resamples: int, seed: int
 ) -> dict[str, Gap]:
-    """Accuracy of the first minus that of the second of each pair, with its interval and its exact test."""
+    """For each pair of models the accuracy of the first minus that of the second, by ``<first> - <second>``.
+
+    The other arguments are those of :func:`quality`.
+    """
     right = {name: TASK.correct(labels, answers_of(score)).astype(float) for name, score in scores.items()}
     return {f"{one} - {other}": paired(right[one], right[other], resamples, seed) for one, other in pairs}
 
 
 def answers_of(scores: np.ndarray) -> np.ndarray:
-    """Decisions from probabilities, or the decisions themselves."""
+    """Decisions ``(texts,)`` from probabilities; decisions are returned as they are."""
     return TASK.decision(scores) if _are_scores(scores) else scores
 
 
 def _are_scores(scores: np.ndarray) -> bool:
-    """Probabilities are floating-point numbers, decisions are integers."""
+    """Whether ``scores`` are probabilities (floating-point numbers) and not decisions (integers)."""
     return bool(np.issubdtype(scores.dtype, np.floating))

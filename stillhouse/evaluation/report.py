@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, and the same table for a console or a Prefect page."""
+"""The report: one self-contained HTML file, and its short table for the console and Prefect's page."""
 
 import base64
 import platform
@@ -9,8 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stillhouse.evaluation.cases import Behaviour
-from stillhouse.evaluation.classes import Class, class_warnings
-from stillhouse.evaluation.constant import HELP, Against
+from stillhouse.evaluation.classes import ClassCounts, class_warnings
+from stillhouse.evaluation.constant import HELP, ConstantComparison
 from stillhouse.evaluation.display import MISSING, number, percent
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.results import METRIC_TABLE, Model
@@ -25,8 +25,8 @@ def write_report(
     name: str,
     models: Mapping[str, Quality],
     differences: dict[str, Gap],
-    against: dict[str, Against],
-    classes: list[Class],
+    versus_constant: dict[str, ConstantComparison],
+    classes: list[ClassCounts],
     free: str,
     source: str,
     steps: list[Row],
@@ -38,12 +38,25 @@ def write_report(
     confusion: Path,
     numbered: bool,
 ) -> None:
-    """Write ``file``.
+    """Write the report of the stage ``evaluate`` to ``file``.
 
-    ``free`` is the best of the models that cost no distillation, ``source`` the network that was compressed
-    (``student``, or ``control``), ``against`` how teacher and compressed student compare with a constant prediction,
-    ``classes`` the counts of the compressed student, ``numbered`` whether ``confusion`` shows class numbers instead of
-    names, ``drift`` a table of how the data moved, the first row its heading.
+    Args:
+        file: the HTML file.
+        name: the registered model's name.
+        models: the measured numbers of each model, by name.
+        differences: differences in accuracy, by ``<one> - <other>``.
+        versus_constant: the comparisons of ``teacher`` and ``compressed student`` with a constant prediction.
+        classes: the compressed student's counts of each class.
+        free: name of the best model that needs no distillation.
+        source: the network that was compressed, ``student`` or ``control``.
+        steps: the steps of the compression.
+        card: the data card that the stage ``prepare`` wrote.
+        behaviours: the results of ``evaluate.cases``.
+        drift: a table of changes in the data; the first row is the heading; empty if there are none.
+        examples: example predictions, from :func:`~.examples.select_examples`.
+        frontier: picture of accuracy against speed.
+        confusion: picture of the confusion matrix.
+        numbered: whether ``confusion`` shows class numbers instead of names.
     """
     teacher, student = models["teacher"], models["compressed student"]
     assert isinstance(teacher, Model) and isinstance(student, Model)
@@ -54,8 +67,8 @@ def write_report(
         models=models,
         differences=differences,
         free=free,
-        worth=differences[f"compressed student - {free}"],
-        against=against,
+        gain=differences[f"compressed student - {free}"],
+        versus_constant=versus_constant,
         help=HELP,
         classes=classes,
         class_warnings=class_warnings(classes),
@@ -77,7 +90,7 @@ def write_report(
 
 
 def render(template: str, file: Path, **values: Any) -> None:
-    """Fill in a template of this folder; pictures (paths, by the filter ``embed``) become part of the page."""
+    """Render a template of this folder to ``file``. The filter ``embed`` puts a picture's bytes into the page."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -91,7 +104,7 @@ def render(template: str, file: Path, **values: Any) -> None:
 
 
 def table(models: Mapping[str, Quality]) -> list[list[str]]:
-    """The short results as rows of text, the first the heading; a dash for size and speed where not measured."""
+    """The short results as rows of text, the heading first. A dash stands for a size or speed that was not measured."""
     metrics = [metric for metric in METRIC_TABLE.values() if metric.brief]
     rows = [["model", *(metric.title for metric in metrics)]]
     for name, model in models.items():
@@ -101,13 +114,13 @@ def table(models: Mapping[str, Quality]) -> list[list[str]]:
 
 
 def as_markdown(rows: list[list[str]]) -> str:
-    """A Markdown table, numbers to the right."""
+    """The rows as a Markdown table; all columns but the first are right-aligned."""
     lines = [rows[0], ["---", *["---:"] * (len(rows[0]) - 1)], *rows[1:]]
     return "\n".join("| " + " | ".join(row) + " |" for row in lines)
 
 
 def as_text(rows: list[list[str]]) -> str:
-    """Aligned columns for a console."""
+    """The rows as aligned columns for the console."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(
@@ -122,7 +135,7 @@ def as_text(rows: list[list[str]]) -> str:
 
 
 def machine() -> str:
-    """The processor that was measured on."""
+    """The number of cores and the processor of this machine."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

@@ -1,4 +1,4 @@
-"""The measured numbers of the models: the table of metrics, and how numbers are written to JSON and read."""
+"""The table of metrics, and reading and writing the measured numbers of the models as JSON."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -22,33 +22,33 @@ class Model(Quality, Speed):
 
     @classmethod
     def of(cls, quality: Quality, speed: Speed) -> "Model":
-        """Both together."""
+        """Combine a model's quality and speed."""
         return cls(**asdict(quality), **asdict(speed))
 
 
-def plain(measured: Quality | Speed | Gap) -> dict[str, Any]:
-    """For JSON: what was not measured is left out."""
+def as_dict(measured: Quality | Speed | Gap) -> dict[str, Any]:
+    """The fields by name, for JSON, without those that were not measured."""
     return {name: value for name, value in asdict(measured).items() if value is not None}
 
 
 def brief(model: Quality) -> dict[str, float]:
-    """The metrics of the short table by name, as the flow's run in MLflow records them; size and speed of a `Model`."""
+    """The metrics of the short table by name, for the flow's run in MLflow. Size and speed only of a :class:`Model`."""
     chosen = [one for one in METRIC_TABLE.values() if one.brief and (isinstance(model, Model) or not one.cost)]
     return {metric.name: getattr(model, metric.name) for metric in chosen}
 
 
 def read_qualities(metrics: Path) -> dict[str, Quality]:
-    """The quality of every model, from the metrics of the stage ``evaluate``."""
+    """Read the quality of every model from the metrics of the stage ``evaluate``."""
     return {name: Quality(**numbers) for name, numbers in _read(metrics)["models"].items()}
 
 
 def read_gaps(metrics: Path) -> dict[str, Gap]:
-    """The differences between models, by ``<one> - <other>``, from the same file."""
+    """Read the differences between models, by ``<one> - <other>``, from the metrics of the stage ``evaluate``."""
     return {name: Gap(**numbers) for name, numbers in _read(metrics)["differences"].items()}
 
 
 def read_models(metrics: Path, speed: Path) -> dict[str, Model]:
-    """Quality and speed of every model whose speed was measured: all but the constant answer."""
+    """Read quality and speed of every model but the constant prediction, which has no speed."""
     quality = read_qualities(metrics)
     return {name: Model.of(quality[name], Speed(**numbers)) for name, numbers in _read(speed)["models"].items()}
 

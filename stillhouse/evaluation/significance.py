@@ -1,18 +1,18 @@
-"""How sure a measured accuracy or difference is."""
+"""Confidence intervals and significance tests of accuracies and differences."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binom
 
-LEVEL = 0.05  # of the two-sided test behind the word "shown"
+LEVEL = 0.05  # significance level; "shown" means a p-value below it in the two-sided exact test
 
 
 @dataclass(frozen=True)
 class Gap:
     """A difference in accuracy (-1 to 1) on the same texts, its paired 95 % interval, and the exact test's p-value.
 
-    The test alone decides: on few texts, or where few answers differ, the bootstrap interval is too narrow.
+    Only the test decides. The bootstrap interval is too narrow on few texts, or if few predictions differ.
     """
 
     accuracy: float
@@ -22,29 +22,29 @@ class Gap:
 
     @property
     def is_gain(self) -> bool:
-        """The first is shown to be better: the two-sided exact test at 5 %."""
+        """Whether the first classifier is shown to be better (two-sided exact test at 5 %)."""
         return self.accuracy > 0 and self.p < LEVEL
 
     @property
     def is_loss(self) -> bool:
-        """The first is shown to be worse: the two-sided exact test at 5 %."""
+        """Whether the first classifier is shown to be worse (two-sided exact test at 5 %)."""
         return self.accuracy < 0 and self.p < LEVEL
 
 
 def bootstrap_interval(values: np.ndarray, resamples: int, seed: int, level: float = 0.95) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean (Efron 1979).
 
-    For a paired comparison of two classifiers pass the difference of their rights and wrongs on the same
-    texts: the interval then is that of the difference in accuracy.
+    For a paired comparison of two classifiers pass the differences of their correctness (1 or 0) on the same texts.
+    The interval is then that of the difference in accuracy.
 
     Args:
-        values: one number a text, ``(texts,)``.
-        resamples: how many times to draw.
-        seed: of the drawing.
+        values: one number for each text, ``(texts,)``.
+        resamples: number of bootstrap samples.
+        seed: of the samples.
         level: the share of resampled means inside the interval.
     """
     random = np.random.default_rng(seed)
-    # Drawing how often each distinct value comes is the same as drawing texts, and costs no memory.
+    # The counts of each distinct value are drawn instead of the texts: the distribution is the same, the memory small.
     distinct, counts = np.unique(values, return_counts=True)
     draws = random.multinomial(len(values), counts / len(values), size=resamples)
     means = draws @ distinct / len(values)
@@ -53,11 +53,11 @@ def bootstrap_interval(values: np.ndarray, resamples: int, seed: int, level: flo
 
 
 def paired(one: np.ndarray, other: np.ndarray, resamples: int = 2000, seed: int = 0) -> Gap:
-    """Accuracy of one classifier minus another's, with its paired 95 % interval and the exact test of no difference.
+    """Accuracy of one classifier minus that of another, with its paired 95 % interval and the exact test's p-value.
 
     Args:
-        one: 1 for each text that it answers rightly, 0 for each other, ``(texts,)``.
-        other: the same of the other classifier on the same texts.
+        one: 1 for each text that the first classifier predicts correctly, else 0, ``(texts,)``.
+        other: the same for the second classifier on the same texts.
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
@@ -67,7 +67,7 @@ def paired(one: np.ndarray, other: np.ndarray, resamples: int = 2000, seed: int 
 
 
 def p_value(p: float) -> str:
-    """For a reader: two digits, or that it is below 0.001."""
+    """A p-value for a message: two significant digits, or "p < 0.001"."""
     return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
 
 
@@ -78,11 +78,11 @@ def mcnemar(gained: int, lost: int) -> float:
     better than exact conditional", BMC Medical Research Methodology 2013, doi:10.1186/1471-2288-13-91.
 
     Args:
-        gained: texts that only the first classifier answers correctly.
-        lost: texts that only the second one does.
+        gained: number of texts that only the first classifier predicts correctly.
+        lost: number of texts that only the second classifier predicts correctly.
 
     Returns:
-        The p-value; 1 where as many are gained as are lost, for example none.
+        The p-value; 1 if both numbers are equal.
     """
     if gained == lost:
         return 1.0

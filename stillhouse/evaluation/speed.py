@@ -1,4 +1,4 @@
-"""Throughput and latency, text in to label out, of models side by side."""
+"""Throughput and latency of several models on the same machine, from text to label."""
 
 import time
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ from stillhouse.evaluation.candidate import Candidate
 from stillhouse.evaluation.display import Metric, number
 from stillhouse.evaluation.latency import latency_ms
 
-ROUNDS = 3
-SINGLE_TEXTS = 30
-LONGEST_PASS_S = 4.0
-ROUND_S = 0.2
+ROUNDS = 3  # turns of each candidate
+SINGLE_TEXTS = 30  # texts for the latency
+LONGEST_PASS_S = 4.0  # a longer pass is not repeated
+ROUND_S = 0.2  # least duration of a turn
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """Text in to label out: ``docs_per_s`` of all texts in one call, the latency of one text a call in milliseconds.
+    """Speed from text to label: texts per second with all texts in one call, and milliseconds with one text a call.
 
-    A new metric: a field here with its title, format and direction, and its value in :func:`measure_speed`.
+    To add a metric, add a field with its title, format and direction, and compute its value in :func:`measure_speed`.
     """
 
     docs_per_s: Annotated[float, Metric("docs/s", number, higher_is_better=True, brief=True, cost=True)]
@@ -32,17 +32,22 @@ class Speed:
 def measure_speed(
     candidates: Sequence[Candidate], texts: Sequence[str], round_s: float = ROUND_S
 ) -> tuple[dict[str, np.ndarray], dict[str, Speed]]:
-    """Time each candidate on ``texts`` together and one by one, in turns, so that all see the same machine.
+    """Time the candidates on ``texts``, all in one call and one a call.
 
-    A pass that takes longer than 4 s is not repeated; one of milliseconds is repeated until a turn has
-    taken ``round_s``.
+    The candidates take turns, so that a change of the machine's load affects all of them.
+
+    Args:
+        candidates: the models.
+        texts: the texts to predict.
+        round_s: a turn repeats the pass over all texts until this many seconds have passed; a pass that took longer
+            than 4 s is not repeated.
 
     Returns:
-        Each candidate's predictions for ``texts``, by name; and its speed: the best pass, and median and 95th
-        percentile of single texts.
+        Each candidate's predictions for ``texts``, by name; and its speed: texts per second of the fastest pass, and
+        the median and 95th percentile of the latency.
     """
     for candidate in candidates:
-        candidate.predict(texts[:8])  # first calls allocate and choose kernels
+        candidate.predict(texts[:8])  # the first call is slower: it allocates memory and chooses kernels
     best: dict[str, float] = {}
     scores: dict[str, np.ndarray] = {}
     for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""The steps of the compression as rows of a report."""
+"""The steps of the compression as rows of the report."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from stillhouse.provenance import folder_md5
 class Row:
     """One step.
 
-    ``accuracy`` is None without labelled texts, ``docs_per_s`` where it was not measured on this machine.
+    ``accuracy`` is None without labelled texts. ``docs_per_s`` is None if it was not measured on this machine.
     """
 
     name: str
@@ -25,9 +25,13 @@ class Row:
 
 
 def step_rows(metrics: Path, speed: Path, model: Path) -> list[Row]:
-    """The steps of a stage that compresses, from its metrics, its timings and its model.
+    """The steps of a stage that compresses a student.
 
-    The timings are used only if they are of this model: DVC does not store them, and may have restored another model.
+    Args:
+        metrics: the stage's ``metrics.json``.
+        speed: the stage's ``speed.json``. It is used only if it belongs to ``model``: DVC does not store it and may
+            have restored another model.
+        model: the folder of the compressed student.
     """
     steps = json.loads(metrics.read_text(encoding="utf-8"))["steps"]
     timed: dict[str, Any] = json.loads(speed.read_text(encoding="utf-8")) if speed.exists() else {}

@@ -1,6 +1,6 @@
-"""``params.yaml`` as one typed, validated model: the only place where a parameter is checked.
+"""``params.yaml`` as one typed, validated model. Parameters are checked only here.
 
-One module for each section. The model has no defaults: they are in ``params.yaml`` alone, which must have every key.
+There is one module for each section. The model has no defaults: ``params.yaml`` has them, and must have every key.
 """
 
 from stillhouse.params.comparison import Comparison

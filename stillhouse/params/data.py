@@ -8,7 +8,7 @@ from stillhouse.params.format import Format
 from stillhouse.params.section import Fraction, Name, OneOf, Seed
 from stillhouse.registry import names_in
 
-SAMPLE_LABELS = 16  # labelled texts of each class that data.labels_per_class: auto keeps of the packaged sample
+SAMPLE_LABELS = 16  # labelled texts of each class of the packaged sample with data.labels_per_class: auto
 SOURCES = names_in("stillhouse.data.sources")
 
 
@@ -57,12 +57,12 @@ class Data(Format):
 
     @property
     def place(self) -> str | None:
-        """Where the source finds its texts: a path, a hub dataset id, or None for the packaged sample."""
+        """The place of the source's texts: a path, a hub dataset id, or None for the packaged sample."""
         return {"sample": None, "hub": self.hub_id}.get(self.source, self.path)
 
     @property
-    def labels_kept(self) -> int | None:
-        """``labels_per_class`` with ``auto`` resolved; None: all."""
+    def label_limit(self) -> int | None:
+        """The number of labelled texts of each class, ``labels_per_class`` with ``auto`` resolved; None: all."""
         if self.labels_per_class == "auto":
             return SAMPLE_LABELS if self.source == "sample" else None
         return self.labels_per_class

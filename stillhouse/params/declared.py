@@ -1,19 +1,19 @@
-"""The parameters that a stage may read: those that it declares, since DVC reruns it for no others."""
+"""Restriction of the parameters to those that a stage declares, because DVC reruns it for no others."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-# Of every stage: no result that DVC stores depends on these.
+# Every stage may read these; no result that DVC stores depends on them.
 ALWAYS = ("device", "tracking.experiment", "register.name")
 Values = TypeVar("Values", bound=BaseModel)
 
 
 def declared(values: Values, keys: Sequence[str]) -> Values:
-    """A copy of ``values`` (all parameters, or a section) that has only ``keys``, dotted.
+    """A copy of ``values`` (all parameters, or a section) that has only the dotted ``keys``.
 
-    Reading another one raises AttributeError (:class:`stillhouse.params.section.Section` names it).
+    Reading another key raises AttributeError (:class:`stillhouse.params.section.Section` names the key).
     """
     copy = values.model_copy()
     for name, field in type(values).model_fields.items():

@@ -1,4 +1,4 @@
-"""The section ``devices`` of ``params.yaml``: kinds of machines, each with a student made for it."""
+"""The section ``devices``: kinds of machines, each with its own student."""
 
 import re
 from typing import Annotated, Any
@@ -14,14 +14,14 @@ StudentChanges: Any = optional(Student)
 CompressChanges: Any = optional(Compress)
 
 
-def _free(name: str) -> str:
+def _not_reserved(name: str) -> str:
     if name in ("champion", "challenger", "latest") or re.fullmatch(r"v\d+", name):
         raise ValueError(f"devices.{name}: {name} is an alias that MLflow or the pipeline uses itself")
     return name
 
 
-# Also the alias of its registered version.
-DeviceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), AfterValidator(_free)]
+# A device's name is also the alias of its registered version.
+DeviceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), AfterValidator(_not_reserved)]
 
 
 class Device(Section):

@@ -12,10 +12,10 @@ from stillhouse.errors import BadInput
 
 
 def read_yaml(path: Path) -> Any:
-    """What the file holds, in Python's own types.
+    """The content of the file in Python's built-in types.
 
     Raises:
-        BadInput: it is missing or not valid YAML; the message names the line.
+        BadInput: the file is missing or is not valid YAML; the message names the line.
     """
     try:
         return deepcopy(_parsed(path.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""How a table of text is written: settings of ``data`` in ``params.yaml`` and options of ``score``."""
+"""The format of a table of texts: keys of the section ``data``, and options of ``stillhouse score``."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ TABS = ("tab", "\\t")
 
 
 class Format(Section):
-    """How a table of text is written; what is ``auto`` is detected, and reported."""
+    """The format of a table of texts. What is ``auto`` is detected and logged."""
 
     delimiter: Annotated[
         str,

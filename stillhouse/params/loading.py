@@ -26,7 +26,7 @@ from stillhouse.params.study import Study
 from stillhouse.params.teacher import Teacher
 from stillhouse.params.tracking import Tracking
 
-TAGS = {"number", "auto", "schedule"}  # of unions by kind (section.py)
+TAGS = {"number", "auto", "schedule"}  # tags of unions (BY_KIND in section.py); messages leave them out
 
 
 class Params(Section):
@@ -65,11 +65,11 @@ class Params(Section):
 
     @property
     def model_name(self) -> str:
-        """The registered model's name: ``register.name``, or one made of the data where that is ``auto``."""
+        """The registered model's name: ``register.name``, or if that is ``auto`` a name that the data gives."""
         return self.register_.name if self.register_.name != AUTO else name_of(self.data)
 
     def for_device(self, name: str) -> "Params":
-        """The parameters that the student of the device ``name`` is made with.
+        """The parameters for the student of the device ``name``.
 
         Raises:
             ValidationError: the device's changes contradict other parameters.
@@ -83,7 +83,7 @@ class Params(Section):
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
-    """Read and check ``params.yaml``; paths in it can be opened from its folder.
+    """Read and check ``params.yaml``. Paths in the result can be opened from the file's folder.
 
     Raises:
         BadInput: the file is missing, is not YAML, or a key is unknown, missing or out of range. The
@@ -93,7 +93,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 
 def check_params(content: Any, where: str) -> Params:
-    """Validate parsed parameters; ``where`` names their origin in the message. Raises BadInput."""
+    """Validate parsed parameters. ``where`` names their origin in the message. Raises BadInput."""
     if not isinstance(content, dict):
         raise BadInput(f"{where} must hold keys and values, but holds {type(content).__name__}")
     try:

@@ -1,4 +1,4 @@
-"""Local files that ``params.yaml`` names, as paths that can be opened: ``~`` is expanded, and copies are resolved."""
+"""Paths in ``params.yaml`` as they can be opened: ``~`` is expanded, and a copied project's paths are resolved."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-ORIGIN = Path(".stillhouse/origin")  # in a copy of a project: the folder that relative paths start from
-# Section, key, and whether the value may also be a name on a hub, which a folder of that name replaces.
+ORIGIN = Path(".stillhouse/origin")  # in a copy of a project: has the folder that relative paths start from
+# Section, key, and whether the value may also be a name on a hub. A folder of that name has precedence.
 PLACES = (("data", "path", False), ("data", "hub_id", True), ("teacher", "model", True), ("evaluate", "cases", False))
 AnyParams = TypeVar("AnyParams", bound=BaseModel)
 
@@ -19,9 +19,9 @@ def write_origin(copy: Path, project: Path) -> None:
 
 
 def located(params: AnyParams, folder: Path) -> AnyParams:
-    """``params``, read in ``folder``, with every local path as it can be opened from there.
+    """``params`` with every local path as it can be opened from ``folder``, in which they were read.
 
-    ``params.yaml`` keeps the text that the user wrote, so that DVC finds the same parameters in project and copy.
+    ``params.yaml`` itself is not changed, so that DVC finds the same parameters in a project and its copy.
     """
     try:
         origin = Path((folder / ORIGIN).read_text(encoding="utf-8"))
@@ -32,10 +32,10 @@ def located(params: AnyParams, folder: Path) -> AnyParams:
         value = getattr(getattr(params, section), key)
         if not isinstance(value, str):
             continue
-        path = os.path.expanduser(value)  # noqa: PTH111, it raises nothing where there is no such user
+        path = os.path.expanduser(value)  # noqa: PTH111, does not raise for an unknown user
         if origin is not None:
             path = os.path.normpath(origin / path)
-        if path != value and (not hub or os.path.isdir(path)):  # noqa: PTH112, nor where a folder cannot be entered
+        if path != value and (not hub or os.path.isdir(path)):  # noqa: PTH112, does not raise for a forbidden folder
             changes.setdefault(section, {})[key] = path
     new = {section: getattr(params, section).model_copy(update=values) for section, values in changes.items()}
     return params.model_copy(update=new) if new else params

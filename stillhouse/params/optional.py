@@ -1,4 +1,4 @@
-"""Any section of ``params.yaml`` with every key optional: what a run, a trial or a device changes of it."""
+"""Sections of ``params.yaml`` with every key optional, for the changes of a run, a trial or a device."""
 
 from typing import Annotated, Any
 
@@ -8,16 +8,19 @@ from stillhouse.params.section import Section
 
 
 def optional(model: type[BaseModel], without: tuple[str, ...] = (), prefix: str = "") -> Any:
-    """``model`` with every field optional and empty by default, its types, limits and descriptions kept.
+    """A copy of ``model`` whose fields are all optional and None by default. Types, limits and descriptions stay.
 
-    Fields named in ``without`` (dotted keys, of the top model) are left out, and refused as unknown.
+    Args:
+        model: a section or all parameters.
+        without: dotted keys of fields that are left out; they are refused as unknown.
+        prefix: of the dotted keys in this model.
     """
     fields: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         kind, key = field.annotation, f"{prefix}{field.alias or name}"
         if key in without:
             continue
-        if isinstance(kind, type) and issubclass(kind, Section):  # a section of the form, empty until filled in
+        if isinstance(kind, type) and issubclass(kind, Section):  # a section of Prefect's run form
             inner = optional(kind, without, f"{key}.")
             fields[name] = (inner, Field(default_factory=inner, alias=field.alias, description=kind.__doc__))
             continue
@@ -29,9 +32,9 @@ def optional(model: type[BaseModel], without: tuple[str, ...] = (), prefix: str 
 
 
 def applied(section: Section, changes: BaseModel) -> dict[str, Any]:
-    """The content of ``section`` with what was set in ``changes``, a model made by :func:`optional` of it.
+    """The content of ``section`` with the ``changes``, a model that :func:`optional` made of it.
 
-    A section is followed into; everything else is one value, also where it is a table.
+    Changes of a subsection are applied key by key. Any other value replaces the old one as a whole, also a mapping.
     """
     content = section.model_dump(by_alias=True)
     for name in changes.model_fields_set:

@@ -1,4 +1,4 @@
-"""What the sections of ``params.yaml`` have in common."""
+"""The base class and the types of the sections of ``params.yaml``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Switch = Literal["auto", True, False]
 
 @dataclass(frozen=True)
 class OneOf:
-    """Annotation of a ``str``: it must be one of ``names``, such as those of a registry."""
+    """Annotation of a ``str`` that must be one of ``names``, such as the names in a registry."""
 
     names: Sequence[str]
 
@@ -33,19 +33,19 @@ def _kind(value: Any) -> str:
     return "schedule" if isinstance(value, dict | Section) else "auto" if value == "auto" else "number"
 
 
-# For unions: with a tag for each alternative, a message speaks of the alternative that the user wrote.
+# A tag for each alternative of a union, so that an error message refers to the alternative that the user wrote.
 BY_KIND = Discriminator(_kind)
 Auto = Annotated[Literal["auto"], Tag("auto")]
 
 
 class Section(BaseModel):
-    """A group of parameters: unknown keys are refused, and nothing changes after reading."""
+    """A group of parameters. Unknown keys are refused, and the values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    if not TYPE_CHECKING:  # it would let mypy accept any name
+    if not TYPE_CHECKING:  # otherwise mypy would accept any attribute
 
         def __getattr__(self, name: str) -> Any:
-            if name in type(self).model_fields:  # taken out by stillhouse.params.declared
+            if name in type(self).model_fields:  # stillhouse.params.declared has removed it
                 raise AttributeError(f"{type(self).__name__}.{name} is not among the stage's params in dvc.yaml")
             return super().__getattr__(name)

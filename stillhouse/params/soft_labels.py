@@ -24,7 +24,7 @@ class Augment(Section):
 
     @property
     def most_copies(self) -> int:
-        """The most copies of a training text that ``folds`` may stand for."""
+        """The maximum of copies of a training text for ``folds``."""
         return AUTO_COPIES if self.folds == "auto" else self.folds
 
     def copies(self, labelled: int, unlabelled: int) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.distillation.scratch import clear_finished
-from stillhouse.errors import BadInput, StillhouseError, Unavailable, not_allowed
+from stillhouse.errors import BadInput, StillhouseError, Unavailable, permission_problem
 from stillhouse.files import write_json
 from stillhouse.models.visible import VARIABLE, one_gpu
 from stillhouse.params import ALWAYS, Params, declared, load_params
@@ -70,7 +70,7 @@ def command(name: str, function: Callable[[Context], Metrics], instance: str = "
         message, retriable = str(error), isinstance(error, Unavailable)
         logger.error("%s failed: %s", stage.address, message)
     except Exception as error:
-        explained, retriable = not_allowed(error), False
+        explained, retriable = permission_problem(error), False
         message = explained or f"{type(error).__name__}: {error}"
         if explained:
             logger.error("%s failed: %s", stage.address, explained)

@@ -1,6 +1,6 @@
-"""Where MLflow's store is, and how to download a registered model by its name.
+"""The address of the tracking store, and the download of a registered model.
 
-This module needs MLflow alone, so that a machine which only predicts can use it.
+This module imports MLflow alone, so that a machine that only predicts can use it.
 """
 
 import os
@@ -10,7 +10,7 @@ from mlflow.artifacts import download_artifacts
 
 
 def tracking_uri() -> str:
-    """``MLFLOW_TRACKING_URI``, or the project's own database by its absolute path."""
+    """``MLFLOW_TRACKING_URI`` if it is set, else the absolute path of the project's own database."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
 
 
@@ -18,7 +18,7 @@ def download_model(uri: str) -> Path:
     """Download the registered version ``uri``, such as ``models:/name@champion``.
 
     Returns:
-        The folder with the files that the compress stage wrote.
+        The folder with the files that the stage ``compress`` wrote.
 
     Raises:
         MlflowException: there is no such version, or the store does not answer.

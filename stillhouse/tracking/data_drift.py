@@ -1,4 +1,4 @@
-"""How the data moved since the last time, for the report: a look back, which no result depends on."""
+"""Changes in the data since the last run, for the report. No result depends on them."""
 
 import logging
 import tempfile
@@ -12,38 +12,46 @@ from stillhouse.params import Params, load_params
 from stillhouse.project import DATA_SUMMARIES
 from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking import registry
-from stillhouse.tracking.store import answering, connect
+from stillhouse.tracking.store import connect, raising_unavailable
 
 logger = logging.getLogger(__name__)
 
 
-def what_moved(texts: list[str], labels: list[str], teacher: np.ndarray) -> list[list[str]]:
-    """Rows of a table, the first its heading; empty where the data did not move.
+def drift_table(texts: list[str], labels: list[str], teacher: np.ndarray) -> list[list[str]]:
+    """The report's table of changes in the data.
 
-    ``texts`` and ``labels`` are the test set, ``teacher`` its answers, probabilities of shape ``(texts, classes)``.
+    Args:
+        texts: the test texts.
+        labels: the names of their classes.
+        teacher: the teacher's probabilities for them, ``(texts, classes)``.
+
+    Returns:
+        The rows of the table, the heading first; no rows if the data did not change.
     """
-    params = load_params()  # all of them: the stage sees only those that its stored results depend on
+    # All parameters: the stage's own context has only those that its stored results depend on.
+    params = load_params()
     memory = SummaryStore(DATA_SUMMARIES, params.data)
     memory.add(confidence=float(teacher.max(1).mean()))
-    kept = memory.read()
-    if "before" not in kept:
+    summaries = memory.read()
+    if "before" not in summaries:
         return []
-    champion = _champion(params, texts, labels)
-    return changes(kept["before"], kept["now"]) + ([champion] if champion else [])
+    champion = _champion_row(params, texts, labels)
+    return changes(summaries["before"], summaries["now"]) + ([champion] if champion else [])
 
 
-def _champion(params: Params, texts: list[str], labels: list[str]) -> list[str] | None:
+def _champion_row(params: Params, texts: list[str], labels: list[str]) -> list[str] | None:
+    """The champion's accuracy on the test texts that it was registered with and on the present ones."""
     try:
-        with answering(), tempfile.TemporaryDirectory() as scratch:
+        with raising_unavailable(), tempfile.TemporaryDirectory() as scratch:
             connect(params.tracking.experiment)
             version = registry.version_of(params.model_name, registry.PIPELINE.champion)
             if version is None:
                 return None
             answers = Classifier.load(registry.fetch_model(version, Path(scratch))).predict(texts)
-            then = registry.tag_of(version, "test.accuracy")
+            before = registry.tag_of(version, "test.accuracy")
     except (StillhouseError, OSError, ValueError) as error:
-        logger.warning("the champion is not in the report: %s", error)
+        logger.warning("the champion's accuracy is not in the report: %s", error)
         return None
-    right = float(np.mean(answers == np.array(labels, dtype=object)))
-    what = f"accuracy of the champion (version {version.number}): on the test texts of its time, on those of now"
-    return [what, f"{float(then):.1%}" if then else "", f"{right:.1%}"]
+    now = float(np.mean(answers == np.array(labels, dtype=object)))
+    title = f"accuracy of the champion (version {version.number}): on its own test texts, on the present test texts"
+    return [title, f"{float(before):.1%}" if before else "", f"{now:.1%}"]

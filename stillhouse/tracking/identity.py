@@ -1,4 +1,4 @@
-"""What identifies a registered version: its files, the code that serves them, and its store."""
+"""The identity of a registered version: digest of its files and serving code, classes, name of the store."""
 
 import hashlib
 import json
@@ -20,24 +20,25 @@ SERVING = (
 
 
 def model_digest(model: Path) -> str:
-    """One digest of a folder that the stage ``compress`` wrote and of the code that will serve it.
+    """One MD5 of the model's folder, which the stage ``compress`` wrote, and of the code that serves it.
 
-    Corrected code can predict differently with the same weights, so it makes another version.
+    The code is part of it because changed code can predict differently with the same weights.
     """
     lines = [f"model {folder_md5(model)}", *(f"{file.name} {file_md5(file)}" for file in (*SERVING, SERVED))]
     return hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
 
 
 def classes_in(model: Path) -> list[str]:
-    """The classes of the model in the folder ``model``, in the order of its output."""
+    """The classes of the model in the folder ``model``, in the order of its outputs."""
     labels: list[str] = json.loads((model / "config.json").read_text(encoding="utf-8"))["labels"]
     return labels
 
 
 def store_name() -> str:
-    """The name of the tracking store: ``mlflow.db`` for the project's own, so that clones agree; else its address.
+    """The name of the tracking store: its address without user name, password and query.
 
-    The name has no user name and no password: they change, and they are secret.
+    User name and password are secret and may change. The project's own store is ``mlflow.db``, which is the same in
+    every clone of the project.
     """
     uri = tracking_uri()
     if uri == f"sqlite:///{Path('mlflow.db').resolve()}":

@@ -1,11 +1,11 @@
-"""What a run has to say, on disk before it is sent: an outage of the tracking store loses none of it.
+"""Journals: a write-ahead log of the calls of MLflow, so that an outage of the tracking store loses no metric.
 
-A journal is a folder with a line for each entry, and the files that belong to it. How far MLflow has them is noted
-beside it, and when it has all, the folder goes. A file lock says whether the process that writes is still there, also
-after a restart and in another container.
+The journal of a run is a folder. ``said.jsonl`` has a line for each entry, ``files`` the copies of artifacts, and
+``taken.json`` the position up to which the entries were sent. After the last entry was sent, the folder is deleted. A
+file lock shows whether the writing process is alive, also after a restart and in another container.
 
-Nothing here ends the work that is tracked. A line that cannot be read, or that can never be sent, is logged and
-skipped; what cannot be written (a full disk) is held in memory; what a dead process left is sent by the next one.
+No failure here ends the stage or flow that is tracked. A line that cannot be read or sent is logged and skipped. If the
+disk is full, entries stay in memory. The journal of a process that died is sent by the next process.
 """
 
 import json
@@ -29,39 +29,42 @@ from stillhouse.secrets import masked
 from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.lines import Entry, Lines, parsed
 from stillhouse.tracking.sender import JOURNAL_TAG, Sender
-from stillhouse.tracking.store import BRIEFLY, environment, is_refusal
+from stillhouse.tracking.store import SHORT_TIMEOUTS, environment, is_refusal
 
-HOME = "STILLHOUSE_JOURNALS"  # set for the children of a run: all journals of a flow lie together
-QUIET_S = 30.0  # after which a store that did not answer is asked again
+HOME = "STILLHOUSE_JOURNALS"  # a flow sets it for its stages, so that all its journals are in one folder
+RETRY_AFTER_S = 30.0  # pause after a store did not answer
 logger = logging.getLogger(__name__)
-_complained: set[str] = set()
+_warned: set[str] = set()
 
 
 class Journal:
-    """The journal in ``folder``, held by this process until it is closed."""
+    """The journal in ``folder``. This process holds its lock until it is closed."""
 
     def __init__(self, folder: Path, lock: FileLock) -> None:
         self._folder, self._lock = folder, lock
-        self._lines, self._taken, self._files = Lines(folder / "said.jsonl"), folder / "taken.json", folder / "files"
-        self._one_at_a_time = threading.RLock()
-        self._not_before = 0.0
-        self._state = self._noted()
+        self._lines, self._files = Lines(folder / "said.jsonl"), folder / "files"
+        self._state_file = folder / "taken.json"
+        self._thread_lock = threading.RLock()
+        self._not_before = 0.0  # no attempt to send before this time (of time.monotonic())
+        self._state = self._saved_state()
 
     @classmethod
     def begin(cls, experiment: str, name: str, tags: dict[str, str]) -> "Journal":
-        """A new one, of a run that starts now."""
-        folder = home() / uuid.uuid4().hex
+        """Create the journal of a run that starts now."""
+        folder = journal_home() / uuid.uuid4().hex
         folder.parent.mkdir(parents=True, exist_ok=True)
         journal = cls(folder, FileLock(f"{folder}.lock", thread_local=False))
-        journal._lock.acquire()  # before others can see the folder, and take it for a dead process's
+        journal._lock.acquire()  # before the folder exists: a process that sees it unlocked takes it for an orphan
         folder.mkdir()
-        journal._note(asked=False)
-        journal.say("create", experiment=experiment, name=name, tags={**tags, JOURNAL_TAG: folder.name}, store=_store())
+        journal._save_state(asked=False)
+        journal.record(
+            "create", experiment=experiment, name=name, tags={**tags, JOURNAL_TAG: folder.name}, store=_store()
+        )
         return journal
 
-    def say(self, what: str, **content: Any) -> None:
-        """Write down one entry (a method of :class:`Sender` takes it), then try to send it."""
-        with self._one_at_a_time:
+    def record(self, what: str, **content: Any) -> None:
+        """Write an entry of the kind ``what`` (a method of :class:`Sender`) to the disk, then try to send it."""
+        with self._thread_lock:
             if what == "artifact":
                 content["path"] = self._copied(Path(content["path"]))
             self._lines.add({"what": what, "time": int(time.time() * 1000), **content})
@@ -70,69 +73,69 @@ class Journal:
 
     @property
     def run_id(self) -> str | None:
-        """MLflow's name of the run, once it has heard of it."""
-        taken: str | None = self._state["run"]
-        return taken
+        """MLflow's id of the run; None until MLflow has created it."""
+        run_id: str | None = self._state["run"]
+        return run_id
 
     def send(self) -> bool:
-        """Send what MLflow has not taken yet; whether it has all now."""
-        with self._one_at_a_time, environment(BRIEFLY):
+        """Send the entries that MLflow does not have; returns whether it has all entries now."""
+        with self._thread_lock, environment(SHORT_TIMEOUTS):
             try:
                 self._lines.write()
                 for entry, end in self._lines.after(self._state["to"]):
-                    self._take(entry)
-                    self._note(to=end)
-                while held := self._lines.held:  # the disk is full: from memory
-                    self._take(parsed(held[0]))
+                    self._send_entry(entry)
+                    self._save_state(to=end)
+                while held := self._lines.held:  # the disk is full: send from memory
+                    self._send_entry(parsed(held[0]))
                     held.pop(0)
                 self._not_before = 0.0
                 return True
-            except Exception as error:  # each kind of store has errors of its own
-                self._not_before = time.monotonic() + QUIET_S
-                self._complain(error)
+            except Exception as error:  # stores of different kinds raise different errors
+                self._not_before = time.monotonic() + RETRY_AFTER_S
+                self._warn_once(error)
                 return False
 
-    def _complain(self, error: Exception) -> None:
-        if (address := tracking_uri()) not in _complained:
-            _complained.add(address)
+    def _warn_once(self, error: Exception) -> None:
+        if (address := tracking_uri()) not in _warned:
+            _warned.add(address)
             logger.warning(
-                "MLflow (%s) does not answer: %s. What there is to track waits in %s until it does.",
+                "MLflow (%s) does not answer: %s. The tracking data waits in %s and is sent later.",
                 masked(address),
                 masked(" ".join(str(error).split()))[:200],
                 self._folder.parent,
             )
 
     def close(self, status: str, ended: int | None = None) -> bool:
-        """Say that the run ended, and let go; whether MLflow has all."""
-        with self._one_at_a_time:
-            self._not_before = float("inf")
-            self.say("end", status=status, ended=ended or int(time.time() * 1000))
-            return self._let_go()
+        """Record the end of the run and release the journal; returns whether MLflow has all entries."""
+        with self._thread_lock:
+            self._not_before = float("inf")  # _finish sends
+            self.record("end", status=status, ended=ended or int(time.time() * 1000))
+            return self._finish()
 
-    def close_for_the_dead(self) -> bool:
-        """As :meth:`close`, where its process did not live to say so; false, too, where it is another store's."""
-        said = [entry for entry, _ in self._lines.after(0) if entry]
-        if not self._state["run"] and not any(entry["what"] == "create" for entry in said):
-            # It died before its first line was whole; or that line was damaged, and no run can be made of the others.
-            if said:
+    def close_orphan(self) -> bool:
+        """As :meth:`close`, for a process that died. Also false if the journal belongs to another tracking store."""
+        entries = [entry for entry, _ in self._lines.after(0) if entry]
+        if not self._state["run"] and not any(entry["what"] == "create" for entry in entries):
+            # The process died before the first line was complete, or that line is damaged. Without it there is no run.
+            if entries:
                 logger.warning("%s.unreadable has no first line, and is not sent to MLflow", self._folder)
                 shutil.copytree(self._folder, f"{self._folder}.unreadable", dirs_exist_ok=True)
             return self._remove()
-        if said[0].get("store", _store()) != _store():
+        if entries[0].get("store", _store()) != _store():
             self._lock.release()
             return False
-        if said[-1]["what"] == "end":
-            return self._let_go()
-        return self.close("KILLED", said[-1].get("time"))
+        if entries[-1]["what"] == "end":
+            return self._finish()
+        return self.close("KILLED", entries[-1].get("time"))
 
-    def _let_go(self) -> bool:
+    def _finish(self) -> bool:
         if self.send():
             return self._remove()
         self._lock.release()
         return False
 
     def _remove(self) -> bool:
-        # The lines first: a folder without them is never sent again, whatever of it is left.
+        # The lines first: if the removal is interrupted, a folder without lines is not sent again.
         with suppress(OSError):
             self._lines.path.unlink(missing_ok=True)
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -142,103 +145,103 @@ class Journal:
         return True
 
     def _copied(self, file: Path) -> str:
-        """The place of a copy of ``file`` in the journal, since the file may change; its own where that fails."""
+        """Copy ``file`` into the journal, since it may change; returns the copy's path, or its own if that fails."""
         copy = self._files / uuid.uuid4().hex / file.name
         try:
             copy.parent.mkdir(parents=True)
             shutil.copy(file, copy)
         except OSError as error:
             shutil.rmtree(copy.parent, ignore_errors=True)
-            logger.warning("no copy of %s was made for MLflow (%s); it is sent from where it is", file, error.strerror)
+            logger.warning("%s could not be copied for MLflow (%s); the file itself is sent", file, error.strerror)
             return str(file.absolute())
         return str(copy.relative_to(self._folder))
 
-    def _take(self, said: Entry | None) -> None:
-        if said is None:
+    def _send_entry(self, entry: Entry | None) -> None:
+        if entry is None:
             logger.warning("a line of %s is damaged, and is not sent to MLflow", self._lines.path)
             return
-        what, asked = said["what"], self._state["asked"]
+        what, asked = entry["what"], self._state["asked"]
         sender = Sender(MlflowClient(tracking_uri()), self._state["run"], self._folder)
         try:
             if what == "create":
-                self._note(asked=True)  # so that a crash in between makes no second run
-                self._note(run=sender.create(self._folder.name if asked else "", said))
+                self._save_state(asked=True)  # so that a retry after a crash looks for the run before it creates one
+                self._save_state(run=sender.create(self._folder.name if asked else "", entry))
             else:
-                getattr(sender, what)(said)
+                getattr(sender, what)(entry)
         except MlflowException as error:
             if not is_refusal(error):
                 raise
-            logger.warning("MLflow did not take %s: %s", what, masked(str(error))[:300])
+            logger.warning("MLflow refused %s: %s", what, masked(str(error))[:300])
         except OSError:
             raise
-        except (AttributeError, KeyError, TypeError, ValueError) as error:  # an entry that no store could take
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # a malformed entry
             logger.warning("%s cannot be sent to MLflow: %s: %s", what, type(error).__name__, masked(str(error))[:300])
 
-    def _noted(self) -> dict[str, Any]:
-        """How far MLflow has this journal. Where that cannot be read, its run is looked for, and all is sent again."""
-        unknown = {"run": None, "asked": True, "to": 0}
+    def _saved_state(self) -> dict[str, Any]:
+        """The saved state. If it cannot be read, the run is looked for in MLflow and all entries are sent again."""
+        unknown = {"run": None, "asked": True, "to": 0}  # its id, whether MLflow was asked to create it, bytes sent
         try:
-            state: dict[str, Any] = json.loads(self._taken.read_text(encoding="utf-8"))
+            state: dict[str, Any] = json.loads(self._state_file.read_text(encoding="utf-8"))
             return state if isinstance(state["to"], int) and state.keys() == unknown.keys() else unknown
         except (OSError, ValueError, KeyError, TypeError):
             return unknown
 
-    def _note(self, **changes: Any) -> None:
+    def _save_state(self, **changes: Any) -> None:
         self._state |= changes
         try:
-            with replacing(self._taken) as partial:
+            with replacing(self._state_file) as partial:
                 partial.write_text(json.dumps(self._state), encoding="utf-8")
-        except OSError:  # a full disk: all is sent again after a crash, and MLflow has it once
+        except OSError:  # a full disk: after a crash all entries are sent again to the same run
             with suppress(OSError):
-                self._taken.unlink(missing_ok=True)
+                self._state_file.unlink(missing_ok=True)
 
 
-def home() -> Path:
-    """Where the journals are."""
+def journal_home() -> Path:
+    """The folder with the journals."""
     return Path(os.environ.get(HOME) or ".stillhouse/tracking").resolve()
 
 
-def send_left() -> int:
-    """Send what earlier runs of this project left, and end those whose process died; how many are still left.
+def send_remaining() -> int:
+    """Send the journals that earlier runs of this project left behind, and end the runs whose process died.
 
-    A journal that cannot be read, locked or sent is logged and left, and the next one has its turn.
+    A journal that cannot be read, locked or sent is logged and stays on disk. Returns how many journals remain.
     """
-    folders = [folder for folder in sorted(home().glob("*/")) if re.fullmatch(r"[0-9a-f]{32}", folder.name)]
-    left = 0
+    folders = [folder for folder in sorted(journal_home().glob("*/")) if re.fullmatch(r"[0-9a-f]{32}", folder.name)]
+    remaining = 0
     for number, folder in enumerate(folders):
         lock = FileLock(f"{folder}.lock", thread_local=False)
         try:
             lock.acquire(timeout=0)
-        except Timeout:  # at work
+        except Timeout:  # its process is alive
             continue
         except OSError as error:
-            logger.warning("%s cannot be locked, and is left: %s", folder, error)
-            left += 1
+            logger.warning("%s cannot be locked and is not sent: %s", folder, error)
+            remaining += 1
             continue
         try:
             if not folder.is_dir():  # another process sent it in the meantime
                 lock.release()
                 Path(lock.lock_file).unlink(missing_ok=True)
-            elif not Journal(folder, lock).close_for_the_dead():
-                left += 1
-                if not _answers():  # the others would wait for the same store, one after the other
-                    return left + len(folders) - number - 1
+            elif not Journal(folder, lock).close_orphan():
+                remaining += 1
+                if not _store_answers():  # each further journal would wait for the same store
+                    return remaining + len(folders) - number - 1
         except Exception as error:
             lock.release()
-            logger.warning("%s is left: %s: %s", folder, type(error).__name__, masked(str(error))[:200])
-            left += 1
-    return left
+            logger.warning("%s is not sent: %s: %s", folder, type(error).__name__, masked(str(error))[:200])
+            remaining += 1
+    return remaining
 
 
-def _answers() -> bool:
+def _store_answers() -> bool:
     try:
-        with environment(BRIEFLY):
+        with environment(SHORT_TIMEOUTS):
             MlflowClient(tracking_uri()).search_experiments(max_results=1)
-    except Exception:  # each kind of store has errors of its own
+    except Exception:  # stores of different kinds raise different errors
         return False
     return True
 
 
 def _store() -> str:
-    """Says whether it is still the same store, without the password."""
+    """The address of the store without the password, by which journals of another store are recognised."""
     return masked(tracking_uri())

@@ -1,4 +1,4 @@
-"""A file of entries, one JSON object a line, that survives crashes, full disks and damaged lines."""
+"""A JSON Lines file that survives crashes, full disks and damaged lines."""
 
 import json
 import logging
@@ -11,26 +11,26 @@ logger = logging.getLogger(__name__)
 
 
 class Lines:
-    """The entries in ``path``, and those that there is no room for, which are held in memory (``held``)."""
+    """The entries in the file ``path``. ``held`` has the entries that are not on disk because it is full."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.held = path, list[bytes]()
         self._warned = False
 
     def add(self, entry: Entry) -> None:
-        """Append ``entry``. Half of a surrogate pair becomes a question mark: UTF-8 has no bytes for it."""
+        """Append ``entry``. Half of a surrogate pair becomes a question mark, because UTF-8 cannot encode it."""
         self.held.append(json.dumps(entry, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
         self.write()
 
     def write(self) -> None:
-        """Write what is held; where the disk is full it stays held, and what is on disk stays whole."""
+        """Write the held entries. If that fails, they stay in memory, and the file is as it was before."""
         if not self.held:
             return
         try:
             with self.path.open("ab") as file:
                 start = file.tell()
                 try:
-                    # After a line that a crash cut short a new one begins.
+                    # If a crash cut the last line short, a line break separates it from the new entries.
                     file.write(b"".join([b"" if self._ended(start) else b"\n", *self.held]))
                     file.flush()
                 except OSError:
@@ -39,7 +39,7 @@ class Lines:
             self.held = []
         except OSError as error:
             if not self._warned:
-                logger.warning("%s cannot be written (%s); what there is to track is held in memory", self.path, error)
+                logger.warning("%s cannot be written (%s); the tracking entries are held in memory", self.path, error)
             self._warned = True
 
     def _ended(self, size: int) -> bool:
@@ -50,7 +50,7 @@ class Lines:
             return file.read(1) == b"\n"
 
     def after(self, start: int) -> list[tuple[Entry | None, int]]:
-        """The entries on disk from byte ``start`` on, each with where its line ends; None for a damaged line."""
+        """The entries on disk from byte ``start`` on, each with the end of its line in bytes; None: a damaged line."""
         found: list[tuple[Entry | None, int]] = []
         if self.path.exists():
             with self.path.open("rb") as file:
@@ -62,7 +62,7 @@ class Lines:
 
 
 def parsed(line: bytes) -> Entry | None:
-    """The entry in ``line``; None where there is none."""
+    """The entry in ``line``; None if the line is damaged."""
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What the stages ``register`` and ``deploy`` share: a version for the files, the gate, and the aliases."""
+"""Registration and promotion, for the stages ``register`` and ``deploy``: the version, the gate and the aliases."""
 
 import logging
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stillhouse.evaluation.classes import Class
+from stillhouse.evaluation.classes import ClassCounts
 from stillhouse.evaluation.gate import Verdict, judge
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.results import METRIC_TABLE
@@ -25,18 +25,30 @@ from stillhouse.tracking import registry
 from stillhouse.tracking.identity import classes_in, model_digest
 from stillhouse.tracking.ownership import PROJECT_TAG, check_owner
 from stillhouse.tracking.runs import find_run
-from stillhouse.tracking.store import answering
+from stillhouse.tracking.store import raising_unavailable
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Case:
-    """A compressed student and what it is held against.
+class PromotionRequest:
+    """A compressed student and the data for the decision about its promotion.
 
-    ``section`` of ``params.yaml`` holds the gate; ``student`` and ``teacher`` are their numbers on the test set,
-    ``free`` the student's difference to each model that costs no distillation, ``classes`` its counts of each class,
-    ``texts``, ``labels`` and ``names`` the test set itself; ``tags`` are added to the version's evidence.
+    Attributes:
+        model: the folder of the compressed student.
+        gate: the limits.
+        section: the section of ``params.yaml`` that has the limits.
+        aliases: of the pipeline or the device.
+        student: the compressed student on the test set.
+        teacher: the teacher on the test set.
+        free: the student's accuracy minus that of each model that needs no distillation.
+        latency_ms: median latency of one text in milliseconds.
+        classes: the student's counts of each class.
+        passed_cases: share of ``evaluate.cases`` that the student passes.
+        texts: the test texts.
+        labels: their class numbers, ``(texts,)``.
+        names: of the classes, by number.
+        tags: further tags of the version.
     """
 
     model: Path
@@ -47,66 +59,75 @@ class Case:
     teacher: Quality
     free: dict[str, Gap]
     latency_ms: float
-    classes: Sequence[Class]
-    kept_cases: float
+    classes: Sequence[ClassCounts]
+    passed_cases: float
     texts: list[str]
     labels: np.ndarray
     names: list[str]
     tags: dict[str, str]
 
 
-def register_and_judge(context: Context, case: Case) -> tuple[registry.Version, Verdict]:
-    """Register the case's files, unless a version holds them already, and promote it if it passes its gate.
+def register_and_judge(context: Context, request: PromotionRequest) -> tuple[registry.Version, Verdict]:
+    """Register the compressed student, unless a version has the same digest, and promote it if it passes the gate.
 
-    Whatever of this an earlier run did not come to is done now.
+    This also completes an interrupted registration of an earlier run.
+
+    Returns:
+        The version and the gate's verdict.
 
     Raises:
-        BadInput: the registered name holds another project's model.
+        BadInput: the registered name belongs to another project's model.
         Unavailable: the registry does not answer.
     """
-    with answering():
-        return _register_and_judge(context, case)
+    with raising_unavailable():
+        return _register_and_judge(context, request)
 
 
-def _register_and_judge(context: Context, case: Case) -> tuple[registry.Version, Verdict]:
-    digest, name, classes = model_digest(case.model), context.params.model_name, classes_in(case.model)
-    check_owner(name, case.aliases, classes, source_of(context.params.data))
+def _register_and_judge(context: Context, request: PromotionRequest) -> tuple[registry.Version, Verdict]:
+    digest, name, classes = model_digest(request.model), context.params.model_name, classes_in(request.model)
+    check_owner(name, request.aliases, classes, source_of(context.params.data))
     version = registry.find_version(name, digest)
     if version is None:
-        examples = [text[:500] for text in case.texts[:3]]
-        evidence = _evidence(context, digest, case.model, case.student) | case.tags
-        with tempfile.TemporaryDirectory() as scratch:  # DVC may have linked the files, and MLflow refuses links
-            files = Path(shutil.copytree(case.model, Path(scratch) / case.model.name))
+        examples = [text[:500] for text in request.texts[:3]]
+        evidence = _evidence(context, digest, request.model, request.student) | request.tags
+        with tempfile.TemporaryDirectory() as scratch:  # the files may be DVC's links, which MLflow refuses
+            files = Path(shutil.copytree(request.model, Path(scratch) / request.model.name))
             version = registry.register_model(context.run, files, name, examples, evidence)
-    version = registry.offer(version, case.aliases)
-    champion = registry.version_of(name, case.aliases.champion)
-    reigns = champion is not None and champion.number == version.number
-    rival = None if reigns else champion
-    gap, notes = _against(rival, case, classes) if rival else (None, [])
+    version = registry.ensure_challenger(version, request.aliases)
+    champion = registry.version_of(name, request.aliases.champion)
+    is_champion = champion is not None and champion.number == version.number
+    rival = None if is_champion else champion
+    gap, notes = _compare_with_champion(rival, request, classes) if rival else (None, [])
     verdict = judge(
-        case.gate,
-        case.student,
-        case.teacher,
-        case.latency_ms,
-        case.free,
+        request.gate,
+        request.student,
+        request.teacher,
+        request.latency_ms,
+        request.free,
         gap,
-        case.classes,
-        case.section,
-        case.kept_cases,
+        request.classes,
+        request.section,
+        request.passed_cases,
     )
-    if verdict.passed and not reigns and (since := registry.was_rolled_back(version)):
-        logger.warning("version %d was rolled back on %s; `stillhouse rollback` puts it back", version.number, since)
-    elif verdict.passed and not reigns:
-        registry.promote(version, case.aliases)
-    elif reigns and not verdict.passed:
+    if verdict.passed and not is_champion and (since := registry.was_rolled_back(version)):
         logger.warning(
-            "the present %s no longer passes the gate; it stays until another one does", case.aliases.champion
+            "version %d was rolled back on %s and is not promoted; `stillhouse rollback` restores it",
+            version.number,
+            since,
+        )
+    elif verdict.passed and not is_champion:
+        registry.promote(version, request.aliases)
+    elif is_champion and not verdict.passed:
+        logger.warning(
+            "the present %s no longer passes the gate; it stays until another version passes", request.aliases.champion
         )
     verdict = replace(verdict, reasons=(*verdict.reasons, *notes))
-    standing = f"{'Passed' if verdict.passed else 'Did not pass'} the gate of {case.section}"
-    registry.describe(version, f"{standing}:\n\n" + "\n".join(f"- {reason}" for reason in verdict.reasons), case.tags)
-    told = [f"{name} version {version.number}: {standing[0].lower() + standing[1:]}", *verdict.reasons]
-    logger.log(logging.INFO if verdict.passed else logging.WARNING, "\n  ".join(told))
+    standing = f"{'Passed' if verdict.passed else 'Did not pass'} the gate of {request.section}"
+    registry.describe(
+        version, f"{standing}:\n\n" + "\n".join(f"- {reason}" for reason in verdict.reasons), request.tags
+    )
+    lines = [f"{name} version {version.number}: {standing[0].lower() + standing[1:]}", *verdict.reasons]
+    logger.log(logging.INFO if verdict.passed else logging.WARNING, "\n  ".join(lines))
     return version, verdict
 
 
@@ -124,38 +145,47 @@ def _evidence(context: Context, digest: str, model: Path, student: Quality) -> d
     } | {f"test.{name}": f"{getattr(student, name):.4f}" for name, metric in METRIC_TABLE.items() if metric.evidence}
 
 
-def _against(version: registry.Version, case: Case, classes: list[str]) -> tuple[Gap | None, list[str]]:
-    """The case's accuracy minus that of a registered version, with its paired 95 % interval, and notes about it.
+def _compare_with_champion(
+    version: registry.Version, request: PromotionRequest, classes: list[str]
+) -> tuple[Gap | None, list[str]]:
+    """Compare the student with the champion.
 
-    Where classes were added since, only test texts count whose class that version knows: on the others it has no
-    right answer to give.
+    If classes were added since the champion was trained, only test texts of classes that it knows are compared,
+    because it cannot predict the others correctly.
+
+    Args:
+        version: the champion.
+        request: the student and the test set.
+        classes: of the student.
+
+    Returns:
+        The student's accuracy minus the champion's (None if they cannot be compared), and notes for the description.
     """
     with tempfile.TemporaryDirectory() as scratch:
         try:
             rival = Classifier.load(registry.fetch_model(version, Path(scratch)))
-        except (FileNotFoundError, ValueError) as error:  # damaged, or of an earlier version of this project
-            logger.warning("version %d cannot be asked, so nothing is held against it: %s", version.number, error)
+        except (FileNotFoundError, ValueError) as error:  # damaged, or made by an earlier version of Stillhouse
+            logger.warning("version %d cannot be loaded, so no comparison with it: %s", version.number, error)
             return None, []
     known = {str(label) for label in rival.classes_}
-    labels = np.array([case.names[label] for label in case.labels], dtype=object)
+    labels = np.array([request.names[label] for label in request.labels], dtype=object)
     rows = np.flatnonzero([label in known for label in labels])
-    notes = _differences(version, known, classes, len(rows), len(labels))
+    notes = _class_notes(version, known, classes, len(rows), len(labels))
     if not len(rows):
         return None, notes
-    texts = [case.texts[row] for row in rows]
-    mine, theirs = (
-        (classifier.predict(texts) == labels[rows]).astype(float) for classifier in (Classifier.load(case.model), rival)
-    )
-    return paired(mine, theirs), notes
+    texts = [request.texts[row] for row in rows]
+    student = Classifier.load(request.model)
+    own, other = ((classifier.predict(texts) == labels[rows]).astype(float) for classifier in (student, rival))
+    return paired(own, other), notes
 
 
-def _differences(version: registry.Version, known: set[str], classes: list[str], rows: int, texts: int) -> list[str]:
-    new, gone = sorted(set(classes) - known), sorted(known - set(classes))
-    if not new and not gone and rows == texts:
+def _class_notes(version: registry.Version, known: set[str], classes: list[str], rows: int, texts: int) -> list[str]:
+    new, removed = sorted(set(classes) - known), sorted(known - set(classes))
+    if not new and not removed and rows == texts:
         return []
-    changes = [f"{kind}: {', '.join(names)}" for kind, names in (("new", new), ("gone", gone)) if names]
-    told = f" ({'; '.join(changes)})" if changes else ""
+    changes = [f"{kind}: {', '.join(names)}" for kind, names in (("new", new), ("removed", removed)) if names]
+    suffix = f" ({'; '.join(changes)})" if changes else ""
     return [
         f"note: compared with the champion (version {version.number}) on the {rows} of {texts} test texts whose "
-        f"classes it knows{told}"
+        f"classes it knows{suffix}"
     ]

@@ -1,4 +1,4 @@
-"""What the stages ``register`` and ``deploy`` leave: a receipt for the version that they registered."""
+"""Receipts: the stages ``register`` and ``deploy`` record the version that they registered in ``receipt.json``."""
 
 import json
 from pathlib import Path
@@ -9,26 +9,33 @@ from stillhouse.tracking.registry import DIGEST_TAG, Version, get_version, tag_o
 
 
 def receipt_of(version: Version, digest: str, model: Path) -> dict[str, Any]:
-    """What a stage leaves about the version that it registered: enough for :func:`is_lost`."""
+    """The content of a receipt for ``version``.
+
+    Args:
+        version: the registered version.
+        digest: of the version (:func:`~stillhouse.tracking.identity.model_digest`).
+        model: the folder of the model.
+    """
     content = {"digest": digest, "classes": classes_in(model), "store": store_name()}
     return {"name": version.name, "version": version.number, **content}
 
 
-def is_lost(receipt: Path, name: str) -> bool:
-    """Whether the version that a stage's ``receipt.json`` names is not in this store under ``name``.
+def is_missing(receipt: Path, name: str) -> bool:
+    """Whether the version in the file ``receipt`` is not registered under ``name`` in the present store.
 
-    The number alone says little: another store, or another project in the same one, has versions of the same
-    number. So the store and the version's digest (which covers its classes) are compared, too.
+    Name, store, number and digest (which covers the classes) must agree: another store, or another project in the same
+    store, can have a version with the same number.
 
-    Not so where there is no receipt, or none that can be read: DVC then restores it or runs the stage.
+    Returns:
+        False also if the receipt is missing or cannot be read, because DVC then restores it or runs the stage.
     """
     try:
-        noted = json.loads(receipt.read_text(encoding="utf-8"))
-        known, number = (noted["name"], noted["store"]), noted["version"]
-        digest = noted["digest"]
+        content = json.loads(receipt.read_text(encoding="utf-8"))
+        place, number = (content["name"], content["store"]), content["version"]
+        digest = content["digest"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    if known != (name, store_name()):
+    if place != (name, store_name()):
         return True
     version = get_version(name, number)
     return version is None or tag_of(version, DIGEST_TAG) != digest

@@ -21,18 +21,24 @@ from mlflow.types.schema import ColSpec, Schema
 from stillhouse.errors import BadInput
 from stillhouse.tracking.identity import PACKAGE, SERVED, SERVING
 from stillhouse.tracking.runs import EVIDENCE, PARENT_RUN, Run
-from stillhouse.tracking.store import answering
+from stillhouse.tracking.store import raising_unavailable
 
 MODEL_TAG, DIGEST_TAG, ROLLED_BACK_TAG = "stillhouse.model_md5", "stillhouse.digest", "stillhouse.rolled_back"
 EVIDENCE_TAG = "run.register"
-# Of the output alone; mlflow_model.py states why there is none of the input.
+# It has no input schema; mlflow_model.py states why.
 SIGNATURE = ModelSignature(outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability")]))
 REQUIREMENTS = ["mlflow", "onnxruntime", "tokenizers", "numpy", "pandas"]
 
 
 @dataclass(frozen=True)
 class Aliases:
-    """What points to the newest version, to the best that passed its gate, and to the one that was so before it."""
+    """The names of three aliases.
+
+    Attributes:
+        challenger: the newest version that is not the champion.
+        champion: the last version that was promoted.
+        previous: the champion before it.
+    """
 
     challenger: str
     champion: str
@@ -43,7 +49,7 @@ PIPELINE = Aliases("challenger", "champion", "previous")
 
 
 def aliases_of(device: str) -> Aliases:
-    """A device's own aliases: its name is that of the version to serve there."""
+    """The aliases of a device. The alias of its champion is the device's name."""
     return Aliases(f"{device}-challenger", device, f"{device}-previous")
 
 
@@ -57,18 +63,18 @@ class Version:
 
     @property
     def uri(self) -> str:
-        """What ``mlflow.pyfunc.load_model`` and ``mlflow models serve`` take."""
+        """The address for ``mlflow.pyfunc.load_model`` and ``mlflow models serve``."""
         return f"models:/{self.name}/{self.number}"
 
 
 def find_version(name: str, digest: str) -> Version | None:
-    """The registered version with this :func:`~stillhouse.tracking.identity.model_digest`, if there is one."""
+    """The newest version with this :func:`~stillhouse.tracking.identity.model_digest`; None if there is none."""
     found = MlflowClient().search_model_versions(f"name = '{name}' and tags.`{DIGEST_TAG}` = '{digest}'")
     return get_version(name, max(int(version.version) for version in found)) if found else None
 
 
 def get_version(name: str, number: int) -> Version | None:
-    """A registered version as the registry has it now.
+    """The registered version with its present aliases; None if there is none.
 
     Raises:
         Unavailable: the registry does not answer.
@@ -78,48 +84,56 @@ def get_version(name: str, number: int) -> Version | None:
 
 
 def version_of(name: str, alias: str) -> Version | None:
-    """The version that ``@alias`` points to, if there is one."""
+    """The version that ``@alias`` points to; None if there is none."""
     found = _unless_missing(lambda: MlflowClient().get_model_version_by_alias(name, alias))
     return found and get_version(name, int(found.version))
 
 
-def _unless_missing(ask: Callable[[], Any]) -> Any:
+def _unless_missing(request: Callable[[], Any]) -> Any:
+    """The result of ``request``; None if the registry refuses it because the entity does not exist."""
     try:
-        with answering():
-            return ask()
+        with raising_unavailable():
+            return request()
     except MlflowException:
         return None
 
 
 def fetch_model(version: Version, folder: Path) -> Path:
-    """Download a version's own files (ONNX, tokenizer, configuration) below ``folder``."""
+    """Download a version's files (ONNX, tokenizer, configuration) below ``folder``; returns the folder with them."""
     found = mlflow.artifacts.download_artifacts(version.uri, dst_path=str(folder))
     return Path(found) / "artifacts" / "model"
 
 
 def fetch_evidence(version: Version, folder: Path) -> Path:
-    """Download what a version was made of, ``dvc.lock`` and ``params.yaml``; the folder that has both.
+    """Download the ``dvc.lock`` and the ``params.yaml`` of a version below ``folder``; returns the folder with both.
 
     Raises:
-        BadInput: it was registered without.
+        BadInput: the version was registered without them.
     """
     run = tag_of(version, EVIDENCE_TAG)
     try:
-        with answering():
+        with raising_unavailable():
             return Path(
                 mlflow.artifacts.download_artifacts(run_id=run or "", artifact_path=EVIDENCE, dst_path=str(folder))
             )
     except (MlflowException, OSError) as error:
         raise BadInput(
-            f"Version {version.number} of {version.name} says nothing of what it was made of ({str(error)[:200]})."
+            f"Version {version.number} of {version.name} has no dvc.lock and params.yaml ({str(error)[:200]})."
         ) from None
 
 
 def register_model(run: Run, model: Path, name: str, examples: list[str], tags: dict[str, str]) -> Version:
-    """Log ``model`` (a folder written by the compress stage) with ``run`` and register it as a new version.
+    """Log a model with ``run`` and register it as a new version.
 
-    The version carries the signature of its output, an input example, and the packages it needs, which are neither
-    torch nor transformers; ``tags`` are its evidence. Nothing in it is pickled.
+    The version has the signature of its output, input examples and the required packages; torch and transformers are
+    not among them. Nothing in it is pickled.
+
+    Args:
+        run: of the stage.
+        model: a folder that the stage ``compress`` wrote.
+        name: the registered name.
+        examples: texts as input examples.
+        tags: of the version.
     """
     length = json.loads((model / "config.json").read_text(encoding="utf-8"))["max_length"]
     with tempfile.TemporaryDirectory() as scratch:
@@ -143,9 +157,9 @@ def register_model(run: Run, model: Path, name: str, examples: list[str], tags: 
             )
     run.evidence()
     client = MlflowClient()
-    with suppress(MlflowException):  # there already
+    with suppress(MlflowException):  # it exists already
         client.create_registered_model(name)
-    # In MLflow's pages a version stands with the flow's run, which has all of its stages below.
+    # MLflow's pages show the version at the flow's run, which has the runs of all stages below it.
     parent = os.environ.get(PARENT_RUN) or run.id
     created = client.create_model_version(
         name, logged.model_uri, parent, tags={**tags, EVIDENCE_TAG: run.id}, model_id=logged.model_id
@@ -153,8 +167,8 @@ def register_model(run: Run, model: Path, name: str, examples: list[str], tags: 
     return Version(name, int(created.version), ())
 
 
-def offer(version: Version, aliases: Aliases) -> Version:
-    """Let a version that nothing points to be the challenger: a new one, or one whose run died before it did so."""
+def ensure_challenger(version: Version, aliases: Aliases) -> Version:
+    """Make a version without an alias the challenger: a new version, or one whose registration was interrupted."""
     if version.aliases:
         return version
     MlflowClient().set_registered_model_alias(version.name, aliases.challenger, str(version.number))
@@ -162,7 +176,7 @@ def offer(version: Version, aliases: Aliases) -> Version:
 
 
 def promote(version: Version, aliases: Aliases) -> None:
-    """Make ``version`` the champion, which is then no longer the challenger; the one before it is kept by alias."""
+    """Make ``version`` the champion and the champion before it ``previous``; ``version`` is no longer challenger."""
     client = MlflowClient()
     before = version_of(version.name, aliases.champion)
     if before is not None and before.number != version.number:
@@ -173,7 +187,7 @@ def promote(version: Version, aliases: Aliases) -> None:
 
 
 def champion_since(name: str, aliases: Aliases) -> tuple[int, str] | None:
-    """The number of the present champion, and when it was registered (local time)."""
+    """The number of the present champion and the time of its registration (local time); None if there is none."""
     if (version := version_of(name, aliases.champion)) is None:
         return None
     made = MlflowClient().get_model_version(name, str(version.number)).creation_timestamp
@@ -181,37 +195,37 @@ def champion_since(name: str, aliases: Aliases) -> tuple[int, str] | None:
 
 
 def roll_back(name: str, aliases: Aliases) -> tuple[Version, Version]:
-    """Let champion and previous change places; the one that went is not promoted again but by another such call.
+    """Swap champion and previous. Only another call promotes the replaced champion again.
 
     Returns:
-        The new champion, and the one that was it until now.
+        The new champion and the replaced champion.
 
     Raises:
-        BadInput: there is no champion, or none before it.
+        BadInput: there is no champion, or no previous champion.
     """
     now, before = (version_of(name, alias) for alias in (aliases.champion, aliases.previous))
     if now is None or before is None:
         missing = aliases.champion if now is None else aliases.previous
-        raise BadInput(f"The registry has no version of {name!r} with the alias @{missing}: nothing to go back to.")
+        raise BadInput(f"The registry has no version of {name!r} with the alias @{missing}: no roll-back is possible.")
     client, today = MlflowClient(), time.strftime("%Y-%m-%d %H:%M")
     client.set_registered_model_alias(name, aliases.champion, str(before.number))
     client.set_registered_model_alias(name, aliases.previous, str(now.number))
     client.set_model_version_tag(name, str(now.number), ROLLED_BACK_TAG, today)
     if was_rolled_back(before):
         client.delete_model_version_tag(name, str(before.number), ROLLED_BACK_TAG)
-    told = client.get_model_version(name, str(now.number)).description or ""
-    text = f"Rolled back to version {before.number} on {today}.\n\n{told}"
+    description = client.get_model_version(name, str(now.number)).description or ""
+    text = f"Rolled back to version {before.number} on {today}.\n\n{description}"
     client.update_model_version(name, str(now.number), text)
     return before, now
 
 
 def was_rolled_back(version: Version) -> str | None:
-    """When ``version`` was taken out of service by hand, if it was."""
+    """The time at which ``version`` was rolled back; None if it was not."""
     return tag_of(version, ROLLED_BACK_TAG)
 
 
 def tag_of(version: Version, name: str) -> str | None:
-    """A piece of a version's evidence."""
+    """The value of a version's tag; None if it does not have the tag."""
     tags: dict[str, str] = MlflowClient().get_model_version(version.name, str(version.number)).tags
     return tags.get(name)
 

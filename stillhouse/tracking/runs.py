@@ -1,4 +1,4 @@
-"""Runs: the parent of a flow run, and one for each stage that really ran."""
+"""MLflow runs: one for each flow run, and below it one for each stage that was not up to date."""
 
 import os
 import tempfile
@@ -16,28 +16,28 @@ from stillhouse.errors import StillhouseError, Unavailable
 from stillhouse.provenance import file_md5, git_commit, lock_md5
 from stillhouse.secrets import masked, shareable
 from stillhouse.tracking.address import tracking_uri
-from stillhouse.tracking.journal import HOME, Journal, home, send_left
+from stillhouse.tracking.journal import HOME, Journal, journal_home, send_remaining
 from stillhouse.tracking.store import connect, environment
 
-PARENT_RUN = "STILLHOUSE_PARENT_RUN"  # set by a flow for the stages it starts
+PARENT_RUN = "STILLHOUSE_PARENT_RUN"  # environment variable that a flow sets for its stages
 FLOW_RUN = "STILLHOUSE_FLOW_RUN"
 STAGE_TAG, OUTPUT_TAG = "stillhouse.stage", "stillhouse.output_md5"
 DEVICE_TAG, PARENT_TAG = "stillhouse.device", "mlflow.parentRunId"
-EVIDENCE = "made of"  # the folder of a run's artifacts that has dvc.lock and params.yaml
+EVIDENCE = "made of"  # folder among a run's artifacts with dvc.lock and params.yaml
 
 
 class Run:
-    """An MLflow run that is going on; what it is told reaches MLflow at once, or when it answers again."""
+    """An MLflow run in progress. What is logged is sent at once, or later if MLflow does not answer now."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
     @property
     def id(self) -> str:
-        """MLflow's name for it.
+        """MLflow's id of the run.
 
         Raises:
-            Unavailable: MLflow has not heard of it yet.
+            Unavailable: MLflow does not answer, so the run has no id yet.
         """
         self._journal.send()
         if run_id := self._journal.run_id:
@@ -46,23 +46,25 @@ class Run:
 
     def params(self, values: dict[str, Any]) -> None:
         """Log nested parameters under dotted names, without secrets."""
-        self._journal.say("params", values={name: masked(str(value))[:6000] for name, value in _flatten(values)})
+        self._journal.record("params", values={name: masked(str(value))[:6000] for name, value in _flatten(values)})
 
     def metrics(self, values: dict[str, Any], step: int | None = None) -> None:
         """Log the numbers of a nested dictionary under dotted names."""
         numbers = [(name, float(value)) for name, value in _flatten(values) if isinstance(value, int | float)]
-        self._journal.say("metrics", points=[(name, value, step or 0) for name, value in numbers])
+        self._journal.record("metrics", points=[(name, value, step or 0) for name, value in numbers])
 
     def series(self, name: str, values: list[float], first_step: int) -> None:
         """Log one number for each of many steps."""
-        self._journal.say("metrics", points=[(name, value, first_step + index) for index, value in enumerate(values)])
+        self._journal.record(
+            "metrics", points=[(name, value, first_step + index) for index, value in enumerate(values)]
+        )
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Store a file with the run."""
-        self._journal.say("artifact", path=str(path), folder=folder)
+        self._journal.record("artifact", path=str(path), folder=folder)
 
     def evidence(self) -> None:
-        """Store ``dvc.lock`` and ``params.yaml`` (without secrets) with the run: what is needed to repeat it."""
+        """Store ``dvc.lock`` and ``params.yaml`` (without secrets) with the run, so that it can be reproduced."""
         self.artifact(Path("dvc.lock"), EVIDENCE)
         with tempfile.TemporaryDirectory() as scratch:
             copy = Path(scratch) / "params.yaml"
@@ -70,8 +72,8 @@ class Run:
             self.artifact(copy, EVIDENCE)
 
     def dataset(self, path: Path, context: str) -> None:
-        """Record that the run read ``path``: its digest is the one DVC keeps for the same file."""
-        self._journal.say("dataset", uri=str(path), name=path.stem, digest=file_md5(path), context=context)
+        """Record that the run read the file ``path``, with the digest that DVC records for it."""
+        self._journal.record("dataset", uri=str(path), name=path.stem, digest=file_md5(path), context=context)
 
     def describe(self, text: str) -> None:
         """Set the description (Markdown) that MLflow shows with the run."""
@@ -79,12 +81,12 @@ class Run:
 
     def tags(self, values: dict[str, str]) -> None:
         """Set tags, without secrets."""
-        self._journal.say("tags", values={name: masked(value) for name, value in values.items()})
+        self._journal.record("tags", values={name: masked(value) for name, value in values.items()})
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
-        # MLflow allows letters, digits, spaces and _-./: in names; labels may hold anything.
+        # A name may be a label with any characters. MLflow allows letters, digits, spaces and _-./: in names.
         name = prefix + "".join(c if c.isalnum() or c in "_-./ " else "_" for c in str(name))
         if isinstance(value, dict):
             yield from _flatten(value, f"{name}.")
@@ -97,7 +99,7 @@ def flow_run(experiment: str, name: str, flow_run_id: str) -> Iterator[Run]:
     """The parent run of a flow run; the stages started inside become its children.
 
     Raises:
-        Unavailable: MLflow does not answer now, at the start.
+        Unavailable: MLflow does not answer at the start.
     """
     tags = {"stillhouse.kind": "flow", "prefect.flow_run_id": flow_run_id}
     with _run(experiment, name, tags, may_wait=False) as run, _parent(run, {FLOW_RUN: flow_run_id}):
@@ -107,14 +109,14 @@ def flow_run(experiment: str, name: str, flow_run_id: str) -> Iterator[Run]:
 
 @contextmanager
 def part_run(experiment: str, kind: str, name: str) -> Iterator[Run]:
-    """A run of ``kind`` (``arm``, ``trial``) within a flow's; stages started inside become its children."""
+    """A run of ``kind`` (``arm``, ``trial``) below a flow's; the stages started inside become its children."""
     with _run(experiment, name, {"stillhouse.kind": kind, **_parent_tags()}) as run, _parent(run, {}):
         yield run
 
 
 @contextmanager
 def stage_run(experiment: str, stage: str) -> Iterator[Run]:
-    """The run of one stage: a child of the flow's run, or on its own under a bare ``dvc repro``."""
+    """The run of one stage: a child of the flow's run, or without a parent under a bare ``dvc repro``."""
     with _run(experiment, stage, {STAGE_TAG: stage, "stillhouse.kind": "stage", **_parent_tags()}) as run:
         yield run
 
@@ -126,15 +128,15 @@ def _parent_tags() -> dict[str, str]:
 
 @contextmanager
 def _parent(run: Run, more: dict[str, str]) -> Iterator[None]:
-    """Child processes that are started inside belong to ``run``."""
-    with environment({PARENT_RUN: run.id, HOME: str(home()), **more}):
+    """Within the block, the runs of started child processes become children of ``run``."""
+    with environment({PARENT_RUN: run.id, HOME: str(journal_home()), **more}):
         yield
 
 
 @contextmanager
 def _run(experiment: str, name: str, tags: dict[str, str], may_wait: bool = True) -> Iterator[Run]:
-    send_left()
-    # What cannot be told now waits, where it may; a damaged or deleted store is the user's to mend.
+    send_remaining()
+    # If MLflow does not answer, a stage's entries wait in the journal. A damaged or deleted store raises BadInput.
     with suppress(Unavailable) if may_wait else nullcontext():
         connect(experiment)
     journal = Journal.begin(experiment, name, {**tags, "git.commit": git_commit(), "dvc.lock_md5": lock_md5()})
@@ -142,29 +144,29 @@ def _run(experiment: str, name: str, tags: dict[str, str], may_wait: bool = True
     try:
         yield Run(journal)
         status = "FINISHED"
-    except BrokenPipeError:  # who started this process and read what it says is gone: it is being stopped
+    except BrokenPipeError:  # the process that started this one and read its output has ended: the run was stopped
         status = "KILLED"
         raise
     except Exception:
         raise
-    except BaseException:  # Ctrl-C and its kin; what was started inside may have had no time to say so
+    except BaseException:  # such as Ctrl-C; send_remaining below ends the runs of stopped children
         status = "KILLED"
         raise
     finally:
         journal.close(status)
         if status != "FINISHED":
-            send_left()
+            send_remaining()
 
 
 def find_run(experiment: str, stage: str, output_md5: str) -> str | None:
-    """The id of the latest finished run of ``stage`` that wrote these very outputs."""
+    """The id of the latest run of ``stage`` whose outputs have the digest ``output_md5``; None if there is none."""
     query = f"tags.`{STAGE_TAG}` = '{stage}' and tags.`{OUTPUT_TAG}` = '{output_md5}'"
     found = _latest(experiment, query)
     return str(found.info.run_id) if found else None
 
 
 def last_flow(experiment: str) -> tuple[str, str, str] | None:
-    """Name, status and start (local time) of the latest flow's run."""
+    """Name, status and start (local time) of the latest flow run; None if there is none."""
     found = _latest(experiment, "tags.`stillhouse.kind` = 'flow'")
     if found is None:
         return None
@@ -173,7 +175,7 @@ def last_flow(experiment: str) -> tuple[str, str, str] | None:
 
 
 def last_device(experiment: str, stage: str) -> str | None:
-    """What the latest finished run of ``stage`` was trained on, if it said so and MLflow answers."""
+    """The device of the latest finished run of ``stage``; None if it is not recorded or MLflow does not answer."""
     query = f"tags.`{STAGE_TAG}` = '{stage}' and attributes.status = 'FINISHED'"
     try:
         found = _latest(experiment, query)
@@ -184,6 +186,6 @@ def last_device(experiment: str, stage: str) -> str | None:
 
 
 def _latest(experiment: str, query: str) -> Found | None:
-    known = connect(experiment)  # before the client is made, which would not say what is wrong with the store
-    found = MlflowClient().search_runs([known], query, max_results=1)
+    experiment_id = connect(experiment)  # first, because its error messages are clearer than the client's
+    found = MlflowClient().search_runs([experiment_id], query, max_results=1)
     return found[0] if found else None

@@ -1,4 +1,4 @@
-"""Entries of a journal as calls of MLflow's client."""
+"""Sending the entries of a journal to MLflow."""
 
 import json
 import logging
@@ -17,51 +17,60 @@ logger = logging.getLogger(__name__)
 
 
 class Sender:
-    """One method for each kind of entry; ``folder`` is that of the journal, with the files of its artifacts."""
+    """Sends entries to one run. It has a method for each kind of entry."""
 
     def __init__(self, client: MlflowClient, run_id: str | None, folder: Path) -> None:
+        """``folder`` is that of the journal; it has the files of the artifacts."""
         self._client, self._run, self._folder = client, run_id or "", folder
 
-    def create(self, asked_before: str, said: dict[str, Any]) -> str:
-        """Make the run, or find the one that was made (``asked_before``: the journal's tag); its id."""
-        experiment = connect(said["experiment"])
-        if asked_before:
-            found = self._client.search_runs([experiment], f"tags.`{JOURNAL_TAG}` = '{asked_before}'", max_results=1)
+    def create(self, created_before: str, entry: dict[str, Any]) -> str:
+        """Create the run, or find the one that an earlier attempt created.
+
+        Args:
+            created_before: the run's tag ``stillhouse.journal`` if there was an earlier attempt, else empty.
+            entry: the first one of the journal.
+
+        Returns:
+            The run's id.
+        """
+        experiment = connect(entry["experiment"])
+        if created_before:
+            found = self._client.search_runs([experiment], f"tags.`{JOURNAL_TAG}` = '{created_before}'", max_results=1)
             if found:
                 return str(found[0].info.run_id)
-        made = self._client.create_run(experiment, said["time"], said["tags"], said["name"])
+        made = self._client.create_run(experiment, entry["time"], entry["tags"], entry["name"])
         return str(made.info.run_id)
 
-    def params(self, said: dict[str, Any]) -> None:
+    def params(self, entry: dict[str, Any]) -> None:
         """Log parameters."""
-        values = [Param(name, value) for name, value in said["values"].items()]
-        for start in range(0, len(values), 100):  # a server takes 100 at a time
+        values = [Param(name, value) for name, value in entry["values"].items()]
+        for start in range(0, len(values), 100):  # MLflow's limit for one request
             self._client.log_batch(self._run, params=values[start : start + 100])
 
-    def metrics(self, said: dict[str, Any]) -> None:
+    def metrics(self, entry: dict[str, Any]) -> None:
         """Log metrics."""
-        points = [Metric(name, value, said["time"], step) for name, value, step in said["points"]]
-        for start in range(0, len(points), 1000):  # and 1,000 of these
+        points = [Metric(name, value, entry["time"], step) for name, value, step in entry["points"]]
+        for start in range(0, len(points), 1000):  # MLflow's limit for one request
             self._client.log_batch(self._run, metrics=points[start : start + 1000])
 
-    def tags(self, said: dict[str, Any]) -> None:
+    def tags(self, entry: dict[str, Any]) -> None:
         """Set tags."""
-        self._client.log_batch(self._run, tags=[RunTag(name, value) for name, value in said["values"].items()])
+        self._client.log_batch(self._run, tags=[RunTag(name, value) for name, value in entry["values"].items()])
 
-    def artifact(self, said: dict[str, Any]) -> None:
-        """Upload a file; one that is gone is logged and skipped."""
-        path = self._folder / said["path"]  # an absolute one stays
+    def artifact(self, entry: dict[str, Any]) -> None:
+        """Upload a file. A missing file is logged and skipped."""
+        path = self._folder / entry["path"]  # an absolute path stays as it is
         if not path.is_file():
-            logger.warning("%s is not sent to MLflow: the file is gone", path.name)
+            logger.warning("%s is not sent to MLflow: the file is missing", path.name)
             return
-        self._client.log_artifact(self._run, str(path), said["folder"])
+        self._client.log_artifact(self._run, str(path), entry["folder"])
 
-    def dataset(self, said: dict[str, Any]) -> None:
-        """Note a dataset that was read."""
-        source = get_dataset_source_from_json(json.dumps({"uri": said["uri"]}), "local")
-        dataset = MetaDataset(source, name=said["name"], digest=said["digest"])._to_mlflow_entity()
-        self._client.log_inputs(self._run, [DatasetInput(dataset, [InputTag("mlflow.data.context", said["context"])])])
+    def dataset(self, entry: dict[str, Any]) -> None:
+        """Record a dataset that the run read."""
+        source = get_dataset_source_from_json(json.dumps({"uri": entry["uri"]}), "local")
+        dataset = MetaDataset(source, name=entry["name"], digest=entry["digest"])._to_mlflow_entity()
+        self._client.log_inputs(self._run, [DatasetInput(dataset, [InputTag("mlflow.data.context", entry["context"])])])
 
-    def end(self, said: dict[str, Any]) -> None:
-        """Set the run's status and end."""
-        self._client.set_terminated(self._run, said["status"], said["ended"])
+    def end(self, entry: dict[str, Any]) -> None:
+        """Set the run's status and the time of its end."""
+        self._client.set_terminated(self._run, entry["status"], entry["ended"])

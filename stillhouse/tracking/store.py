@@ -1,7 +1,7 @@
-"""The tracking store: where runs and models are kept, and whether it answers.
+"""The connection to the tracking store, which has the runs and the registered models.
 
-Unless ``MLFLOW_TRACKING_URI`` says otherwise, they live in ``mlflow.db`` and ``mlartifacts/`` in the project's folder,
-and no server is needed.
+Without ``MLFLOW_TRACKING_URI`` it is ``mlflow.db`` and ``mlartifacts/`` in the project's folder, and no server is
+needed.
 """
 
 import logging
@@ -21,11 +21,11 @@ from stillhouse.secrets import masked
 from stillhouse.tracking.address import tracking_uri
 
 for _name in ("alembic", "mlflow.store.db.utils", "mlflow.models.signature"):
-    logging.getLogger(_name).setLevel(logging.WARNING)  # their news on each start is no user's
+    logging.getLogger(_name).setLevel(logging.WARNING)  # they log internal details at each start
 
-EXPERIMENT_KIND = "mlflow.experimentKind"  # opens the UI on training runs instead of traces
-BRIEFLY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-REFUSALS = (  # MLflow answers and will not have it, now or later
+EXPERIMENT_KIND = "mlflow.experimentKind"  # tag by which the UI opens on training runs instead of traces
+SHORT_TIMEOUTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+REFUSALS = (  # error codes of requests that would be refused again
     "BAD_REQUEST",
     "ENDPOINT_NOT_FOUND",
     "INVALID_PARAMETER_VALUE",
@@ -34,37 +34,38 @@ REFUSALS = (  # MLflow answers and will not have it, now or later
     "RESOURCE_ALREADY_EXISTS",
     "RESOURCE_DOES_NOT_EXIST",
 )
-DAMAGED = ("malformed", "not a database")  # what SQLite says then
+DAMAGED = ("malformed", "not a database")  # parts of SQLite's messages for a damaged file
 
 
 def connect(experiment: str) -> str:
-    """Reach the tracking store and choose the experiment, creating either where it does not exist.
+    """Connect to the tracking store and select the experiment. Either is created if it does not exist.
 
     Returns:
         The experiment's id.
 
     Raises:
         Unavailable: the store does not answer.
-        BadInput: the experiment was deleted in the UI.
+        BadInput: the experiment was deleted in the UI, the database is damaged, or the project was moved.
     """
     uri = tracking_uri()
     mlflow.set_tracking_uri(uri)
     local = uri.startswith("sqlite:")
     Path(".stillhouse").mkdir(exist_ok=True)
     try:
-        # One process migrates a new database; two at once would corrupt it. A remote server is asked once
-        # and briefly: MLflow's own patience is several minutes.
-        patience = {} if local else BRIEFLY
-        with FileLock(".stillhouse/mlflow.lock"), environment(patience):
+        # The lock: two processes that migrate a new database at the same time would corrupt it.
+        # The timeouts: by default MLflow tries to reach a server for several minutes.
+        timeouts = {} if local else SHORT_TIMEOUTS
+        with FileLock(".stillhouse/mlflow.lock"), environment(timeouts):
             found = mlflow.get_experiment_by_name(experiment)
             if found is None:
-                place = Path("mlartifacts").resolve().as_uri() if local else None
-                return str(mlflow.create_experiment(experiment, place, {EXPERIMENT_KIND: "custom_model_development"}))
-    except Exception as error:  # each kind of store has errors of its own
-        if any(sign in str(error) for sign in DAMAGED):
+                artifacts = Path("mlartifacts").resolve().as_uri() if local else None
+                tags = {EXPERIMENT_KIND: "custom_model_development"}
+                return str(mlflow.create_experiment(experiment, artifacts, tags))
+    except Exception as error:  # stores of different kinds raise different errors
+        if any(part in str(error) for part in DAMAGED):
             raise BadInput(
-                f"The database of MLflow, {masked(uri)}, is damaged. Bring it back from a backup, or move it away: the "
-                "next run begins an empty one, without the models and runs that were in it."
+                f"The database of MLflow, {masked(uri)}, is damaged. Restore it from a backup, or move it away: the "
+                "next run creates an empty one, without the models and runs that were in it."
             ) from None
         raise Unavailable(
             f"The MLflow tracking store {masked(uri)} does not answer "
@@ -82,36 +83,36 @@ def connect(experiment: str) -> str:
 
 
 def _check_place(location: str) -> None:
-    """MLflow notes for each run and model where its files are, from the root of the file system on."""
+    """Raise BadInput if the project was moved: MLflow stores absolute paths of the files of runs and models."""
     place = Path(unquote(urlparse(location).path))
     if location.startswith("file:") and not place.parent.exists():
         raise BadInput(
-            f"This project was moved. mlflow.db says of every run and model that its files are below {place}. Make "
-            f"that true again with a link (mkdir -p {place.parent.parent}; ln -s {Path.cwd()} {place.parent}), or move "
-            "mlflow.db and mlartifacts away: the next run begins anew, without the models and runs that were in them."
+            f"This project was moved. mlflow.db has the path {place} for the files of all runs and models. Create a "
+            f"link at that path (mkdir -p {place.parent.parent}; ln -s {Path.cwd()} {place.parent}), or move mlflow.db "
+            "and mlartifacts away: the next run creates empty ones, without the models and runs that were in them."
         )
 
 
 def is_refusal(error: MlflowException) -> bool:
-    """Whether the store answered, and will say the same the next time."""
+    """Whether the store refused the request and would refuse it again."""
     return error.error_code in REFUSALS
 
 
 @contextmanager
-def answering() -> Iterator[None]:
-    """Within the block, a store that does not answer raises :class:`Unavailable`, with its address."""
+def raising_unavailable() -> Iterator[None]:
+    """Within the block, raise :class:`Unavailable` with the store's address if the store does not answer."""
     try:
         yield
     except (MlflowException, RequestException) as error:
         if isinstance(error, MlflowException) and is_refusal(error):
             raise
-        told = masked(" ".join(str(error).split()))[:200]
-        raise Unavailable(f"The MLflow tracking store {masked(tracking_uri())} does not answer ({told}).") from None
+        reason = masked(" ".join(str(error).split()))[:200]
+        raise Unavailable(f"The MLflow tracking store {masked(tracking_uri())} does not answer ({reason}).") from None
 
 
 @contextmanager
 def environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the time of a block."""
+    """Set environment variables within the block, and restore the previous values at its end."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

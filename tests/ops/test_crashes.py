@@ -14,11 +14,11 @@ from ops.test_stopping import processes_of, results, runs
 PLACES = {
     "holding a place on the GPU": "stillhouse.pipeline.runner:run_stage:before",  # of the flow's process
     "outputs were removed": "dvc.stage:Stage.remove_outs:after",  # of DVC's
-    "MLflow has it, the journal does not know": "stillhouse.tracking.journal:Journal._note:before",  # of a stage's
+    "MLflow has it, the journal does not know": "stillhouse.tracking.journal:Journal._save_state:before",  # of a stage's
     "in work": "stillhouse.pipeline.stage:folder_md5:before",
     "amid publishing": "stillhouse.pipeline.stage:_move:after",
     "dvc.lock was not written": "dvc.dvcfile:Lockfile.dump_stages:before",
-    "registered, without an alias": "stillhouse.tracking.registry:offer:before",
+    "registered, without an alias": "stillhouse.tracking.registry:ensure_challenger:before",
 }
 UNDONE = ("student", "compress", "evaluate", "register")
 

@@ -1,8 +1,8 @@
-"""Fewer bits a weight: a file here is a quantisation, named in ``compress.quantisation``.
+"""Quantisations: fewer bits for each weight. Each file here is one; ``compress.quantisation`` names it.
 
 It defines a function marked with ``@register``: ``(source, file, batches, network)`` reads the ONNX file ``source`` of
-the student ``network`` and writes ``file``. ``batches`` are token ids (texts, length) of training texts, from which a
-quantisation may take ranges.
+the student ``network`` and writes the ONNX file ``file``. ``batches`` are token ids of training texts,
+each ``(texts, length)``; a quantisation may calibrate its ranges on them.
 """
 
 import logging
@@ -23,7 +23,7 @@ QUANTISATIONS: Registry[Quantise] = Registry("stillhouse.compression.quantisatio
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Silence onnxruntime, which recommends a pre-processing step for image models."""
+    """Suppress a warning of onnxruntime, which recommends a pre-processing step that is meant for image models."""
     logging.disable(logging.WARNING)
     try:
         yield

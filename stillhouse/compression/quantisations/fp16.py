@@ -12,5 +12,8 @@ from stillhouse.registry import register
 
 @register
 def fp16(source: Path, file: Path, batches: Batches, network: TextNetwork) -> None:
-    """Half-precision weights and arithmetic; for devices that have it (most CPUs convert back and forth)."""
+    """Convert weights and arithmetic to half precision, for devices that have it.
+
+    Most CPUs do not: they convert the values to float32 and back.
+    """
     onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), file)

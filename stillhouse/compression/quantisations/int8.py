@@ -1,4 +1,4 @@
-"""``int8``: the embedding alone, weight-only."""
+"""``int8``: weights of the embedding alone."""
 
 from pathlib import Path
 

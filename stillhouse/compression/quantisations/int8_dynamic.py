@@ -1,4 +1,4 @@
-"""``int8_dynamic``: all weights, with ranges of the inputs found at run time."""
+"""``int8_dynamic``: all weights, and the inputs with ranges that are computed at run time."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from stillhouse.registry import register
 
 @register
 def int8_dynamic(source: Path, file: Path, batches: Batches, network: TextNetwork) -> None:
-    """Quantise all weights, and the inputs of matrix products and convolutions at run time.
+    """Quantise all weights, and at run time the inputs of matrix products and convolutions.
 
-    The range is that of the whole batch, so a text's prediction may depend on the other texts in its batch.
-    onnxruntime's integer convolution is slower than its float one: the whole student has half the speed on x86.
+    A range is that of the whole batch, so a text's prediction can depend on the other texts in its batch. On x86 the
+    student has half the speed, because onnxruntime's integer convolution is slower than its float convolution.
     """
     with without_warnings():
         quantize_dynamic(source, file, weight_type=QuantType.QInt8)

@@ -1,4 +1,4 @@
-"""``int8_static``: calibrated on training texts."""
+"""``int8_static``: weights and activations, with ranges calibrated on training texts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +17,12 @@ BETWEEN = ("Relu", "Mul", "Add", "Transpose")  # operations between convolutions
 
 @register
 def int8_static(source: Path, file: Path, batches: Batches, network: TextNetwork) -> None:
-    """Quantise the embedding, and convolutions and matrix products with their inputs, in ranges seen on ``batches``.
+    """Quantise the embedding, the convolutions and the matrix products, with input ranges calibrated on ``batches``.
 
-    Operations between convolutions are quantised, too. Else values would be converted to float32 and back each time,
-    which took nearly half of the network's time. ``network.float_parts`` are excepted from this. The ranges are
-    fixed, so a text's prediction does not depend on its batch. The last layer stays in float32: it costs next to
-    nothing, and quantising it changed some predictions.
+    - Operations between convolutions are quantised, too, except in ``network.float_parts``. Otherwise the values would
+      be converted to float32 and back each time, which took nearly half of the network's time.
+    - The ranges are fixed, so a text's prediction does not depend on its batch.
+    - The last layer stays in float32: it needs almost no time, and quantising it changed some predictions.
     """
     nodes = onnx.load(source, load_external_data=False).graph.node
     apart = tuple(f"/{part}/" for part in network.float_parts)
@@ -43,8 +43,8 @@ def int8_static(source: Path, file: Path, batches: Batches, network: TextNetwork
 
 class _Reader(CalibrationDataReader):
     def __init__(self, batches: Batches) -> None:
-        self._left: Iterator[np.ndarray] = iter(batches)
+        self._remaining: Iterator[np.ndarray] = iter(batches)
 
     def get_next(self) -> dict[str, Any] | None:
-        batch = next(self._left, None)
+        batch = next(self._remaining, None)
         return None if batch is None else {"ids": batch}
