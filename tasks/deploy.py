@@ -19,9 +19,9 @@ from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking.identity import model_digest
-from stillhouse.tracking.promotion import PromotionRequest, register_and_judge
 from stillhouse.tracking.receipts import receipt_of
 from stillhouse.tracking.registry import aliases_of
+from tasks.promotion import PromotionRequest, register_and_judge
 
 
 def deploy(context: Context) -> Metrics:

@@ -14,10 +14,10 @@ from stillhouse.pipeline.stages import STAGES
 from stillhouse.provenance import folder_md5
 from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking.identity import model_digest
-from stillhouse.tracking.promotion import PromotionRequest, register_and_judge
 from stillhouse.tracking.receipts import receipt_of
 from stillhouse.tracking.registry import PIPELINE
 from stillhouse.tracking.runs import find_run
+from tasks.promotion import PromotionRequest, register_and_judge
 
 
 def register(context: Context) -> Metrics:

@@ -12,10 +12,11 @@ from project import ROOT
 from stillhouse.errors import BadInput
 from stillhouse.params import load_params
 from stillhouse.params.naming import name_of, source_of
-from stillhouse.tracking import identity, promotion, registry, store
+from stillhouse.tracking import identity, registry, store
 from stillhouse.tracking.ownership import PROJECT_TAG, check_owner, classes_of
 from stillhouse.tracking.receipts import is_missing, receipt_of
 from stillhouse.tracking.registry import DIGEST_TAG, PIPELINE, get_version
+from tasks import promotion
 
 
 @pytest.fixture
