@@ -24,7 +24,7 @@ from stillhouse.models.device import choose_device
 from stillhouse.params import Params, load_params
 from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.lock import LOCK, holder, is_held
-from stillhouse.pipeline.room import needed_bytes
+from stillhouse.pipeline.room import needed, size_of_bytes
 from stillhouse.secrets import masked
 from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.registry import PIPELINE, champion_since
@@ -94,12 +94,7 @@ def _data(params: Params) -> str:
     for split, file in files.items():
         _readable("data.path", file)
         open_table(file, wanted_columns(data, labelled=split != data.unlabelled))
-    return "data: " + ", ".join(f"{file} ({_size(file) / 1e6:.1f} MB)" for file in files.values())
-
-
-def _size(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
-    return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
+    return "data: " + ", ".join(f"{file} ({size_of(file.resolve()) / 1e6:.1f} MB)" for file in files.values())
 
 
 def _teacher(params: Params) -> str:
