@@ -24,7 +24,7 @@ from stillhouse.models.device import choose_device
 from stillhouse.params import Params, load_params
 from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.lock import LOCK, holder, is_held
-from stillhouse.pipeline.room import needed, size_of_bytes
+from stillhouse.pipeline.room import needed_bytes, size_of
 from stillhouse.secrets import masked
 from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.registry import PIPELINE, champion_since
