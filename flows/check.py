@@ -8,7 +8,7 @@ from stillhouse.params.schema import write_schema
 
 
 def main(schema: bool) -> None:
-    """Run the command. Ends with status 1 and the message where params.yaml is not valid."""
+    """Run the command. Exits with status 1 and a message if params.yaml is not valid."""
     if schema:
         print(f"wrote {write_schema()}")
         return

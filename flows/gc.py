@@ -18,7 +18,7 @@ from pathlib import Path
 
 from flows.shared.environment import HOME, own_prefect_home
 
-own_prefect_home()  # before Prefect is imported: it reads its settings then
+own_prefect_home()  # before the import of Prefect, which reads its settings at import
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime

@@ -14,7 +14,7 @@ from typing import Any
 
 from flows.shared.environment import own_prefect_home
 
-own_prefect_home()  # before Prefect is imported: it reads its settings then
+own_prefect_home()  # before the import of Prefect, which reads its settings at import
 
 from prefect import flow
 from prefect.runtime import flow_run as runtime

@@ -5,7 +5,7 @@
 
 from flows.shared.environment import own_prefect_home
 
-own_prefect_home()  # before Prefect is imported: it reads its settings then
+own_prefect_home()  # before the import of Prefect, which reads its settings at import
 
 from flows.shared.server import prefect_server
 from stillhouse.params import load_params

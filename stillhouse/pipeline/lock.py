@@ -94,7 +94,7 @@ def _try_to_take(lock: FileLock) -> str:
 
 
 def refuse_beside_a_flow() -> None:
-    """For a stage's own process: raise BadInput where a flow that did not start it holds the project."""
+    """In a stage's process: raise BadInput if a flow that did not start it holds the lock of the project."""
     if os.environ.get(HOLDER):
         return
     STATE.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ class _Levelled(logging.Formatter):
 
 
 class _BesideBars(logging.Handler):
-    """Writes above tqdm's progress bars."""
+    """Write log records above tqdm's progress bars."""
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError):  # the reader has closed the pipe; the work must not fail because of it

@@ -32,7 +32,7 @@ DVC_HINTS = (
     "is cached - skipping run",
 )
 Outcome = Literal["ran", "restored", "unchanged"]
-Log = Callable[..., None]  # called with a line, and with its level where that is not INFO
+Log = Callable[..., None]  # called with a line, and with its level if that is not INFO
 
 
 class StageFailed(StillhouseError):

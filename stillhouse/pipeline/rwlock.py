@@ -83,7 +83,7 @@ def _kind(folder: Path, entry: dict[str, Any], written: float, foreign: bool) ->
 
 
 def _may_be_dvc(folder: Path, pid: int, written: float) -> bool:
-    """False only where it is certain that no process ``pid`` of this machine is a DVC in ``folder``."""
+    """Whether process ``pid`` of this machine may be a DVC in ``folder``. False only if this is certainly not so."""
     try:
         process = psutil.Process(pid)
         return is_dvc(process.cmdline()) and Path(process.cwd()) == folder.resolve()
