@@ -13,10 +13,14 @@ QUANTISATIONS = (*names_in("stillhouse.compression.quantisations"), "none")
 class Compress(Section):
     """Export, a smaller vocabulary, quantisation."""
 
-    vocabulary: Annotated[int, Field(ge=100)] | None = Field(description="most frequent word pieces to keep; null: all")
+    vocabulary: Annotated[int, Field(ge=100)] | None = Field(
+        description="number of most frequent word pieces that remain; null: all"
+    )
     quantisation: Annotated[
         str, OneOf(QUANTISATIONS), Field(description="a file in stillhouse/compression/quantisations, or none")
     ]
-    calibration_texts: Annotated[Count, Field(description="int8_static: training texts from which ranges are taken")]
-    tolerance: Annotated[Ratio, Field(description="accuracy on validation that a step may cost, or it is refused")]
+    calibration_texts: Annotated[Count, Field(description="int8_static: number of training texts for the calibration")]
+    tolerance: Annotated[
+        Ratio, Field(description="accuracy on validation that a step may cost; a step that costs more is refused")
+    ]
     parity: Annotated[Ratio, Field(description="least agreement with the trained student")]

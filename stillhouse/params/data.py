@@ -29,14 +29,14 @@ class Data(Format):
     )
     labels_seed: Seed | None = Field(description="of that draw; null: the seed of everything")
     unseen_labels: Annotated[
-        Literal["keep", "error"], Field(description="where validation or test has labels that train lacks")
+        Literal["keep", "error"], Field(description="if validation or test has labels that train lacks")
     ]
     max_shrink: Annotated[
         Fraction | None,
         Field(description="share of texts by which the data may shrink since the last run; null: no limit"),
     ]
     lost_classes: Annotated[
-        Literal["error", "keep"], Field(description="where a label of the last run has no text any more")
+        Literal["error", "keep"], Field(description="if a label of the last run has no texts any more")
     ]
     empty_texts: Literal["error", "drop"]
     duplicates: Literal["drop", "keep"]

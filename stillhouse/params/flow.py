@@ -11,7 +11,7 @@ from stillhouse.pipeline.stages import STAGES
 class Flow(Section):
     """Limits and retries of the flow; they change no result."""
 
-    when_busy: Annotated[Literal["wait", "fail"], Field(description="while another run works on this project")]
+    when_busy: Annotated[Literal["wait", "fail"], Field(description="if another run is active in this project")]
     notify: Annotated[Name | None, Field(description="a URL or a command that receives failures and refused gates")]
     heartbeat: Annotated[
         Name | None, Field(description="a URL or a command that receives a message after every successful run")

@@ -46,7 +46,7 @@ class SoftLabels(Section):
         int, Field(ge=0, le=8, description="networks like the student that label with the teacher; 0: none")
     ]
     second_weight: Annotated[
-        Ratio, Field(description="of the second teachers' mean probabilities; the rest is the teacher's")
+        Ratio, Field(description="weight of the second teachers' mean probabilities; the teacher has the rest")
     ]
     augment: Augment
     relation_words: Annotated[

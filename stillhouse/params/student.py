@@ -35,8 +35,8 @@ class Vocabulary(Section):
 class Wide(Section):
     """The student's branch that reads the whole text as a bag of word pieces and of pairs of neighbours."""
 
-    size: Annotated[int, Field(ge=0, description="of a piece's or pair's vector; 0: no such branch")]
-    buckets: Annotated[int, Field(ge=1, description="that pairs are hashed into")]
+    size: Annotated[int, Field(ge=0, description="size of the vector of a piece or pair; 0: no wide branch")]
+    buckets: Annotated[int, Field(ge=1, description="number of buckets that pairs are hashed into")]
     dropout: Annotated[Chance, Field(description="dropout probability of the whole branch, for each text")]
     max_length: Annotated[int, Field(ge=4, description="word pieces read of each text")]
 
@@ -78,7 +78,9 @@ class Training(Section):
 
     seed: Seed | None = Field(description="null: the seed of everything")
     epochs: Count
-    min_updates: Annotated[int, Field(ge=0, description="more epochs where there are few texts, until so many steps")]
+    min_updates: Annotated[
+        int, Field(ge=0, description="least number of training steps: with few texts there are more epochs")
+    ]
     batch_size: Count
     learning_rate: Positive
     weight_decay: NotNegative
