@@ -191,7 +191,7 @@ def _join(parts: Path, target: Path) -> None:
 @command
 def main(**options: Any) -> None:
     """Run the flow once and print the number of labelled rows. ``options`` are the flow's parameters."""
-    receipt = run_flow(score, alone=False, **options)
+    receipt = run_flow(score, exclusive=False, **options)
     print(
         f"{receipt['rows']} rows labelled by {receipt['model']} version {receipt['version']}, "
         f"{receipt['texts_per_s']:,.0f} texts/s"
