@@ -16,13 +16,13 @@ from prefect import flow
 from prefect.states import State
 
 from flows.shared.arms import (
-    Answers,
-    answers_in,
+    Predictions,
     arm_seed,
     correctness,
-    experiment_run,
+    parent_run,
     print_result,
     publish_result,
+    read_predictions,
     run_arm,
 )
 from flows.shared.running import run_exclusively, run_flow
@@ -65,14 +65,14 @@ def comparison() -> dict[str, Any] | State[Any]:
 
 def _compare(params: Params) -> dict[str, Any]:
     seeds = params.comparison.seeds
-    with experiment_run("comparison", params) as parent:
-        answers: dict[tuple[str, int], Answers] = {}
+    with parent_run("comparison", params) as parent:
+        predictions: dict[tuple[str, int], Predictions] = {}
         for seed in seeds:
             for kind in KINDS:
                 folder = run_arm("comparison", f"{kind}-{seed}", _changes(kind, seed, params), params)
-                answers[kind, seed] = answers_in(folder)
+                predictions[kind, seed] = read_predictions(folder)
         arms = [
-            Arm(name, correctness([answers[kind, seed] for seed in seeds], column))
+            Arm(name, correctness([predictions[kind, seed] for seed in seeds], column))
             for name, (kind, column) in ARMS.items()
         ]
         result = compare(arms, PAIRS, PLAIN, params.evaluate.bootstrap, params.seed)

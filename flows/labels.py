@@ -21,12 +21,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import State
 
 from flows.shared.arms import (
-    answers_in,
     arm_seed,
     correctness,
-    experiment_run,
+    parent_run,
     print_result,
     publish_result,
+    read_predictions,
     run_arm,
 )
 from flows.shared.running import run_exclusively, run_flow
@@ -54,7 +54,7 @@ def labels() -> dict[str, Any] | State[Any]:
 
 
 def _measure(params: Params) -> dict[str, Any]:
-    with experiment_run("labels", params) as parent:
+    with parent_run("labels", params) as parent:
         arms: dict[str, list[Path]] = {}
         for count in params.labels.counts:
             # All labels can be drawn in one way only.
@@ -64,12 +64,12 @@ def _measure(params: Params) -> dict[str, Any]:
         probed = _probe([str(folder) for folders in arms.values() for folder in folders], params)
         points = []
         for labelled, folders in arms.items():
-            answers = [answers_in(folder) for folder in folders]
-            models = {name: correctness(answers, name).mean(1).tolist() for name in MODELS}
+            predictions = [read_predictions(folder) for folder in folders]
+            models = {name: correctness(predictions, name).mean(1).tolist() for name in MODELS}
             if probed:
                 models[PROBE] = [sum(probed[str(folder)]) / len(probed[str(folder)]) for folder in folders]
             points.append({"labels": labelled, "labelled_texts": _labelled(folders), "models": models})
-        result = {"points": points, "draws": params.labels.draws, "texts": len(answers[0]["label"])}
+        result = {"points": points, "draws": params.labels.draws, "texts": len(predictions[0]["label"])}
         publish_result("labels", parent, result, markdown_table(result), partial(plots.labels, curve(points)))
     return result
 

@@ -20,7 +20,7 @@ from prefect import flow
 from prefect.runtime import flow_run as runtime
 from prefect.states import Failed, State
 
-from flows.shared.arms import run_stage_of
+from flows.shared.arms import run_arm_stage
 from flows.shared.running import run_flow
 from flows.shared.stopping import command
 from flows.shared.workspace import own_cache
@@ -78,7 +78,7 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
     with store, flow_run(here.tracking.experiment, runtime.name or "reproduce", runtime.id or "") as run:
         run.tags({"stillhouse.reproduces": version.uri})
         for stage in before(END):
-            run_stage_of("again", stage.name, stage.trains, params, folder)
+            run_arm_stage("again", stage.name, stage.trains, params, folder)
         rows = [*differing(recorded, read_yaml(folder / "dvc.lock"))]
         new = folder_md5(path("compress/model", folder))
         old = registry.tag_of(version, registry.MODEL_TAG)

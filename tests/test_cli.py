@@ -148,7 +148,9 @@ def test_the_doctor_finds_nothing_in_this_project_and_what_is_wrong_in_another(m
         assert part in wrong
     (tmp_path / "no").mkdir()
     (tmp_path / "no" / "train.tsv").write_text('text\tlabel\n"one\ta\ntwo\tb\nthree"\tb\n')
-    assert "a double quote begins a field" in "\n".join(told for kind, told in doctor.findings() if kind == "fail")
+    assert "the quoted field spans several lines" in "\n".join(
+        told for kind, told in doctor.findings() if kind == "fail"
+    )
     (tmp_path / "mlflow.db").write_bytes(b"rotten" * 1000)
     monkeypatch.delenv("PREFECT_API_URL")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")

@@ -12,6 +12,7 @@ import pytest
 
 from flows import doctor
 from flows.shared import notify as messenger
+from flows.shared import push as pushing
 from flows.shared.notify import notify
 
 
@@ -113,3 +114,26 @@ def test_a_failed_run_and_a_refused_gate_are_told(project):
     project.set(data__path="data/gone.csv")
     assert project.flow().returncode == 1
     assert "failed: " in told.read_text().splitlines()[-1] and "data/gone.csv does not exist" in told.read_text()
+
+
+@pytest.mark.parametrize(
+    ("status", "timed_out", "message"),
+    [
+        (0, False, None),
+        (3, False, "flow.push: dvc push ended with status 3: last line"),
+        (1, True, "flow.push: dvc push was stopped after 60 min: last line"),
+    ],
+)
+def test_a_push_that_fails_or_times_out_sends_its_reason(status, timed_out, message, monkeypatch):
+    expired, sent = threading.Event(), []
+    if timed_out:
+        expired.set()
+
+    @contextlib.contextmanager
+    def child(*_, **__):
+        yield type("Child", (), {"stdout": ["first line\n", "last line\n"], "wait": lambda self: status})(), expired
+
+    monkeypatch.setattr(pushing, "child_process", child)
+    monkeypatch.setattr(pushing, "notify", lambda target, text: sent.append((target, text)))
+    pushing.push("webhook")
+    assert sent == ([("webhook", message)] if message else [])

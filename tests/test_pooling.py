@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from stillhouse.errors import BadInput
 from stillhouse.models.encoder import EncoderClassifier
-from stillhouse.models.pooling import POOLINGS, Pooling, Reading
+from stillhouse.models.pooling import POOLINGS, Pooling, PoolingConfig
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.models.sentence import SWITCHES
 from stillhouse.models.teacher import load_teacher
@@ -47,16 +47,34 @@ def test_a_pooling_is_what_its_definition_says_on_either_side_of_padding(name, s
         place = slice(len(text)) if side == "right" else slice(5 - len(text), 5)
         states[row, place], mask[row, place] = text, 1
     expected = torch.stack([by_hand(name, text) for text in texts])
-    torch.testing.assert_close(Pooling(Reading((name,)), 4)(states, mask), expected)
+    torch.testing.assert_close(Pooling(PoolingConfig((name,)), 4)(states, mask), expected)
 
 
 def test_a_prompt_may_be_left_out_of_the_vector_and_places_are_still_counted_from_it():
     states, mask = torch.randn(1, 5, 4), torch.tensor([[1, 1, 1, 1, 0]])
-    left_out = Pooling(Reading(("mean", "weightedmean"), skipped=2), 4)(states, mask)[0]
+    left_out = Pooling(PoolingConfig(("mean", "weightedmean"), prompt_tokens=2), 4)(states, mask)[0]
     torch.testing.assert_close(left_out[:4], states[0, 2:4].mean(0))
     torch.testing.assert_close(left_out[4:], (3 * states[0, 2] + 4 * states[0, 3]) / 7)
-    nothing_else = Pooling(Reading(("mean",), skipped=4), 4)(states, mask)[0]
+    nothing_else = Pooling(PoolingConfig(("mean",), prompt_tokens=4), 4)(states, mask)[0]
     torch.testing.assert_close(nothing_else, states[0, :4].mean(0))
+
+
+def test_a_saved_default_replaces_the_settings_of_an_earlier_teacher(tmp_path):
+    other = PoolingConfig(("cls",), prompt="a ", prompt_tokens=2)
+    other.save(tmp_path)
+    assert PoolingConfig.load(tmp_path) == other
+    for default in (PoolingConfig(), PoolingConfig(poolings=())):
+        other.save(tmp_path)
+        default.save(tmp_path)
+        assert PoolingConfig.load(tmp_path) == PoolingConfig()
+
+
+def test_the_text_that_names_checkpoints_and_the_keys_on_disk_are_those_of_earlier_versions(tmp_path):
+    config = PoolingConfig(("cls",), prompt="a ", prompt_tokens=2)
+    assert str(config) == "Reading(poolings=('cls',), layers=(), prompt='a ', skipped=2)"
+    config.save(tmp_path)
+    keys = list(json.loads((tmp_path / "reading.json").read_text()))
+    assert keys == ["poolings", "layers", "prompt", "skipped"]
 
 
 def test_the_parameter_allows_every_pooling():
@@ -105,7 +123,7 @@ def load(folder, **changes):
 )
 def test_every_form_of_a_pooling_configuration_is_read(encoder, config, expected):
     write(encoder, "1_Pooling/config.json", config)
-    assert load(encoder).model.pooling.reading.poolings == expected
+    assert load(encoder).model.pooling.config.poolings == expected
 
 
 def test_a_pooling_that_does_not_exist_is_named(encoder):
@@ -118,13 +136,13 @@ def test_modules_may_lie_in_other_folders_and_the_new_names_of_classes_are_known
     package = "sentence_transformers.sentence_transformer.modules.pooling"
     modules(encoder, ("Transformer", ""), ("Pooling", "pool"), ("Normalize", "2_Normalize"), package=package)
     write(encoder, "pool/config.json", {"pooling_mode": "cls"})
-    assert load(encoder).model.pooling.reading == Reading(("cls",))
+    assert load(encoder).model.pooling.config == PoolingConfig(("cls",))
     inner = encoder / "0_Transformer"
     inner.mkdir()
     for file in [file for file in encoder.iterdir() if file.is_file() and file.name != "modules.json"]:
         file.rename(inner / file.name)
     modules(encoder, ("Transformer", "0_Transformer"), ("Pooling", "pool"))
-    assert load(encoder).model.pooling.reading == Reading(("cls",))
+    assert load(encoder).model.pooling.config == PoolingConfig(("cls",))
 
 
 @pytest.mark.parametrize("pooling", ["cls", "max", "lasttoken"])
@@ -168,7 +186,7 @@ def test_a_dense_layer_that_cannot_be_used_is_left_out_and_named(encoder, caplog
     write(encoder, "1_Pooling/config.json", {"pooling_mode": "mean"})
     write(encoder, "2_Dense/config.json", {"in_features": 32, "out_features": 7})
     (encoder / "2_Dense" / "pytorch_model.bin").write_bytes(b"")
-    assert load(encoder).model.pooling.reading == Reading()
+    assert load(encoder).model.pooling.config == PoolingConfig()
     assert "its module 2_Dense (Dense) is left out" in caplog.text
 
 

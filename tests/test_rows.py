@@ -187,9 +187,13 @@ def test_a_blank_line_of_a_single_column_is_an_empty_text():
         (
             b'text\tlabel\n"a\tx\nb\ty\nc"\tz\n',
             ".tsv",
-            "row 2: a double quote begins a field that ends in a later line",
+            "row 2: the quoted field spans several lines, but each line also has the right number of fields",
         ),
-        (b'text\tlabel\n"a"\tx\nb\ty\n', ".tsv", "row 2: a field is in double quotes without need"),
+        (
+            b'text\tlabel\n"a"\tx\nb\ty\n',
+            ".tsv",
+            "row 2: a field has unnecessary quotes; other fields in this column have none",
+        ),
         (b'text,label\n"a,b\nc",d\ne,"f\ng"\n', ".csv", "Set data.quoting: none"),
         (b"text\tlabel\na\\\\b\tx\n", ".tsv", "backslashes may be text or escapes. Set data.escape: null"),
         (b"text,label\na,x\nb\n", ".csv", "row 3 has 1 field, the header 2"),

@@ -1,6 +1,6 @@
-"""Arms of an experiment: copies of the project with other parameters, in which the stages of the pipeline run.
+"""Arms of the flows ``comparison`` and ``labels``: copies of the project with other parameters that run its stages.
 
-DVC restores results that this arm or another one computed before. So a stopped experiment continues where it was.
+DVC restores results that this arm or another one computed before. So a stopped flow continues where it stopped.
 """
 
 import base64
@@ -15,7 +15,7 @@ import numpy as np
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.runtime import flow_run as runtime
+from prefect.runtime import flow_run as prefect_run
 
 from flows.shared.stage_task import logger, training_slot
 from flows.shared.workspace import workspace
@@ -29,46 +29,53 @@ from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.runs import flow_run, part_run
 from stillhouse.tracking.store import environment
 
-Answers = dict[str, list[str]]  # columns of answers.csv: the true label, and the prediction of each model
+Predictions = dict[str, list[str]]  # columns of answers.csv: the true label, and the prediction of each model
 
 
-def run_arm(flow: str, name: str, changes: dict[str, Any], params: Params) -> Path:
-    """Run the stages with ``changes`` in ``.stillhouse/<flow>/<name>``, tracked as an arm of the open MLflow run.
+def run_arm(group: str, name: str, changes: dict[str, Any], params: Params) -> Path:
+    """Run the stages with ``changes`` in ``.stillhouse/<group>/<name>``, tracked as an arm of the open MLflow run.
 
     Returns:
         The folder of the copy.
     """
-    folder = workspace(STATE / flow / name, changes)
+    folder = workspace(STATE / group / name, changes)
     get_run_logger().info("arm %s in %s: %s", name, folder, changes)
     with part_run(params.tracking.experiment, "arm", name) as run:
         run.params(changes)
         for stage in before("register"):
-            run_stage_of(name, stage.name, stage.trains, params, folder)
+            run_arm_stage(name, stage.name, stage.trains, params, folder)
         metrics = json.loads(path("evaluate/metrics.json", folder).read_text(encoding="utf-8"))
         run.metrics({"test": {model: {"accuracy": row["accuracy"]} for model, row in metrics["models"].items()}})
     return folder
 
 
 @contextmanager
-def experiment_run(name: str, params: Params) -> Iterator[Any]:
-    """The MLflow run of the experiment ``name`` (a section of ``params.yaml``). Its copies use this project's store."""
-    store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
-    with store, flow_run(params.tracking.experiment, runtime.name or name, runtime.id or "") as run:
+def parent_run(name: str, params: Params) -> Iterator[Any]:
+    """Open the MLflow run of the flow ``name`` (also a section of ``params.yaml``), above the runs of its arms.
+
+    Arms log to this project's MLflow store.
+    """
+    variables = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
+    with variables, flow_run(params.tracking.experiment, prefect_run.name or name, prefect_run.id or "") as run:
         run.params({name: getattr(params, name).model_dump(), "student": params.student.model_dump()})
         yield run
 
 
 def publish_result(name: str, run: Any, result: dict[str, Any], markdown: str, draw: Callable[[Path], None]) -> None:
-    """Write numbers, table and figure to ``outputs/<name>`` and MLflow, and table and figure to a Prefect artifact."""
+    """Write numbers, table and figure to ``outputs/<name>`` and MLflow, and table and figure to a Prefect artifact.
+
+    Other files in the folder, such as those of an earlier version, are not uploaded.
+    """
     folder = OUTPUTS / name
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{name}.json", result)
-    (folder / f"{name}.md").write_text(markdown + "\n", encoding="utf-8")
-    draw(folder / f"{name}.png")
-    for file in sorted(folder.iterdir()):
+    numbers, table, figure = (folder / f"{name}.{suffix}" for suffix in ("json", "md", "png"))
+    write_json(numbers, result)
+    table.write_text(markdown + "\n", encoding="utf-8")
+    draw(figure)
+    for file in (numbers, table, figure):
         run.artifact(file)
     run.describe(markdown)
-    picture = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()
+    picture = base64.b64encode(figure.read_bytes()).decode()
     create_markdown_artifact(f"{markdown}\n\n![{name}](data:image/png;base64,{picture})", key=name)
 
 
@@ -78,25 +85,28 @@ def print_result(name: str) -> None:
     print(f"Figure  {(OUTPUTS / name / f'{name}.png').resolve()}")
 
 
-def answers_in(folder: Path) -> Answers:
+def read_predictions(folder: Path) -> Predictions:
     """Read the predictions of every model for the test texts."""
     with path("evaluate/answers.csv", folder).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return {column: [row[column] for row in rows] for column in rows[0]}
 
 
-def correctness(answers: list[Answers], column: str) -> Any:
-    """Whether a model's predictions are correct: an array of 0 and 1, of shape ``(arms, texts)``."""
-    return np.array([np.array(arm[column]) == np.array(arm["label"]) for arm in answers], dtype=float)
+def correctness(predictions: list[Predictions], column: str) -> Any:
+    """Return whether a model's predictions are correct: an array of 0 and 1, of shape ``(arms, texts)``."""
+    return np.array([np.array(arm[column]) == np.array(arm["label"]) for arm in predictions], dtype=float)
 
 
 def arm_seed(seed: int, own: int | None, params: Params) -> int | None:
-    """Return ``seed``, or ``None`` if it equals the global seed, so that DVC restores the pipeline's own results."""
+    """Return None if the project's own setting ``own`` is null and ``seed`` is the global seed; otherwise ``seed``.
+
+    With None the parameters equal those of the project, so DVC restores its results.
+    """
     return None if own is None and seed == params.seed else seed
 
 
 @task(task_run_name="{arm}-{stage}", cache_policy=NO_CACHE)
-def run_stage_of(arm: str, stage: str, trains: bool, params: Params, folder: Path) -> str:
+def run_arm_stage(arm: str, stage: str, trains: bool, params: Params, folder: Path) -> str:
     """Run one stage in the copy of the project in ``folder``."""
     with training_slot(trains, params):
         return run_stage(stage, params.flow.timeout_minutes[stage] * 60, folder=folder, log=logger())

@@ -122,8 +122,8 @@ def compress_student(
     export_onnx(student, folder / "model.onnx")
     steps.step("float32", folder)
     if settings.vocabulary is not None and settings.vocabulary < tokenizer.get_vocab_size():
-        pruned, tables = scratch / "pruned.onnx", student.network.piece_tables
-        smaller = prune_vocabulary(folder / "model.onnx", pruned, tokenizer, settings.vocabulary, tables)
+        pruned, embeddings = scratch / "pruned.onnx", student.network.piece_tables
+        smaller = prune_vocabulary(folder / "model.onnx", pruned, tokenizer, settings.vocabulary, embeddings)
         folder = new_folder(f"{settings.vocabulary} word pieces", smaller)
         pruned.replace(folder / "model.onnx")
         steps.step(folder.name, folder)

@@ -10,17 +10,20 @@ from tokenizers import Tokenizer
 from stillhouse.data.vocabulary import truncate_vocabulary
 
 
-def prune_vocabulary(source: Path, model: Path, tokenizer: Tokenizer, size: int, tables: Collection[str]) -> Tokenizer:
-    """Write a copy of the ONNX file ``source`` that has only the first ``size`` word pieces.
+def prune_vocabulary(
+    source: Path, target: Path, tokenizer: Tokenizer, size: int, embeddings: Collection[str]
+) -> Tokenizer:
+    """Write a copy of the ONNX file ``source`` that has the first ``size`` word pieces.
 
-    A word whose piece was removed is split into shorter pieces. The student knows these, too.
+    Single characters always stay, so more than ``size`` pieces can remain. A word whose piece was removed is split into
+    shorter pieces. The student was trained with these pieces, too.
 
     Args:
         source: the student's ONNX file.
-        model: the ONNX file to write.
-        tokenizer: the student's; its word pieces are in order of frequency.
-        size: number of word pieces in the smaller vocabulary.
-        tables: names of the parameters that have one row for each word piece.
+        target: the ONNX file to write.
+        tokenizer: the student's tokenizer. Its word pieces are in order of frequency.
+        size: number of word pieces in the smaller vocabulary, if that includes all single characters.
+        embeddings: names of the parameters that have one row for each word piece.
 
     Returns:
         The tokenizer of the smaller vocabulary.
@@ -28,8 +31,8 @@ def prune_vocabulary(source: Path, model: Path, tokenizer: Tokenizer, size: int,
     graph = onnx.load(source)
     smaller = truncate_vocabulary(tokenizer, size)
     for tensor in graph.graph.initializer:
-        if tensor.name in tables:
+        if tensor.name in embeddings:
             rows = numpy_helper.to_array(tensor)[: smaller.get_vocab_size()]
             tensor.CopyFrom(numpy_helper.from_array(rows.copy(), tensor.name))
-    onnx.save(graph, model)
+    onnx.save(graph, target)
     return smaller

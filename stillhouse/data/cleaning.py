@@ -20,7 +20,7 @@ from stillhouse.params import Data
 from stillhouse.task import TASK
 
 BATCH = 1000
-NAMED_ROWS = 8
+MAX_LISTED = 8
 Remaining = dict[str, tuple[list[int], list[str]]]  # for each split the remaining rows and their labels
 
 
@@ -44,22 +44,25 @@ class Cleaned:
 
 
 def clean(source: Source, data: Data) -> Cleaned:
-    """Drop empty and duplicate rows, and number the labels.
+    """Select rows, and number the labels.
 
-    Two texts are duplicates if they differ only in case and white space. A text that is in two splits stays in test
-    before validation, and in validation before train. So no test text is a training text. Memory: 24 bytes a row; the
-    texts stay on disk.
+    With ``data.duplicates: drop``, one of several texts that differ only in case and white space stays. If a text is in
+    several splits, it stays in one: test, else validation, else train. So no test text is a training text. With
+    ``keep``, all stay, also in several splits. With ``data.empty_texts: drop``, rows without text or label are dropped.
+    With ``data.unseen_labels: keep``, validation rows whose label is not in train are dropped; such test rows stay.
+    Memory: about 150 bytes a row. The texts stay on disk.
 
     Raises:
-        BadInput: empty texts or labels (unless ``data.empty_texts`` drops them), labels in validation or
-            test that train lacks (unless ``data.unseen_labels`` keeps them), or fewer than two classes.
+        BadInput: empty texts or labels (unless ``data.empty_texts`` drops them); a split without a remaining row; a
+            label that is a list or an object; validation or test without any label of train; labels in validation or
+            test that train lacks (unless ``data.unseen_labels`` keeps them); or fewer than two classes.
     """
     remaining: Remaining = {}
     dropped: dict[str, dict[str, int]] = {}
     seen: dict[bytes, str] = {}
     for split in sorted(source.splits, key=["test", "validation", "train"].index):
         remaining[split], dropped[split] = _clean_split(source, split, data, seen)
-    _refuse_several(source, remaining)
+    _refuse_label_lists(source, remaining)
     present = set(remaining["train"][1])
     unseen: dict[str, list[str]] = {
         split: [label for label in remaining[split][1] if label not in present]
@@ -71,7 +74,7 @@ def clean(source: Source, data: Data) -> Cleaned:
             _refuse_disjoint_labels(source, split, remaining, present)
     if data.unseen_labels == "error":
         _refuse_unseen(source, remaining, unseen)
-    if unknown := unseen.get("validation"):  # every model misses these, so they cannot select one
+    if unknown := unseen.get("validation"):  # no model can predict these labels, so they do not help to choose a model
         dropped["validation"]["label not in train"] = len(unknown)
         rows, labels = remaining["validation"]
         pairs = [(row, label) for row, label in zip(rows, labels, strict=True) if label in present]
@@ -88,14 +91,15 @@ def clean(source: Source, data: Data) -> Cleaned:
         for split, (rows, labels) in remaining.items()
     }
     reasons = {split: dropped[split] for split in splits}
-    return Cleaned(splits, names, test_only, reasons, _new_texts(source.unlabelled, seen))
+    return Cleaned(splits, names, test_only, reasons, _unlabelled_rows(source.unlabelled, seen))
 
 
-def _new_texts(unlabelled: Dataset | None, seen: dict[bytes, str]) -> np.ndarray:
+def _unlabelled_rows(unlabelled: Dataset | None, seen: dict[bytes, str]) -> np.ndarray:
     """Return the rows whose text is in no split and not in an earlier row. Adds the texts to ``seen``."""
+    if unlabelled is None:
+        return np.zeros(0, np.int64)
     rows: list[int] = []
-    for start in range(0, len(unlabelled) if unlabelled is not None else 0, BATCH):
-        assert unlabelled is not None
+    for start in range(0, len(unlabelled), BATCH):
         for row, text in enumerate(unlabelled[start : start + BATCH]["text"], start=start):
             if text and text.strip() and (key := text_key(text)) not in seen:
                 seen[key] = ""
@@ -126,10 +130,10 @@ def _clean_split(
             rows.append(index)
             labels.append(label)
     if empty and data.empty_texts == "error":
-        named = ", ".join(str(source.number(split, row)) for row in empty[:NAMED_ROWS])
+        named = ", ".join(str(source.number(split, row)) for row in empty[:MAX_LISTED])
         raise BadInput(
             f"{source.names[split]}: {len(empty)} of {index + 1} rows have no text or no label (rows {named}"
-            f"{', ...' if len(empty) > NAMED_ROWS else ''}). Correct them, or set data.empty_texts: drop."
+            f"{', ...' if len(empty) > MAX_LISTED else ''}). Correct them, or set data.empty_texts: drop."
         )
     dropped["empty"] = len(empty)
     if not rows:
@@ -137,8 +141,8 @@ def _clean_split(
     return (rows, labels), dict(dropped)
 
 
-def _refuse_several(source: Source, remaining: Remaining) -> None:
-    """Raise BadInput if a label is a list or an object. Labelling tools export several labels of a text like this."""
+def _refuse_label_lists(source: Source, remaining: Remaining) -> None:
+    """Raise BadInput if a label is a list or an object. Labelling tools write several labels this way."""
     for split, (rows, labels) in remaining.items():
         several = {label for label in set(labels) if label[0] in "[{" and _is_collection(label)}
         for row, label in zip(rows, labels, strict=True) if several else ():
@@ -160,8 +164,8 @@ def _refuse_disjoint_labels(source: Source, split: str, remaining: Remaining, pr
     same_numbers = {number_name(label) for label in labels} & {number_name(label) for label in present}
     why = " The numbers are equal but written differently. Write them in the same form." if same_numbers else ""
     raise BadInput(
-        f"{source.names[split]} has no label of train. Its labels: {listed(sorted(labels), NAMED_ROWS)}. Labels of "
-        f"train: {listed(sorted(present), NAMED_ROWS)}."
+        f"{source.names[split]} has no label of train. Its labels: {listed(sorted(labels), MAX_LISTED)}. Labels of "
+        f"train: {listed(sorted(present), MAX_LISTED)}."
         f"{why or ' Check the file and data.label_column.'}"
     )
 
@@ -171,7 +175,7 @@ def _refuse_unseen(source: Source, remaining: Remaining, unseen: dict[str, list[
         if unknown:
             where = source.row(split, remaining[split][0][remaining[split][1].index(unknown[0])])
             raise BadInput(
-                f"{source.names[split]} has labels that train lacks: {', '.join(sorted(set(unknown))[:NAMED_ROWS])} "
+                f"{source.names[split]} has labels that train lacks: {', '.join(sorted(set(unknown))[:MAX_LISTED])} "
                 f"(first at {where}). Correct them, add training rows with these labels, or set "
                 "data.unseen_labels: keep, which counts them as missed."
             )

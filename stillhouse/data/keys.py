@@ -11,7 +11,8 @@ def text_key(text: str) -> bytes:
 def uniform_hash(text: str, seed: int, purpose: str) -> float:
     """Return a hash of text, seed and purpose, uniform in [0, 1).
 
-    It does not depend on the other texts. So a selection by it stays the same when texts are added or removed.
+    It does not depend on the other texts. A selection by this hash does not change when texts are added or removed.
     """
-    key = hashlib.blake2b(text_key(text), digest_size=8, key=f"{purpose}/{seed}".encode()[:64]).digest()
-    return int.from_bytes(key, "big") / 2**64
+    key = f"{purpose}/{seed}".encode()[:64]  # BLAKE2b keys have at most 64 bytes
+    digest = hashlib.blake2b(text_key(text), digest_size=8, key=key).digest()
+    return int.from_bytes(digest, "big") / 2**64

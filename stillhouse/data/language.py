@@ -6,8 +6,8 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from stillhouse.data.familiar import SAMPLE, Familiarity, familiarity
 from stillhouse.data.sample import sample_teacher
+from stillhouse.data.tokenizer_fit import SAMPLE, TokenizerFit, measure_tokenizer_fit
 from stillhouse.params import Teacher
 
 logger = logging.getLogger(__name__)
@@ -23,17 +23,17 @@ def warn_about_language(settings: Teacher, texts: Dataset) -> None:
             logger.warning("%s", language_warning(settings, found))
 
 
-def check_language(settings: Teacher, texts: Dataset) -> Familiarity | None:
+def check_language(settings: Teacher, texts: Dataset) -> TokenizerFit | None:
     """Measure how the teacher's tokenizer splits the column ``text``; None if the tokenizer cannot be loaded."""
     rows = range(0, len(texts), max(1, len(texts) // SAMPLE))
     try:
-        return familiarity(texts.select(rows)["text"][:], *_encoder(settings))
+        return measure_tokenizer_fit(texts.select(rows)["text"][:], *_encoder(settings))
     except Exception as error:  # the teacher stage reports a faulty checkpoint
         logger.info("the teacher's tokenizer was not checked (%s)", " ".join(str(error).split())[:120])
         return None
 
 
-def language_warning(settings: Teacher, found: Familiarity) -> str:
+def language_warning(settings: Teacher, found: TokenizerFit) -> str:
     """Return the warning, with advice."""
     return (
         f"the teacher ({settings.model}) probably does not know the language of these texts: {found}. Its "

@@ -19,6 +19,7 @@ SCRIPTS = [
 _SCRIPT = "".join(rf"\p{{Script_Extensions={name}}}" for name in SCRIPTS)
 _EMOJI = r"[\p{Extended_Pictographic}--[\u00a9\u00ae\u2122]]\p{Emoji_Modifier}\p{Regional_Indicator}\u200d\ufe0f\u20e3"
 UNSPACED = rf"[[\w&&[{_SCRIPT}]]{_EMOJI}]"
+# Runs: sequences of characters of scripts without spaces, and of emoji.
 RUNS = regex.compile(rf"(?V1){UNSPACED}+")
 # In regex, \w includes the vowel signs of Indic scripts, unlike in re. For ASCII both are the same.
 TERMS = regex.compile(rf"(?V1)(?P<run>{UNSPACED}+)|(?P<word>[\w--{UNSPACED}]+)|(?P<sign>[^\w\s])")

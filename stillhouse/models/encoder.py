@@ -15,7 +15,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from stillhouse.models.pooling import Pooling, Reading
+from stillhouse.models.pooling import Pooling, PoolingConfig
 from stillhouse.task import TASK
 
 HEAD = "head.safetensors"
@@ -28,11 +28,11 @@ class EncoderClassifier(nn.Module):
     first token instead. In such a checkpoint this token has little information before long training.
     """
 
-    def __init__(self, encoder: PreTrainedModel, reading: Reading | None = None, dropout: float = 0.1) -> None:
+    def __init__(self, encoder: PreTrainedModel, pooling: PoolingConfig | None = None, dropout: float = 0.1) -> None:
         super().__init__()
         self.encoder = encoder
         self.config = encoder.config
-        self.pooling = Pooling(reading or Reading(), hidden_size(self.config))
+        self.pooling = Pooling(pooling or PoolingConfig(), hidden_size(self.config))
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(self.pooling.size, self.config.num_labels)
 
@@ -80,8 +80,8 @@ class EncoderClassifier(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> "EncoderClassifier":
-        """Load a folder of :meth:`save_pretrained` and :meth:`Reading.save`."""
-        model = cls(load_encoder(folder, use_safetensors=True, dtype=torch.float32), Reading.load(folder))
+        """Load a folder of :meth:`save_pretrained` and :meth:`PoolingConfig.save`."""
+        model = cls(load_encoder(folder, use_safetensors=True, dtype=torch.float32), PoolingConfig.load(folder))
         weights = load_file(str(folder / HEAD))
         dense = {key.removeprefix("dense."): weights.pop(key) for key in list(weights) if key.startswith("dense.")}
         model.pooling.dense.load_state_dict(dense)

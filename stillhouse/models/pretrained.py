@@ -16,7 +16,7 @@ from stillhouse.data.sample import sample_teacher
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.models.checkpoint import check_weights, match_head, max_tokens
 from stillhouse.models.encoder import EncoderClassifier, load_encoder
-from stillhouse.models.pooling import Reading
+from stillhouse.models.pooling import PoolingConfig
 from stillhouse.models.sentence import SentenceEncoder, read_sentence_encoder
 from stillhouse.models.teacher import Teacher, adapt_embeddings, adapt_tokenizer
 from stillhouse.params import Teacher as Settings
@@ -50,13 +50,13 @@ def load_pretrained(settings: Settings, label_names: list[str]) -> Teacher:
         checkpoint_labels = list((config.id2label or {}).values())
         _configure(config, settings, label_names)
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        reading = _reading(settings, config, sentence, tokenizer)
+        pooling = _pooling_config(settings, config, sentence, tokenizer)
         shared = {"config": config, "use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
         model: PreTrainedModel | EncoderClassifier
-        if reading.poolings:
+        if pooling.poolings:
             encoder, info = load_encoder(source, **shared, **options)
-            model = EncoderClassifier(encoder, reading)
-            if reading.layers and sentence:
+            model = EncoderClassifier(encoder, pooling)
+            if pooling.layers and sentence:
                 model.pooling.dense.load_state_dict(sentence.weights)
         else:
             config.problem_type = TASK.problem_type  # the checkpoint may have another
@@ -75,7 +75,7 @@ def load_pretrained(settings: Settings, label_names: list[str]) -> Teacher:
             f"teacher.max_length is {settings.max_length}, but {settings.model} reads at most {limit} tokens."
         )
     freeze(model, settings.freeze_layers)
-    return Teacher(model, tokenizer, settings.max_length, reading.prompt)
+    return Teacher(model, tokenizer, settings.max_length, pooling.prompt)
 
 
 def _configure(config: Any, settings: Settings, label_names: list[str]) -> None:
@@ -91,25 +91,25 @@ def _configure(config: Any, settings: Settings, label_names: list[str]) -> None:
     config.output_attentions = False
 
 
-def _reading(settings: Settings, config: Any, sentence: SentenceEncoder | None, tokenizer: Any) -> Reading:
+def _pooling_config(settings: Settings, config: Any, sentence: SentenceEncoder | None, tokenizer: Any) -> PoolingConfig:
     """Return pooling and prompt: as set, or those of a sentence encoder without its own head."""
     has_head = any("SequenceClassification" in name for name in config.architectures or [])
     encoder = None if has_head else sentence
     if settings.pooling == "auto":
-        reading = encoder.reading if encoder else Reading(poolings=())
+        pooling = encoder.pooling if encoder else PoolingConfig(poolings=())
     else:
         given = () if settings.pooling == "head" else (settings.pooling,)
-        reading = Reading(given, prompt=encoder.reading.prompt if encoder else "")
-    prompt = reading.prompt if settings.prompt == "auto" else settings.prompt or ""
-    skipped = 0
+        pooling = PoolingConfig(given, prompt=encoder.pooling.prompt if encoder else "")
+    prompt = pooling.prompt if settings.prompt == "auto" else settings.prompt or ""
+    prompt_tokens = 0
     if prompt and encoder and not encoder.includes_prompt:
         ids = tokenizer(prompt)["input_ids"]
-        skipped = len(ids) - (ids[-1] in tokenizer.all_special_ids)
+        prompt_tokens = len(ids) - (ids[-1] in tokenizer.all_special_ids)
     if prompt:
         logger.info("the teacher reads each text after the prompt %r", prompt)
-    if reading.poolings and tokenizer.padding_side != "right":
+    if pooling.poolings and tokenizer.padding_side != "right":
         tokenizer.padding_side = "right"  # so that positions do not depend on the padding of a batch
-    return replace(reading, prompt=prompt, skipped=skipped)
+    return replace(pooling, prompt=prompt, prompt_tokens=prompt_tokens)
 
 
 def _fetch(source: str, options: dict[str, Any], name: str) -> Path | None:

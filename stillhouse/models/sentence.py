@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from stillhouse.errors import BadInput
-from stillhouse.models.pooling import ACTIVATIONS, POOLINGS, Layer, Reading
+from stillhouse.models.pooling import ACTIVATIONS, POOLINGS, Layer, PoolingConfig
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +36,13 @@ class SentenceEncoder:
 
     Attributes:
         encoder: the folder of the transformer.
-        reading: pooling, dense layers and prompt.
+        pooling: poolings, dense layers and prompt.
         weights: of the dense layers, by name in ``Pooling.dense``.
         includes_prompt: whether the tokens of the prompt are pooled.
     """
 
     encoder: str
-    reading: Reading
+    pooling: PoolingConfig
     weights: dict[str, Tensor]
     includes_prompt: bool
 
@@ -76,8 +76,8 @@ def read_sentence_encoder(fetch: Fetch, name: str) -> SentenceEncoder | None:
             )
             break
         layers.append(layer)
-    reading = Reading(_poolings(settings, name), tuple(layers), _prompt(fetch, name))
-    return SentenceEncoder(encoder, reading, weights, bool(settings.get("include_prompt", True)))
+    pooling = PoolingConfig(_poolings(settings, name), tuple(layers), _prompt(fetch, name))
+    return SentenceEncoder(encoder, pooling, weights, bool(settings.get("include_prompt", True)))
 
 
 def _poolings(settings: dict[str, Any], name: str) -> tuple[str, ...]:

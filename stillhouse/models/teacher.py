@@ -24,7 +24,7 @@ from stillhouse.data.encoded import batches, longest_first
 from stillhouse.errors import BadInput
 from stillhouse.models.batching import CPU_BATCH, SIZES, ShrinkingBatches, fastest_size, prefetched, timed_rate
 from stillhouse.models.encoder import HEAD, EncoderClassifier
-from stillhouse.models.pooling import Reading
+from stillhouse.models.pooling import PoolingConfig
 from stillhouse.provenance import folder_md5
 
 PREFETCHED = 2  # batches that are made while the GPU computes
@@ -119,18 +119,18 @@ class Teacher:
         return tensors, self.model(**tensors, output_hidden_states=states)
 
     def save(self, folder: Path) -> None:
-        """Write the model, its tokenizer and ``reading.json`` for :func:`load_teacher`."""
+        """Write the model, its tokenizer and its pooling (:meth:`PoolingConfig.save`) for :func:`load_teacher`."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        own_head = Reading(poolings=(), prompt=self.prompt)
-        (self.model.pooling.reading if isinstance(self.model, EncoderClassifier) else own_head).save(folder)
+        own_head = PoolingConfig(poolings=(), prompt=self.prompt)
+        (self.model.pooling.config if isinstance(self.model, EncoderClassifier) else own_head).save(folder)
 
 
 def teacher_md5(teacher: Teacher) -> str:
     """Return one digest of weights, configuration, tokenizer, prompt and maximal length."""
     settings = f"{teacher.max_length} {teacher.prompt!r} {teacher.model.config.to_json_string()}"
     if isinstance(teacher.model, EncoderClassifier):
-        settings += f" {teacher.model.pooling.reading}"
+        settings += f" {teacher.model.pooling.config}"
     digest = hashlib.md5(settings.encode(), usedforsecurity=False)
     for name, tensor in sorted(teacher.model.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
@@ -152,7 +152,7 @@ def load_teacher(folder: Path, max_length: int, device: torch.device) -> Teacher
         model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     adapt_tokenizer(tokenizer, model)
-    return Teacher(model.to(device).eval(), tokenizer, max_length, Reading.load(folder).prompt)
+    return Teacher(model.to(device).eval(), tokenizer, max_length, PoolingConfig.load(folder).prompt)
 
 
 def last_states(output: Any) -> Tensor:

@@ -11,7 +11,7 @@ from stillhouse.data.readers.columnar import Columns, Parquet, Saved
 from stillhouse.data.readers.delimited import Delimited
 from stillhouse.data.readers.jsonl import LINE, JsonLines
 from stillhouse.data.readers.layout import SPLITS, find_parts, split_files
-from stillhouse.data.readers.table import ROWS, Table
+from stillhouse.data.readers.table import BATCH_ROWS, Table
 from stillhouse.data.readers.values import check_types, strings
 from stillhouse.data.readers.wanted import Wanted, wanted_columns
 
@@ -22,8 +22,8 @@ READERS: dict[str, Callable[[Path, list[Path], Wanted], Table]] = {
     "saved": Saved,
 }
 __all__ = [
+    "BATCH_ROWS",
     "LINE",
-    "ROWS",
     "SPLITS",
     "Columns",
     "JsonLines",

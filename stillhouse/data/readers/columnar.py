@@ -8,7 +8,7 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Dataset, Features, load_from_disk
 
-from stillhouse.data.readers.table import ROWS, Table, partition
+from stillhouse.data.readers.table import BATCH_ROWS, Table, partition_columns
 from stillhouse.data.readers.values import check_types, is_text
 from stillhouse.data.readers.wanted import Wanted
 from stillhouse.errors import BadInput
@@ -30,7 +30,7 @@ class Parquet(Columns):
     def __init__(self, path: Path, parts: list[Path], wanted: Wanted) -> None:
         try:
             schemas = [pq.read_schema(part) for part in parts]
-            fixed = pa.schema([(name, pa.string()) for name in partition(path, parts[0])])
+            fixed = pa.schema([(name, pa.string()) for name in partition_columns(path, parts[0])])
             schema = pa.unify_schemas([*schemas, *([fixed] if fixed.names else [])], promote_options="permissive")
             rows = sum(pq.read_metadata(part).num_rows for part in parts)
         except Exception as error:  # the errors of pyarrow have no common base
@@ -57,7 +57,7 @@ class Parquet(Columns):
         row = self.first_row
         try:
             for batch in self._dataset.to_batches(
-                columns=list(columns), batch_size=ROWS, batch_readahead=1, fragment_readahead=1, use_threads=False
+                columns=list(columns), batch_size=BATCH_ROWS, batch_readahead=1, fragment_readahead=1, use_threads=False
             ):
                 yield _checked(batch, self.path, row)
                 row += batch.num_rows
@@ -87,7 +87,7 @@ class Saved(Columns):
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order, with these columns."""
         chosen = self._dataset.select_columns(list(columns)).with_format("arrow")
-        for table in chosen.iter(ROWS):
+        for table in chosen.iter(BATCH_ROWS):
             yield from table.combine_chunks().to_batches()
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from stillhouse.data.readers.dialect import find_delimiter, find_dialect, read_records
 from stillhouse.data.readers.encoding import find_encoding, name_of
 from stillhouse.data.readers.records import Dialect, Row, Text, header, open_text
-from stillhouse.data.readers.table import ROWS, Table, partition
+from stillhouse.data.readers.table import BATCH_ROWS, Table, partition_columns
 from stillhouse.data.readers.wanted import Wanted
 from stillhouse.errors import BadInput
 
@@ -20,18 +20,18 @@ class Delimited(Table):
     def __init__(self, path: Path, parts: list[Path], wanted: Wanted) -> None:
         texts = [open_text(part, find_encoding(part, wanted)) for part in parts]
         delimiter = find_delimiter(texts[0], wanted)
-        from_folders = list(partition(path, parts[0]))
+        from_folders = list(partition_columns(path, parts[0]))
         self._check(path, texts, Dialect(delimiter, "minimal"), from_folders, wanted)
-        reading = find_dialect(texts, wanted, delimiter)
-        self._dialect, self._texts = reading.dialect, texts
+        result = find_dialect(texts, wanted, delimiter)
+        self._dialect, self._texts = result.dialect, texts
         names = self._check(path, texts, self._dialect, from_folders, wanted)
-        if not reading.rows:
+        if not result.rows:
             raise BadInput(f"{path} has columns but no rows.")
         settings = {"delimiter": delimiter, "encoding": name_of(texts[0].encoding), "quoting": self._dialect.quoting}
         if self._dialect.escape:
             settings["escape"] = self._dialect.escape
-        if reading.blank:
-            settings["blank lines"] = str(reading.blank)
+        if result.blank:
+            settings["blank lines"] = str(result.blank)
         schema = pa.schema([(name, pa.string()) for name in names])
         super().__init__(path, schema, 2 + texts[0].skipped, settings)
 
@@ -56,10 +56,10 @@ class Delimited(Table):
         """Yield the rows in order, with these columns."""
         schema = pa.schema([self.schema.field(name) for name in columns])
         for text in self._texts:
-            fixed = partition(self.path, text.file)
+            fixed = partition_columns(self.path, text.file)
             records = read_records(text, self._dialect)
             names = next(records, [])
-            while rows := list(islice(records, ROWS)):
+            while rows := list(islice(records, BATCH_ROWS)):
                 yield _batch(rows, names, columns, fixed, schema, text)
 
 

@@ -1,7 +1,7 @@
-"""Detects delimiter, quoting and escape of delimited text. Refuses a file if two readings differ in their rows."""
+"""Detects delimiter, quoting and escape of delimited text. Refuses ambiguous files."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stillhouse.data.readers.evidence import BACKSLASH, Evidence
@@ -13,7 +13,7 @@ QUOTED_BACKSLASH = "'\\'"  # valid in YAML and in a shell
 
 AUTO = "auto"
 DELIMITERS = (",", ";", "\t", "|")
-BY_NAME = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
+DELIMITER_BY_SUFFIX = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 
 
 def find_delimiter(text: Text, wanted: Wanted) -> str:
@@ -24,27 +24,36 @@ def find_delimiter(text: Text, wanted: Wanted) -> str:
     """
     if wanted.format.delimiter != AUTO:
         return wanted.format.delimiter
-    if text.skipped and (named := separator(_first(text))):
+    if text.skipped and (named := separator(_first_line(text))):
         return named
-    usual = BY_NAME.get(text.file.suffix.lower(), ",")
-    order = sorted(DELIMITERS, key=lambda one: one != usual)
-    headers = {one: header(text, Dialect(one, "minimal")) for one in order}
-    fits = [one for one in order if set(wanted.columns.values()) <= set(headers[one])]
-    return fits[0] if fits else max(order, key=lambda one: len(headers[one]))
+    usual = DELIMITER_BY_SUFFIX.get(text.file.suffix.lower(), ",")
+    order = sorted(DELIMITERS, key=lambda delimiter: delimiter != usual)
+    headers = {delimiter: header(text, Dialect(delimiter, "minimal")) for delimiter in order}
+    fitting = [delimiter for delimiter in order if set(wanted.columns.values()) <= set(headers[delimiter])]
+    return fitting[0] if fitting else max(order, key=lambda delimiter: len(headers[delimiter]))
 
 
-def _first(text: Text) -> str:
+def _first_line(text: Text) -> str:
     return next(Text(text.file, text.encoding, text.end).lines(), "").strip()
 
 
 @dataclass
-class Reading:
-    """The result of reading whole files in a dialect: data rows and blank lines, or the fault that ended it."""
+class ParseResult:
+    """The result of reading whole files in a dialect.
+
+    Attributes:
+        dialect: the dialect.
+        rows: number of data rows.
+        blank: number of blank lines.
+        error: the first error that stopped the reading of a file; None if the dialect fits.
+        is_csv_error: whether ``error`` is one of the CSV parser, such as a quote that is not closed.
+    """
 
     dialect: Dialect
     rows: int = 0
     blank: int = 0
-    fault: str | None = None
+    error: str | None = None
+    is_csv_error: bool = False
 
 
 def read_records(text: Text, dialect: Dialect) -> Iterator[Row]:
@@ -55,10 +64,27 @@ def read_records(text: Text, dialect: Dialect) -> Iterator[Row]:
     Raises:
         BadInput: a record has another number of fields, or a quote is in a wrong place.
     """
-    yield from (row for row in _checked(text, text.lines(), dialect, BadInput) if row)
+    try:
+        yield from (row for row in _read_checked(text, text.lines(), dialect) if row)
+    except _DoesNotFit as error:
+        raise BadInput(str(error)) from None
 
 
-def _checked(text: Text, lines: Iterator[str], dialect: Dialect, fail: Callable[[str], Exception]) -> Iterator[Row]:
+class _DoesNotFit(Exception):
+    """The file cannot be read in a dialect."""
+
+
+class _CsvError(_DoesNotFit):
+    """The CSV parser raised an error."""
+
+
+def _read_checked(text: Text, lines: Iterator[str], dialect: Dialect) -> Iterator[Row]:
+    """Yield the header and the records of ``lines``; ``[]`` for a blank line, unless the table has one column.
+
+    Raises:
+        _DoesNotFit: a record has another number of fields than the header.
+        _CsvError: a quote is in a wrong place, or the file ends with an escape character.
+    """
     width, number = 0, text.skipped
     try:
         for number, row in enumerate(rows(lines, dialect, text.end), start=1 + text.skipped):
@@ -71,126 +97,153 @@ def _checked(text: Text, lines: Iterator[str], dialect: Dialect, fail: Callable[
                 remedy = "A line break may split the row: enclose a text that contains a line break in double quotes."
                 if len(row) > width:
                     remedy = f"Enclose a text that contains {dialect.delimiter!r} in double quotes."
-                raise fail(
-                    f"{text.file} row {number} has {len(row)} field{'s'[: len(row) != 1]}, the header {width}: "
-                    f"{shown!r} ({dialect}). {remedy}"
+                raise _DoesNotFit(
+                    f"{text.file} row {number} has {len(row)} {'field' if len(row) == 1 else 'fields'}, the header "
+                    f"{width}: {shown!r} ({dialect}). {remedy}"
                 )
             yield row
     except csv.Error as error:
         hint = "Is a quote not closed?" if dialect.quoting == "minimal" else ""
-        raise fail(
+        raise _CsvError(
             f"{text.file} cannot be read as CSV after row {number} ({dialect}): {error}. {hint}".strip()
         ) from None
 
 
-class _DoesNotFit(Exception):
-    """The file cannot be read in a dialect."""
-
-
-def _try(texts: list[Text], dialect: Dialect, evidence: Evidence) -> Reading:
+def _try(texts: list[Text], dialect: Dialect, evidence: Evidence) -> ParseResult:
     """Read all files in ``dialect``, and add to ``evidence``."""
-    reading = Reading(dialect)
+    result = ParseResult(dialect)
     for text in texts:
         raw: list[str] = []  # the lines of the current record
         lines, width = evidence.note_lines(text.lines(), raw, dialect.delimiter), 0
         try:
-            for number, row in enumerate(_checked(text, lines, dialect, _DoesNotFit), start=1 + text.skipped):
+            for number, row in enumerate(_read_checked(text, lines, dialect), start=1 + text.skipped):
                 width = width or len(row)
                 if dialect.quoting == "minimal":
                     evidence.note_record(number, number == 1 + text.skipped, row, raw, width, dialect, text.end)
                 raw.clear()
-                reading.blank += not row
-                reading.rows += bool(row)
+                result.blank += not row
+                result.rows += bool(row)
         except _DoesNotFit as error:
-            reading.fault = reading.fault or str(error)
+            if not result.error:
+                result.error, result.is_csv_error = str(error), isinstance(error, _CsvError)
             for _ in lines:  # the remaining lines are evidence, too
                 raw.clear()
-        reading.rows -= 1  # without the header
-    return reading
+        result.rows -= 1  # without the header
+    return result
 
 
-def find_dialect(texts: list[Text], wanted: Wanted, delimiter: str) -> Reading:
+def find_dialect(texts: list[Text], wanted: Wanted, delimiter: str) -> ParseResult:
     """Find the dialect of all ``texts``, each with a header.
 
-    If the table can be read with and without quoting, quotes enclose fields. Two cases are refused: the two readings
-    differ in their rows; or the delimiter is a tab and the quotes are not where a writer would set them (texts in such
-    files often begin and end in quotes). Backslashes are escapes if the table cannot be read without escapes.
+    The texts are read without escapes first: with quoting, and without quoting if that may make a difference. If both
+    fit, quotes enclose fields. Then they are read with backslashes as escapes if these may be escapes.
 
     Raises:
-        BadInput: no reading fits, or two fit and differ. The message names row and setting.
+        BadInput: no dialect fits; quotes may be text or enclose fields (:func:`_refuse_ambiguous_quotes`); a dialect
+            with escapes fits and one without, even with equal results; or Spark and other programs read the backslashes
+            differently (:func:`_select_escaped`). The message names the settings.
     """
-    settings, evidence = wanted.format, Evidence()
+    settings, evidence, escaped_evidence = wanted.format, Evidence(), Evidence()
     quotings: tuple[Quoting, ...] = ("minimal", "none") if settings.quoting == "auto" else (settings.quoting,)
-    escape = BACKSLASH if settings.escape == AUTO else settings.escape
-    plain = [] if settings.escape not in (AUTO, None) else [_try(texts, Dialect(delimiter, quotings[0]), evidence)]
-    if plain and len(quotings) == 2 and (plain[0].fault or evidence.quoted or evidence.spanning):
-        plain.append(_try(texts, Dialect(delimiter, "none"), evidence))
-    fitting = [reading for reading in plain if not reading.fault]
+    escape_is_set = settings.escape not in (AUTO, None)
+    unescaped = [] if escape_is_set else _read_unescaped(texts, delimiter, quotings, evidence)
+    unescaped_valid = [result for result in unescaped if not result.error]
     if len(quotings) == 2:
-        _refuse_doubt(texts[0], fitting, evidence, wanted)
-    escaped, seen = list[Reading](), Evidence()
-    if settings.escape not in (AUTO, None) or (
-        settings.escape == AUTO
-        and evidence.follows
-        and (not fitting or evidence.looks_escaped(delimiter) or (plain[0].fault and QUOTE in evidence.follows))
-    ):
-        escaped = [_try(texts, Dialect(delimiter, quoting, escape), seen) for quoting in quotings]
-    clean = [reading for reading in escaped if not reading.fault]
-    if fitting and clean:
+        _refuse_ambiguous_quotes(texts[0], unescaped_valid, evidence, wanted)
+
+    escaped: list[ParseResult] = []
+    if escape_is_set or (settings.escape == AUTO and _may_be_escaped(unescaped, evidence, delimiter)):
+        escape = settings.escape if escape_is_set else BACKSLASH
+        escaped = [_try(texts, Dialect(delimiter, quoting, escape), escaped_evidence) for quoting in quotings]
+    escaped_valid = [result for result in escaped if not result.error]
+
+    if unescaped_valid and escaped_valid:
         raise BadInput(
             f"{texts[0].file}: backslashes may be text or escapes. Set {wanted.set('escape', 'null')} if they are "
             f"text, {wanted.set('escape', QUOTED_BACKSLASH)} if they are escapes (MySQL, Spark)."
         )
-    if clean and not fitting:
-        return _select_escaped(texts, clean, seen, wanted)
-    if fitting:
-        return fitting[0]
-    raise BadInput(_unreadable([*plain, *escaped], wanted))
+    if unescaped_valid:
+        return unescaped_valid[0]
+    if escaped_valid:
+        return _select_escaped(texts, escaped_valid, escaped_evidence, wanted)
+    raise BadInput(_why_unreadable([*unescaped, *escaped], wanted))
 
 
-def _refuse_doubt(text: Text, fitting: list[Reading], evidence: Evidence, wanted: Wanted) -> None:
-    """Raise BadInput if quotes may be part of the texts or enclose fields."""
-    if not fitting or fitting[0].dialect.quoting != "minimal" or evidence.surely_quoted:
+def _read_unescaped(
+    texts: list[Text], delimiter: str, quotings: tuple[Quoting, ...], evidence: Evidence
+) -> list[ParseResult]:
+    """Read the texts with the first quoting; also with the second if there is one and the texts have quotes."""
+    first = _try(texts, Dialect(delimiter, quotings[0]), evidence)
+    if len(quotings) == 2 and (first.error or evidence.quoted or evidence.spanning):
+        return [first, _try(texts, Dialect(delimiter, quotings[1]), evidence)]
+    return [first]
+
+
+def _may_be_escaped(unescaped: list[ParseResult], evidence: Evidence, delimiter: str) -> bool:
+    """Return whether backslashes may be escapes. They are text if the file fits without escapes and none looks so."""
+    if not evidence.follows:
+        return False
+    if all(result.error for result in unescaped) or evidence.looks_escaped(delimiter):
+        return True
+    return bool(unescaped[0].error) and QUOTE in evidence.follows
+
+
+def _refuse_ambiguous_quotes(text: Text, valid: list[ParseResult], evidence: Evidence, wanted: Wanted) -> None:
+    """Raise BadInput if quotes may be part of the texts or enclose fields.
+
+    This is so in three cases. The results with and without quoting differ in their number of rows. Most lines of the
+    records of several lines have as many fields as the header, even if only the result with quoting fits. Or the
+    delimiter is a tab, and the quotes are not where a CSV writer puts them: texts in such files often begin and end in
+    quotes. Nothing is refused if the evidence for quoting is strong (``Evidence.surely_quoted``). ``valid`` has the
+    results that fit, the one with quoting first. The message names the file of ``text``.
+    """
+    if not valid or valid[0].dialect.quoting != "minimal" or evidence.surely_quoted:
         return
-    both = len(fitting) == 2
+    both = len(valid) == 2
     either = (
         f"Set {wanted.set('quoting', 'none')} if the quotes are part of the texts, or "
         f"{wanted.set('quoting', 'minimal')} if they enclose fields."
     )
-    if 2 * evidence.whole_lines > evidence.lines or (both and fitting[0].rows != fitting[1].rows):
-        counts = f" ({fitting[1].rows:,} rows without quoting, {fitting[0].rows:,} with it)" if both else ""
+    if 2 * evidence.whole_lines > evidence.lines or (both and valid[0].rows != valid[1].rows):
+        counts = f" ({valid[1].rows:,} rows without quoting, {valid[0].rows:,} with it)" if both else ""
         raise BadInput(
-            f"{text.file} row {evidence.spanning}: a double quote begins a field that ends in a later line, but each "
-            f"line alone is a row, too{counts}. {either}"
+            f"{text.file} row {evidence.spanning}: the quoted field spans several lines, but "
+            f"{'each line' if both else 'most of such lines'} also {'has' if both else 'have'} the right number of "
+            f"fields{counts}. {either}"
         )
-    doubtful = [row for column, row in evidence.needless.items() if column in evidence.bare]
-    if both and doubtful and fitting[0].dialect.delimiter == "\t":
+    unnecessary = [row for column, row in evidence.needless.items() if column in evidence.bare]
+    if both and unnecessary and valid[0].dialect.delimiter == "\t":
         raise BadInput(
-            f"{text.file} row {min(doubtful)}: a field is in double quotes without need, while others of its column "
-            f"are not. {either}"
+            f"{text.file} row {min(unnecessary)}: a field has unnecessary quotes; other fields in this column have "
+            f"none. {either}"
         )
 
 
-def _select_escaped(texts: list[Text], clean: list[Reading], evidence: Evidence, wanted: Wanted) -> Reading:
-    """Return the reading with quoting, unless no field is in quotes. Raises BadInput: the readings differ in rows."""
-    if len(clean) == 2:
+def _select_escaped(texts: list[Text], valid: list[ParseResult], evidence: Evidence, wanted: Wanted) -> ParseResult:
+    """Return the result with quoting if it fits, unless no field is in quotes; then the one without quoting.
+
+    Raises:
+        BadInput: the results differ in their number of rows, and :func:`_refuse_ambiguous_quotes` refuses them; or a
+            field outside of quotes has two backslashes, which Spark reads differently.
+    """
+    if len(valid) == 2:
         if evidence.quoted is None and not evidence.spanning and not evidence.header_quoted:
-            return clean[1]
-        if clean[0].rows != clean[1].rows:
-            _refuse_doubt(texts[0], clean, evidence, wanted)
-    if clean[0].dialect.quoting == "minimal" and evidence.bare_pair and wanted.format.escape == AUTO:
+            return valid[1]
+        if valid[0].rows != valid[1].rows:
+            _refuse_ambiguous_quotes(texts[0], valid, evidence, wanted)
+    if valid[0].dialect.quoting == "minimal" and evidence.bare_pair and wanted.format.escape == AUTO:
         raise BadInput(
-            f"{texts[0].file} row {evidence.bare_pair}: two backslashes outside of quotes mean two for Spark, and one "
-            f"for other programs. Set {wanted.set('escape', QUOTED_BACKSLASH)} if they mean one, or write the file "
-            "with all fields in quotes."
+            f"{texts[0].file} row {evidence.bare_pair}: Spark reads {2 * BACKSLASH} outside quotes as two backslashes; "
+            f"other programs read one. Set {wanted.set('escape', QUOTED_BACKSLASH)} for one backslash, or write the "
+            "file with all fields in quotes."
         )
-    return clean[0]
+    return valid[0]
 
 
-def _unreadable(readings: list[Reading], wanted: Wanted) -> str:
-    """Return why the first reading failed; if its quotes are wrong, also why the reading without quoting failed."""
-    message = str(readings[0].fault)
-    if "cannot be read" in message and wanted.format.quoting == AUTO:
-        other = next((one.fault for one in readings if one.dialect.quoting == "none"), None)
+def _why_unreadable(results: list[ParseResult], wanted: Wanted) -> str:
+    """Return the error of the first result; if the CSV parser raised it, also that of the first one without quoting."""
+    message = str(results[0].error)
+    if results[0].is_csv_error and wanted.format.quoting == AUTO:
+        other = next((result.error for result in results if result.dialect.quoting == "none"), None)
         message += f" Without quoting: {other}" if other else ""
     return f"{message} Settings: {wanted.key('delimiter')}, {wanted.key('quoting')}, {wanted.key('escape')}."

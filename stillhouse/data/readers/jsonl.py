@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from stillhouse.data.readers.encoding import find_encoding, name_of
 from stillhouse.data.readers.records import Text, open_text
-from stillhouse.data.readers.table import ROWS, Table, partition
+from stillhouse.data.readers.table import BATCH_ROWS, Table, partition_columns
 from stillhouse.data.readers.values import NESTED, number_name
 from stillhouse.data.readers.wanted import Wanted
 from stillhouse.errors import BadInput
@@ -41,7 +41,7 @@ class JsonLines(Table):
         if not rows:
             raise BadInput(f"{path} has no rows.")
         self.nested = [name for name, nested in names.items() if nested]
-        names |= {name: False for name in partition(path, parts[0]) if name not in names}
+        names |= {name: False for name in partition_columns(path, parts[0]) if name not in names}
         wanted.check(path, list(names))
         settings = {"format": "JSON Lines", "encoding": name_of(self._texts[0].encoding)}
         super().__init__(path, pa.schema([(name, pa.string()) for name in names]), 1, settings)
@@ -64,9 +64,9 @@ class JsonLines(Table):
         """Yield the rows in order, with these columns. ``LINE`` is the whole object as written."""
         schema = pa.schema([(name, pa.string()) for name in columns])
         for text in self._texts:
-            fixed = partition(self.path, text.file)
+            fixed = partition_columns(self.path, text.file)
             objects = _objects(text)
-            while part := list(islice(objects, ROWS)):
+            while part := list(islice(objects, BATCH_ROWS)):
                 values = [
                     [
                         line if name == LINE else self._text(name, row.get(name, fixed.get(name)))

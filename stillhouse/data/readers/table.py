@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-ROWS = 1000  # rows of a batch
+BATCH_ROWS = 1000
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Table:
     Attributes:
         path: the file or folder.
         schema: the columns and their types.
-        first_row: the number of the first data row as the user counts. A spreadsheet counts the header, too.
+        first_row: the row number of the first data row, as a spreadsheet or editor shows it (with the header).
         settings: the format of the table, for the log and the data card.
     """
 
@@ -27,7 +27,7 @@ class Table:
     settings: dict[str, str] = field(default_factory=dict)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield the rows in order, with these columns, up to ``ROWS`` at a time."""
+        """Yield the rows in order, with these columns, up to ``BATCH_ROWS`` at a time."""
         raise NotImplementedError
 
     def description(self, rows: int) -> str:
@@ -39,11 +39,11 @@ class Table:
         return f"{self.path}: {', '.join([*parts, f'{rows:,} rows'])}"
 
 
-def partition(root: Path, part: Path) -> dict[str, str | None]:
-    """Return the columns that Hive writes into names of folders: ``day=2024-01-01/part-0.parquet``."""
-    found: dict[str, str | None] = {}
+def partition_columns(root: Path, part: Path) -> dict[str, str | None]:
+    """Return the columns that Hive writes into folder names, such as ``day=2024-01-01/part-0.parquet``."""
+    columns: dict[str, str | None] = {}
     for name in part.relative_to(root).parts[:-1] if root.is_dir() else ():
         if "=" in name:
             key, _, value = name.partition("=")
-            found[unquote(key)] = None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
-    return found
+            columns[unquote(key)] = None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
+    return columns

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, load_dataset
 from datasets.exceptions import DatasetNotFoundError
 
-from stillhouse.data.readers import ROWS, SPLITS, check_types, wanted_columns
+from stillhouse.data.readers import BATCH_ROWS, SPLITS, check_types, wanted_columns
 from stillhouse.data.source import Source, as_strings
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.params import Data
@@ -75,7 +75,7 @@ def hub(data: Data, cache: Path) -> Source:
 
 
 def _batches(dataset: Dataset) -> Iterator[pa.RecordBatch]:
-    for table in dataset.with_format("arrow").iter(ROWS):
+    for table in dataset.with_format("arrow").iter(BATCH_ROWS):
         yield from table.combine_chunks().to_batches()
 
 
