@@ -36,8 +36,9 @@ from stillhouse.evaluation.report import as_markdown, as_text
 from stillhouse.params import Params, load_params
 from stillhouse.params import Study as Settings
 from stillhouse.pipeline.artefacts import path
-from stillhouse.pipeline.children import child_process, exit_with_parent, lines_of
+from stillhouse.pipeline.children import child_process, lines_of
 from stillhouse.pipeline.links import link_inputs
+from stillhouse.pipeline.parent import exit_with_parent
 from stillhouse.pipeline.stages import before
 from stillhouse.project import STATE
 from stillhouse.provenance import folder_md5

@@ -46,7 +46,7 @@ def test_cases_for_labels_that_the_data_lacks_are_not_asked_and_counted(cases, c
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("text,label\na,good\n", "has no column same_as"),
         ("", "has no column text, label, same_as"),
@@ -56,8 +56,8 @@ def test_cases_for_labels_that_the_data_lacks_are_not_asked_and_counted(cases, c
         (HEADING + "caf\xe9,good,\n", "is not UTF-8"),
     ],
 )
-def test_a_file_of_cases_that_cannot_be_read_is_refused_with_its_line(cases, text, told):
-    with pytest.raises(BadInput, match=told):
+def test_a_file_of_cases_that_cannot_be_read_is_refused_with_its_line(cases, text, message):
+    with pytest.raises(BadInput, match=message):
         cases(text)
 
 

@@ -89,9 +89,9 @@ def test_the_gate_may_ask_for_the_recall_of_each_class():
     classes = lopsided(950, 50, false=5, found=10)
     assert verdict(classes, min_class_recall=None).passed and verdict(classes, min_class_recall=0.2).passed
     refused = verdict(classes, min_class_recall=0.5)
-    told = next(reason for reason in refused.reasons if "min_class_recall" in reason)
-    assert not refused.passed and told.startswith("FAILED: recognises at least 50.0% of each class (register.min")
-    assert "20.0% of 'fraud' (50 test texts, 20 training texts)" in told
+    message = next(reason for reason in refused.reasons if "min_class_recall" in reason)
+    assert not refused.passed and message.startswith("FAILED: recognises at least 50.0% of each class (register.min")
+    assert "20.0% of 'fraud' (50 test texts, 20 training texts)" in message
 
 
 def test_a_devices_gate_has_a_recall_of_its_own():
@@ -134,11 +134,11 @@ def test_the_doctor_names_rare_and_lopsided_classes_of_the_prepared_data(tmp_pat
     (tmp_path / "outputs" / "prepare").mkdir(parents=True)
     file = tmp_path / "outputs" / "prepare" / "card.json"
     file.write_text(json.dumps(card))
-    kinds, told = zip(*doctor._classes(), strict=True)
-    assert set(kinds) == {"note"} and len(told) == 3
-    assert told[0].endswith("too few to learn them well: 'fraud' (1)")
-    assert told[1].endswith("cannot be evaluated: 'fraud'")
-    assert told[2].startswith("100.0% of the test texts are 'ok'")
+    kinds, message = zip(*doctor._classes(), strict=True)
+    assert set(kinds) == {"note"} and len(message) == 3
+    assert message[0].endswith("too few to learn them well: 'fraud' (1)")
+    assert message[1].endswith("cannot be evaluated: 'fraud'")
+    assert message[2].startswith("100.0% of the test texts are 'ok'")
     file.write_text("{")
     assert list(doctor._classes()) == []
 

@@ -64,9 +64,9 @@ def test_it_starts_within_a_second_and_loads_nothing_heavy(finished):
     code += "seconds = time.perf_counter() - start\n"
     code += "heavy = {'torch', 'transformers', 'mlflow', 'prefect', 'dvc', 'pandas', 'sklearn'} & sys.modules.keys()\n"
     code += "import json; print(json.dumps([label, seconds, sorted(heavy)]))"
-    told = [json.loads(finished.run(sys.executable, "-c", code).stdout.splitlines()[-1]) for _ in range(3)]
-    assert told[0][0] == "sport" and told[0][2] == []
-    assert min(seconds for _, seconds, _ in told) < 1
+    message = [json.loads(finished.run(sys.executable, "-c", code).stdout.splitlines()[-1]) for _ in range(3)]
+    assert message[0][0] == "sport" and message[0][2] == []
+    assert min(seconds for _, seconds, _ in message) < 1
 
 
 FORKED = """

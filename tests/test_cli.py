@@ -136,25 +136,25 @@ def test_check_reports_what_is_wrong_in_params_and_writes_their_schema(monkeypat
 def test_the_doctor_finds_nothing_in_this_project_and_what_is_wrong_in_another(monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # which MLflow sets, once it has been told of a store
-    assert [told for kind, told in doctor.findings() if kind == "fail"] == []
+    assert [message for kind, message in doctor.findings() if kind == "fail"] == []
     text = (ROOT / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(
         text.replace("source: sample", "source: files").replace("path: data", "path: no")
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    wrong = "\n".join(told for kind, told in doctor.findings() if kind == "fail")
+    wrong = "\n".join(message for kind, message in doctor.findings() if kind == "fail")
     for part in ("data.path: no does not exist", "no .dvc here", "Prefect: http://127.0.0.1:9/api does not answer"):
         assert part in wrong
     (tmp_path / "no").mkdir()
     (tmp_path / "no" / "train.tsv").write_text('text\tlabel\n"one\ta\ntwo\tb\nthree"\tb\n')
     assert "the quoted field spans several lines" in "\n".join(
-        told for kind, told in doctor.findings() if kind == "fail"
+        message for kind, message in doctor.findings() if kind == "fail"
     )
     (tmp_path / "mlflow.db").write_bytes(b"rotten" * 1000)
     monkeypatch.delenv("PREFECT_API_URL")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
-    wrong = "\n".join(told for kind, told in doctor.findings() if kind == "fail")
+    wrong = "\n".join(message for kind, message in doctor.findings() if kind == "fail")
     assert f"The database of MLflow, sqlite:///{tmp_path}/mlflow.db, is damaged" in wrong
     (tmp_path / "params.yaml").write_text(text.replace("seed: 13", "seed: -1", 1))
     with pytest.raises(SystemExit) as left:

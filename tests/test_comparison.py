@@ -27,8 +27,8 @@ def test_means_spreads_error_ratios_and_paired_differences(tmp_path):
     assert gap["accuracy"] == pytest.approx(-0.05) and gap["low"] < -0.05 < gap["high"] < 0
     assert gap["seeds"] == pytest.approx([-0.1, 0.0])
     assert result["differences"]["twin - teacher"]["low"] == result["differences"]["twin - teacher"]["high"] == 0
-    told, differences = tables(result)
-    assert told[2] == ["student", "85.00 %", "7.07", "1.50"]
+    message, differences = tables(result)
+    assert message[2] == ["student", "85.00 %", "7.07", "1.50"]
     assert differences[1][:2] == ["student - teacher", "-5.00"] and differences[1][3] == "-10.00, +0.00"
     plots.arms(result["arms"], result["differences"], tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")

@@ -46,11 +46,11 @@ def compress(finished, tmp_path):
 def test_every_quantisation_answers_as_the_trained_student(compress, kind):
     ladder, model = compress(quantisation=kind)
     assert ladder.last == (kind if kind != "none" else "float32")
-    told = ladder.numbers[ladder.last]
-    assert told["agreement"] >= 0.97 and told["largest_difference"] < 0.1
-    assert told["bytes"] == sum(file.stat().st_size for file in model.iterdir())
+    message = ladder.numbers[ladder.last]
+    assert message["agreement"] >= 0.97 and message["largest_difference"] < 0.1
+    assert message["bytes"] == sum(file.stat().st_size for file in model.iterdir())
     if kind != "none":
-        size = {name: told["bytes"] for name, told in ladder.numbers.items()}
+        size = {name: message["bytes"] for name, message in ladder.numbers.items()}
         assert size[kind] < size["float32"]
     texts = ["goal match team", "flour butter oven", "rain wind storm"]
     assert list(Classifier.load(model).predict(texts)) == ["sport", "cooking", "weather"]
@@ -60,8 +60,8 @@ def test_what_is_served_is_int8(finished):
     model = finished.folder / "outputs" / "compress" / "model" / "model.onnx"
     session = onnxruntime.InferenceSession(str(model))
     assert [node.type for node in session.get_inputs()] == ["tensor(int64)"]
-    told = json.loads((finished.folder / "outputs" / "compress" / "metrics.json").read_text())
-    assert told["kept"] == "int8_static" and list(told["steps"]) == ["float32", "int8_static"]
+    message = json.loads((finished.folder / "outputs" / "compress" / "metrics.json").read_text())
+    assert message["kept"] == "int8_static" and list(message["steps"]) == ["float32", "int8_static"]
     assert b"QuantizeLinear" in model.read_bytes()
 
 

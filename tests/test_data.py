@@ -95,7 +95,7 @@ def test_an_unreachable_hub_says_what_works_offline(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "texts.csv is empty"),
         (b"review,topic\n", "has columns but no rows"),
@@ -110,12 +110,12 @@ def test_an_unreachable_hub_says_what_works_offline(tmp_path, monkeypatch):
         (b"review,topic,topic\none,a,b\n", "more than one column 'topic'"),
     ],
 )
-def test_a_bad_csv_is_refused_with_file_and_row(tmp_path, content, told):
+def test_a_bad_csv_is_refused_with_file_and_row(tmp_path, content, message):
     file = tmp_path / "texts.csv"
     file.write_bytes(content)
     with pytest.raises(BadInput) as raised:
         cleaned(file, tmp_path)
-    assert (told.replace("%s", str(file))) in str(raised.value)
+    assert (message.replace("%s", str(file))) in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["gone.csv", "texts.xlsx", "empty-folder"])
@@ -153,19 +153,19 @@ def test_the_mark_before_excels_utf_8_is_no_part_of_the_first_column(tmp_path, k
 
 
 @pytest.mark.parametrize(
-    ("column", "values", "told"),
+    ("column", "values", "message"),
     [
         ("review", [b"one", b"two"], "column 'review' (data.text_column) holds binary, not text"),
         ("review", [["one"], ["two"]], "column 'review' (data.text_column) holds"),
         ("topic", [{"x": "a"}, {"x": "b"}], "column 'topic' (data.label_column) holds"),
     ],
 )
-def test_columns_that_hold_no_text_are_refused(tmp_path, column, values, told):
+def test_columns_that_hold_no_text_are_refused(tmp_path, column, values, message):
     rows = {"review": ["one", "two"], "topic": ["a", "b"]} | {column: values}
     Dataset.from_dict(rows).to_parquet(tmp_path / "texts.parquet")
     with pytest.raises(BadInput) as raised:
         cleaned(tmp_path / "texts.parquet", tmp_path)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize("encoding", ["rot13", "base64", "undefined", "no-such", "nul\0"])

@@ -46,7 +46,7 @@ def test_the_flow_ends_with_what_a_user_wants_to_know(finished):
 
 
 def test_the_runs_are_tracked_with_their_lineage(finished):
-    told = finished.mlflow(
+    message = finished.mlflow(
         """
 runs = client.search_runs([experiment])
 parent = next(run for run in runs if run.data.tags['stillhouse.kind'] == 'flow')
@@ -67,14 +67,16 @@ print(json.dumps({
     'card': [file.path for file in client.list_artifacts(children['prepare'].info.run_id)],
 }))""",
     )
-    told = json.loads(told)
-    assert told["parents"] == 1 and told["children"] == sorted(ALL) and told["nested"] and told["finished"]
-    assert told["tags"] == ["git.commit", "dvc.lock_md5", "prefect.flow_run_id"]
-    assert told["steps"] == 15 and told["temperature"] == "2.0"
-    assert {"report.html", "frontier.png", "confusion.png"} <= set(told["artifacts"]) and told["card"] == ["card.json"]
-    assert told["read"] == ["test", "train"] and told["registered"]
-    assert told["made of"] == ["made of/dvc.lock", "made of/params.yaml"]
-    assert told["digest"] in (finished.folder / "dvc.lock").read_text()
+    message = json.loads(message)
+    assert message["parents"] == 1 and message["children"] == sorted(ALL) and message["nested"] and message["finished"]
+    assert message["tags"] == ["git.commit", "dvc.lock_md5", "prefect.flow_run_id"]
+    assert message["steps"] == 15 and message["temperature"] == "2.0"
+    assert {"report.html", "frontier.png", "confusion.png"} <= set(message["artifacts"]) and message["card"] == [
+        "card.json"
+    ]
+    assert message["read"] == ["test", "train"] and message["registered"]
+    assert message["made of"] == ["made of/dvc.lock", "made of/params.yaml"]
+    assert message["digest"] in (finished.folder / "dvc.lock").read_text()
 
 
 def test_a_second_run_of_either_kind_does_nothing_and_says_so(project):
@@ -165,18 +167,18 @@ print(json.dumps({
     'files': [str(file) for file in pathlib.Path(path).rglob('*') if file.is_file()],
     'metadata': model.metadata.metadata, 'signature': model.metadata.signature.to_dict(), 'example': model.metadata.saved_input_example_info is not None,
 }))"""
-    told = json.loads(finished.mlflow(code))
-    assert told["label"] == ["sport", "cooking"] and all(0.3 < p <= 1 for p in told["probability"])
-    assert told["heavy"] == [] and told["example"] and told["signature"]["outputs"]
-    for file in map(Path, told["files"]):
+    message = json.loads(finished.mlflow(code))
+    assert message["label"] == ["sport", "cooking"] and all(0.3 < p <= 1 for p in message["probability"])
+    assert message["heavy"] == [] and message["example"] and message["signature"]["outputs"]
+    for file in map(Path, message["files"]):
         assert file.suffix not in (".pkl", ".pickle", ".pt", ".bin", ".joblib"), file
         with pytest.raises(ValueError):
             list(pickletools.genops(file.read_bytes()))
-    assert told["metadata"] == {"max_length": 32, "longer_texts": "cut after 32 word pieces, as in training"}
+    assert message["metadata"] == {"max_length": 32, "longer_texts": "cut after 32 word pieces, as in training"}
     version = finished.mlflow("print(json.dumps(client.get_model_version_by_alias('topics', 'champion').tags))")
     evidence = json.loads(version)
     assert all(evidence[key] for key in ("run.teacher", "run.student", "git.commit", "dvc.lock_md5", "data.test_md5"))
-    requirements = next(Path(file) for file in told["files"] if file.endswith("requirements.txt")).read_text()
+    requirements = next(Path(file) for file in message["files"] if file.endswith("requirements.txt")).read_text()
     assert "onnxruntime==" in requirements and "torch" not in requirements and "transformers" not in requirements
 
 

@@ -48,7 +48,7 @@ def test_a_device_changes_only_what_it_names():
 
 
 @pytest.mark.parametrize(
-    ("name", "changes", "told"),
+    ("name", "changes", "message"),
     [
         ("edge", {"student": {"network": {"widht": 8}}}, r"devices.edge.student.network.widht: unknown key. Allowed.*width"),
         ("edge", {"student": {"alpha": 1.5}}, r"devices.edge.student.alpha: .*less than or equal to 1, but is 1.5"),
@@ -60,10 +60,10 @@ def test_a_device_changes_only_what_it_names():
         ("Edge", {}, r"devices.Edge"),
     ],
 )  # fmt: skip
-def test_a_devices_mistake_is_named_by_its_key(name, changes, told):
+def test_a_devices_mistake_is_named_by_its_key(name, changes, message):
     with pytest.raises(BadInput) as error:
         params_with(**{name: {**DEVICES["server"], **changes}})
-    assert re.search(told, str(error.value)), error.value
+    assert re.search(message, str(error.value)), error.value
 
 
 def test_a_fleet_is_registered_by_one_flow_run(project):
@@ -79,9 +79,9 @@ def test_a_fleet_is_registered_by_one_flow_run(project):
     assert re.search(r"^server +\d+\.\d % +\S+ +\S+ +2 +\d+ +passed$", done.stdout, re.MULTILINE), done.stdout
     assert re.search(r"^edge +\d+\.\d % +\S+ +\S+ +1 +\d+ +FAILED$", done.stdout, re.MULTILINE), done.stdout
     report = (project.folder / "outputs" / "fleet" / "report.html").read_text()
-    for told in ("devices.edge.max_size_mb: 0.0001", "server", "TF-IDF + SVM", "int8_static", "data:image/png"):
-        assert told in report, told
-    told = project.mlflow(
+    for message in ("devices.edge.max_size_mb: 0.0001", "server", "TF-IDF + SVM", "int8_static", "data:image/png"):
+        assert message in report, message
+    message = project.mlflow(
         """
 versions = {v.tags.get('device'): v for v in client.search_model_versions("name = 'topics'")}
 model = client.get_registered_model('topics')
@@ -89,8 +89,8 @@ edge = mlflow.pyfunc.load_model(f"models:/topics/{versions['edge'].version}")
 print(json.dumps([sorted(filter(None, versions)), sorted(model.aliases), edge.predict(['goal match team'])[0].label,
     'FAILED' in versions['edge'].description, model.aliases.get('server') == int(versions['server'].version)]))""",
     )
-    assert json.loads(told)[0] == ["edge", "server"]
-    assert json.loads(told)[1:] == [["champion", "edge-challenger", "server"], "sport", True, True]
+    assert json.loads(message)[0] == ["edge", "server"]
+    assert json.loads(message)[1:] == [["champion", "edge-challenger", "server"], "sport", True, True]
     again = project.flow()
     assert again.returncode == 0 and ran(again.stdout) == [], again.stdout
     assert "up to date" in project.dvc("status").stdout

@@ -215,7 +215,7 @@ def test_only_what_a_second_try_can_mend_is_tried_again(fake_dvc, tmp_path, pref
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("said", "message"),
     [
         ("failed to reproduce 'teacher': failed to run: python -m tasks.teacher, exited with -9", "memory ran out"),
         (
@@ -225,9 +225,9 @@ def test_only_what_a_second_try_can_mend_is_tried_again(fake_dvc, tmp_path, pref
         ("unexpected error", "teacher failed: unexpected error"),
     ],
 )
-def test_what_dvc_refuses_is_told_in_words_that_help(fake_dvc, said, told):
+def test_what_dvc_refuses_is_told_in_words_that_help(fake_dvc, said, message):
     fake_dvc(f"import sys; print('ERROR: ' + {said!r}); sys.exit(255 if 'repro' in sys.argv else 0)")
-    with pytest.raises(StageFailed, match=told):
+    with pytest.raises(StageFailed, match=message):
         run_stage("teacher", 30)
 
 
@@ -290,11 +290,11 @@ def test_trials_of_a_study_take_places_on_the_gpu(tmp_path, monkeypatch):
 
 
 def test_a_training_whose_gpu_is_gone_says_so_and_every_one_tells_its_device(monkeypatch, caplog):
-    told = {}
+    message = {}
     monkeypatch.setattr(stage_module, "last_device", lambda *_: "cuda, NVIDIA H100")
-    tracked = type("Tracked", (), {"tags": staticmethod(told.update)})
+    tracked = type("Tracked", (), {"tags": staticmethod(message.update)})
     stage_module._record_device(tracked, STAGES["teacher"], load_params(ROOT / "params.yaml"), "cpu")
-    assert told["stillhouse.device"].startswith("cpu")
+    assert message["stillhouse.device"].startswith("cpu")
     assert "teacher trains on cpu" in caplog.text and "the last time it was cuda, NVIDIA H100" in caplog.text
 
 

@@ -19,7 +19,7 @@ def test_the_shipped_parameters_are_valid():
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "message"),
     [
         ("student.alpha", 1.5, "student.alpha: should be less than or equal to 1, but is 1.5"),
         ("student.alpha", -0.1, "student.alpha: should be greater than or equal to 0"),
@@ -58,7 +58,7 @@ def test_the_shipped_parameters_are_valid():
         ("seed", None, "seed"),
     ],
 )
-def test_a_wrong_parameter_is_named_with_its_value_and_what_is_allowed(key, value, told):
+def test_a_wrong_parameter_is_named_with_its_value_and_what_is_allowed(key, value, message):
     content = copy.deepcopy(GOOD)
     *parents, last = key.split(".")
     section = content
@@ -67,7 +67,7 @@ def test_a_wrong_parameter_is_named_with_its_value_and_what_is_allowed(key, valu
     section[last] = value
     with pytest.raises(BadInput) as raised:
         check_params(content, "params.yaml")
-    assert told in str(raised.value)
+    assert message in str(raised.value)
     assert str(raised.value).startswith("params.yaml")
 
 

@@ -66,11 +66,11 @@ def test_the_next_run_ends_what_a_killed_one_left_and_nothing_else(tmp_path):
     project = tmp_path / "project"
     left = [orphan(project, dead.pid), orphan(project / ".stillhouse" / "labels" / "all-13", dead.pid)]
     others = [orphan(project, os.getpid()), orphan(tmp_path / "other", dead.pid)]
-    said = []
+    logged = []
     try:
-        leftovers.end_leftovers(said.append, project)
+        leftovers.end_leftovers(logged.append, project)
         assert all(gone(process.pid) for process in left) and not any(gone(process.pid, 0.1) for process in others)
-        assert len(said) == 2 and f"ending process {left[0].pid}" in " ".join(said)
+        assert len(logged) == 2 and f"ending process {left[0].pid}" in " ".join(logged)
         assert leftovers.find_leftovers(project) == []
     finally:
         for process in left + others:
@@ -131,8 +131,8 @@ def test_entries_of_another_container_stay_but_for_those_of_a_flow(held, tmp_pat
     assert held("repro")
     rwlock.record_place(tmp_path)
     assert held("repro")  # the place stays that of the entries
-    (told,) = rwlock.living_entries(tmp_path)
-    assert "(repro, elsewhere)" in told
+    (message,) = rwlock.living_entries(tmp_path)
+    assert "(repro, elsewhere)" in message
     here = {"host": "a", "boot": "2", "processes": "pid:[1]"}  # the first host after a restart
     assert not held("repro")
 
@@ -150,19 +150,19 @@ def test_outputs_that_take_too_long_to_come_back_are_named_with_the_command(tmp_
     (tmp_path / "dvc.lock").write_text("stages:\n  student:\n    cmd: x\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(outputs, "TIMEOUT_S", 3)
-    said = []
-    outputs.restore_outputs("student", said.append, tmp_path)
-    assert said == [
+    logged = []
+    outputs.restore_outputs("student", logged.append, tmp_path)
+    assert logged == [
         "the last outputs of student were not all restored (stopped after 0 minutes). Restore them: "
         "dvc checkout --force student"
     ]
     assert gone(int((tmp_path / "pid").read_text()))
-    outputs.restore_outputs("teacher", said.append, tmp_path)  # of which nothing was kept
-    assert len(said) == 1
+    outputs.restore_outputs("teacher", logged.append, tmp_path)  # of which nothing was kept
+    assert len(logged) == 1
     (tmp_path / "dvc.py").write_text("import sys; sys.exit('ERROR: the cache is empty')")
-    outputs.restore_outputs("student", said.append, tmp_path)
-    assert "(ERROR: the cache is empty)" in said[1]
+    outputs.restore_outputs("student", logged.append, tmp_path)
+    assert "(ERROR: the cache is empty)" in logged[1]
     missing = "ERROR: Checkout failed for following targets: student\\nIs your cache up to date?\\n<https://...>"
     (tmp_path / "dvc.py").write_text(f"import sys; sys.exit('{missing}')")
-    outputs.restore_outputs("student", said.append, tmp_path)  # a fresh clone: there were none
-    assert len(said) == 2
+    outputs.restore_outputs("student", logged.append, tmp_path)  # a fresh clone: there were none
+    assert len(logged) == 2

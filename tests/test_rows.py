@@ -182,7 +182,7 @@ def test_a_blank_line_of_a_single_column_is_an_empty_text():
 
 
 @pytest.mark.parametrize(
-    ("content", "suffix", "told"),
+    ("content", "suffix", "message"),
     [
         (
             b'text\tlabel\n"a\tx\nb\ty\nc"\tz\n',
@@ -225,10 +225,10 @@ def test_a_blank_line_of_a_single_column_is_an_empty_text():
         (b'{"text": "a\\ud800", "label": "b"}\n', ".jsonl", "half of a character"),
     ],
 )
-def test_what_can_be_read_in_two_ways_or_in_none_is_refused(content, suffix, told):
+def test_what_can_be_read_in_two_ways_or_in_none_is_refused(content, suffix, message):
     with pytest.raises(BadInput) as raised:
         read(content, suffix)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_settings_decide_where_a_file_can_be_read_in_two_ways():

@@ -190,8 +190,8 @@ def test_a_transformer_that_takes_over_all_layers_answers_as_the_teacher_does(te
 
 
 def test_a_transformer_of_another_shape_or_kind_of_teacher_is_refused(teacher):
-    for changes, told in (({"width": 64}, "width: 32, heads: 2"), ({"depth": 5}, "depth: at most 4")):
-        with pytest.raises(BadInput, match=told):
+    for changes, message in (({"width": 64}, "width: 32, heads: 2"), ({"depth": 5}, "depth: at most 4")):
+        with pytest.raises(BadInput, match=message):
             inherit(student_of("transformer", **changes).network, teacher, TOKENIZER)
     del teacher.model.bert.encoder.layer
     with pytest.raises(BadInput, match="takes over layers of BERT"):

@@ -100,8 +100,8 @@ def test_a_run_that_is_at_work_is_left_alone(here):
 def test_a_crash_while_a_run_is_created_makes_no_second_one(here, monkeypatch):
     create = journal.Sender.create
 
-    def crash(self, asked_before, said):
-        create(self, asked_before, said)
+    def crash(self, asked_before, logged):
+        create(self, asked_before, logged)
         raise ConnectionError("cut off before the answer came")
 
     with monkeypatch.context() as during:
@@ -220,10 +220,10 @@ def test_a_journal_that_cannot_be_sent_is_left_and_the_others_are_sent(here, awa
     away()
     metrics = journal.Sender.metrics
 
-    def fail(self, said):
+    def fail(self, logged):
         if self._folder == folders[0]:
             raise ConnectionError("an artifact store of this run alone is away")
-        metrics(self, said)
+        metrics(self, logged)
 
     monkeypatch.setattr(journal.Sender, "metrics", fail)
     assert journal.send_remaining() == 1 and folders[0].exists() and not folders[1].exists()

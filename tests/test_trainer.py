@@ -176,8 +176,8 @@ class Poisoned(torch.nn.Module):
 
 @pytest.mark.parametrize("factor", [float("nan"), float("inf")])
 def test_a_nan_stops_training_with_the_step_and_keeps_the_checkpoint(examples, tmp_path, factor):
-    told = f"at step 11, in epoch 2: loss {factor:g}.*checkpoint of epoch 1 is stored.*learning_rate"
-    with pytest.raises(TrainingDiverged, match=told):
+    message = f"at step 11, in epoch 2: loss {factor:g}.*checkpoint of epoch 1 is stored.*learning_rate"
+    with pytest.raises(TrainingDiverged, match=message):
         fit(examples, tmp_path, wrap=lambda inner: Poisoned(inner, 11, factor))  # 8 steps an epoch
     assert trainer.load_checkpoint(tmp_path / "last.pt")["history"][-1]["epoch"] == 1
 

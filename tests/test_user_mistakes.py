@@ -17,10 +17,10 @@ def outputs(project) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in files}
 
 
-def check(done, *told: str) -> None:
+def check(done, *message: str) -> None:
     assert done.returncode != 0, done.stdout
     assert "Traceback" not in done.stdout, done.stdout
-    for text in told:
+    for text in message:
         assert text in done.stdout, done.stdout
 
 
@@ -76,15 +76,15 @@ def test_an_unreachable_tracking_server_is_told_at_the_start_without_its_passwor
     before = outputs(project)
     project.set(register__margin=0.01)  # so that register has to run, and nothing else
     away = {"MLFLOW_TRACKING_URI": "http://alice:hush-hush@127.0.0.1:9"}
-    told = "The MLflow tracking store http://alice:***@127.0.0.1:9 does not answer"
+    message = "The MLflow tracking store http://alice:***@127.0.0.1:9 does not answer"
     done = project.flow(**away, timeout=90)
-    check(done, told, "correct MLFLOW_TRACKING_URI")
+    check(done, message, "correct MLFLOW_TRACKING_URI")
     assert "hush-hush" not in done.stdout
     # A stage alone goes on; only to register needs the registry.
     done = project.dvc("repro", "--force", "--single-item", "prepare", **away, timeout=90)
     assert done.returncode == 0 and "waits in" in done.stdout and "hush-hush" not in done.stdout, done.stdout
     done = project.dvc("repro", **away, timeout=90)
-    check(done, f"register failed: {told}")
+    check(done, f"register failed: {message}")
     assert outputs(project) == before
     written = [file for file in project.folder.rglob("*") if file.is_file()]
     assert [file for file in written if b"hush-hush" in file.read_bytes()] == []
@@ -101,15 +101,15 @@ SETTINGS = load_params().teacher
 
 
 @pytest.mark.parametrize(
-    ("model", "error", "told"),
+    ("model", "error", "message"),
     [
         ("somebody/no-such-model", Unavailable, "HF_HOME"),
         ("./no/such/folder", BadInput, "does not exist"),
         ("/tmp", BadInput, "holds no config.json"),
     ],
 )
-def test_an_unknown_teacher_is_named_with_what_works_offline(model, error, told):
-    with pytest.raises(error, match=told) as raised:
+def test_an_unknown_teacher_is_named_with_what_works_offline(model, error, message):
+    with pytest.raises(error, match=message) as raised:
         load_pretrained(SETTINGS.model_copy(update={"model": model}), ["a", "b"])
     assert "teacher.model" in str(raised.value)
 

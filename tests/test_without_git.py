@@ -27,17 +27,19 @@ def zipped(tmp_path, monkeypatch) -> Path:
 
 
 def test_dvc_works_without_git_once_a_run_has_begun_and_with_it_again_where_it_comes(zipped):
-    assert ("note", "core.no_scm") in {(kind, "core.no_scm") for kind, told in project_findings() if "no_scm" in told}
-    said = []
-    scm.update_no_scm(said.append)
-    scm.update_no_scm(said.append)
-    assert len(said) == 1 and "no Git repository here" in said[0]
+    assert ("note", "core.no_scm") in {
+        (kind, "core.no_scm") for kind, message in project_findings() if "no_scm" in message
+    }
+    logged = []
+    scm.update_no_scm(logged.append)
+    scm.update_no_scm(logged.append)
+    assert len(logged) == 1 and "no Git repository here" in logged[0]
     done = dvc("repro")
     assert done.returncode == 0 and (zipped / "out").exists(), done.stderr
     assert (zipped / ".dvc" / "config").read_text() == ""  # what is in Git stays as it is
     subprocess.run(["git", "init", "-q"], check=True)
-    scm.update_no_scm(said.append)
-    assert len(said) == 2 and not scm.without_scm()
+    scm.update_no_scm(logged.append)
+    assert len(logged) == 2 and not scm.without_scm()
 
 
 def test_a_worktree_and_a_submodule_are_git_and_a_link_to_nothing_is_not(tmp_path):
@@ -75,8 +77,8 @@ def test_a_cache_outside_of_the_project_is_left_to_all_who_use_it(tmp_path, monk
     others = shared / "files" / "md5" / "ab" / ("c" * 30)
     others.write_text("of another project")
     gc._dvc_gc()
-    told = capsys.readouterr().out
-    assert others.exists() and str(shared) in told and "dvc gc --workspace --projects OTHER_PROJECT" in told
+    message = capsys.readouterr().out
+    assert others.exists() and str(shared) in message and "dvc gc --workspace --projects OTHER_PROJECT" in message
     assert any(kind == "note" and str(shared) in found for kind, found in project_findings())
 
 

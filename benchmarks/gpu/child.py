@@ -1,22 +1,20 @@
 """Runs one part in a separate process, so that a hang, a crash or a broken GPU state ends with that process."""
 
 import importlib
-import multiprocessing
-import multiprocessing.connection
 import os
 import sys
-import threading
 import time
 import traceback
 
 from benchmarks.gpu.job import Cut, Job
 from stillhouse.errors import StillhouseError
+from stillhouse.pipeline.parent import exit_with_parent
 
 
 def work(job: Job, function: str) -> None:
     """Run ``function`` (module:function of this package) and record its final state; the output goes to a file."""
     os.setsid()  # a new process group, so that its children can be ended with it
-    _end_with_parent()
+    exit_with_parent()
     output = os.open(job.work / f"{job.part}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -43,13 +41,3 @@ def sees_gpu() -> None:
     import torch
 
     sys.exit(0 if torch.cuda.is_available() and torch.ones(1, device="cuda").item() == 1 else 1)
-
-
-def _end_with_parent() -> None:
-    if parent := multiprocessing.parent_process():
-
-        def watch(sentinel: int) -> None:
-            multiprocessing.connection.wait([sentinel])
-            os._exit(1)
-
-        threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()

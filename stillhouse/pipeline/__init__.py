@@ -15,6 +15,7 @@ Watched: the child's output lines become log records (``log.py``). The stage wri
 Locked: ``lock.py`` is the lock of a project, which one flow holds at a time. ``rwlock.py`` removes stale entries from
 DVC's own lock. ``slots.py`` limits the trainings on one machine. ``room.py`` checks the free disk space.
 
-Stopped: each child runs under ``guard.py``, which ends the whole process group when its parent is gone. ``ending.py``
+Stopped: each child runs under ``guard.py``, which ends the whole process group when its parent is gone. A worker of a
+pool exits with its parent (``parent.py``). ``ending.py``
 marks that this process is stopping. ``leftovers.py`` ends processes whose guard was killed.
 """

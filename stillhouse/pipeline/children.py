@@ -1,8 +1,6 @@
 """Start child processes that end when their parent ends, even if the parent is killed."""
 
 import contextlib
-import multiprocessing
-import multiprocessing.connection
 import os
 import signal
 import subprocess
@@ -105,17 +103,6 @@ def end_all() -> None:
     ending.set()
     for child in list(_children):
         _close_stdin(child)
-
-
-def exit_with_parent() -> None:
-    """In a worker process of a pool: exit when the process that created the pool has ended."""
-    if parent := multiprocessing.parent_process():
-
-        def watch(sentinel: int) -> None:
-            multiprocessing.connection.wait([sentinel])
-            os._exit(1)
-
-        threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
 
 
 def _close_stdin(child: subprocess.Popen[str]) -> None:

@@ -39,7 +39,7 @@ class Context:
         writer, _, file = name.partition("/")
         if name not in self.stage.reads and (writer not in STAGES or file not in STAGES[writer].beside):
             raise KeyError(f"the stage {self.stage.name} does not declare {name} in stillhouse/pipeline/stages.py")
-        return artefacts.path(name, device=self.stage.instance if artefacts.is_per_device(name) else "")
+        return artefacts.path(name, device=self.stage.instance)
 
     def read(self, *names: str) -> "list[Dataset]":
         """Load splits by name."""

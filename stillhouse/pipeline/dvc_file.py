@@ -6,7 +6,7 @@ Lines below ``MARK`` belong to the user and are preserved. Stages there have the
 import json
 from pathlib import Path
 
-from stillhouse.pipeline.artefacts import is_per_device, path
+from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.imports import code_of
 from stillhouse.pipeline.stages import METRICS, STAGES, Plot, Stage
 
@@ -45,15 +45,14 @@ def own_lines(file: Path) -> str:
 
 
 def _stage(stage: Stage, code: list[str]) -> str:
-    device = KEY if stage.per_device else ""
-    folder = stage.of(device).folder
+    folder = stage.of(KEY).folder if stage.per_device else stage.folder
     argument = f" {KEY}" if stage.per_device else ""
     lines = [
         f"desc: {_quoted(stage.summary)}",
         f"cmd: python -m tasks.{stage.name}{argument}",
         *_list("params", [key.replace("{device}", KEY) for key in stage.params]),
         "deps:",
-        *_items([str(path(name, device=device if is_per_device(name) else "")) for name in stage.reads]),
+        *_items([str(path(name, device=KEY)) for name in stage.reads]),
         "  # code",
         *_items(code),
         *_list("outs", [f"{folder}/{name}" for name in stage.writes]),

@@ -66,8 +66,8 @@ def test_a_champion_is_pushed_to_an_s3_remote_and_comes_back_from_it(project, s3
     assert {name for name in before if "/answers/" in name or "/model/" in name} <= kept.keys()
     assert kept == {name: content for name, content in before.items() if name in kept}
     project.set(register__margin=0.02)
-    told = project.flow(**{**s3, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})  # the remote's own address is used
-    assert told.returncode == 0, told.stdout
+    message = project.flow(**{**s3, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})  # the remote's own address is used
+    assert message.returncode == 0, message.stdout
 
 
 def test_a_version_is_made_again_byte_for_byte_and_other_data_is_named(project):

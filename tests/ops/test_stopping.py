@@ -75,10 +75,12 @@ def stop(project: Project, log: Path, stage: str, number: int, whom: str, status
     while (left := processes_of(project)) and time.time() < deadline:
         time.sleep(0.1)
     assert not left and time.time() < deadline, (number, whom, left)
-    told = log.read_text()
-    assert "Traceback" not in told and "Starting temporary server" not in told, told  # Prefect's own, which would stay
+    message = log.read_text()
+    assert "Traceback" not in message and "Starting temporary server" not in message, (
+        message
+    )  # Prefect's own, which would stay
     if number != signal.SIGKILL:
-        *_, last = told.strip().splitlines()
+        *_, last = message.strip().splitlines()
         assert last == f"Stopped by {signal.Signals(number).name}. Nothing is lost: the next run goes on from here."
 
 
@@ -104,8 +106,8 @@ def results(project: Project) -> dict[str, bytes]:
 def test_a_run_stopped_in_any_way_ends_at_once_and_the_next_goes_on_to_the_same_bytes(request, tmp_path):
     project = new_project(tmp_path / "stopped")
     project.set(flow__gpu_slots=1)  # the default: a place that a dead run kept would stop every later one
-    told = tmp_path / "told"
-    project.set(flow__notify=f"sh -c 'echo \"$1\" >> {told}' --")
+    message = tmp_path / "message"
+    project.set(flow__notify=f"sh -c 'echo \"$1\" >> {message}' --")
     for number, (stage, *sent) in enumerate(STOPS):
         stop(project, tmp_path / f"{number}.log", stage, *sent)
     assert prefect_states(project)[-1] == "RUNNING"  # what the killed one left
@@ -113,15 +115,15 @@ def test_a_run_stopped_in_any_way_ends_at_once_and_the_next_goes_on_to_the_same_
     assert last.returncode == 0, last.stdout
     assert "topics version 1 (@champion)" in last.stdout
     assert results(project) == results(request.getfixturevalue("finished"))  # asked for late, since all wait for it
-    assert "1 earlier run(s) of stopped died; this one goes on from there" in told.read_text()
+    assert "1 earlier run(s) of stopped died; this one goes on from there" in message.read_text()
     states = prefect_states(project)
     assert states[-1] == "COMPLETED" and set(states[:-1]) == {"CRASHED"}, states
     assert {status for _, status in runs(project)} == {"FINISHED", "KILLED"}
     assert sorted(status for kind, status in runs(project) if kind == "flow") == ["FINISHED"] + ["KILLED"] * len(STOPS)
     assert not processes_of(project)
     assert not (project.folder / ".stillhouse" / "project.json").exists()
-    told = "".join((tmp_path / f"{number}.log").read_text() for number in range(len(STOPS)))
-    assert "resuming from" in told and "resuming after epoch" in told  # the teacher, and the small networks
+    message = "".join((tmp_path / f"{number}.log").read_text() for number in range(len(STOPS)))
+    assert "resuming from" in message and "resuming after epoch" in message  # the teacher, and the small networks
 
 
 def test_runs_that_meet_on_a_project_wait_for_each_other_or_say_who_holds_it(project, tmp_path):
@@ -142,8 +144,10 @@ def test_runs_that_meet_on_a_project_wait_for_each_other_or_say_who_holds_it(pro
     assert [first.wait(200), second.wait(200)] == [0, 0], logs[0].read_text() + logs[1].read_text()
     assert "so no stage ran" in logs[1].read_text()
     repro.wait(200)
-    told = logs[2].read_text()
-    assert repro.returncode == 0 or "another run works on this project (process " in told or "is busy" in told, told
+    message = logs[2].read_text()
+    assert repro.returncode == 0 or "another run works on this project (process " in message or "is busy" in message, (
+        message
+    )
     assert "up to date" in project.dvc("status").stdout
 
 

@@ -26,8 +26,12 @@ def work_of(project: Project, but: set[int]) -> list[psutil.Process]:
     """All that works in the project, without ``but``."""
     found = []
     for process in psutil.process_iter(["cwd", "status", "pid"]):
-        told = process.info
-        if told["cwd"] == str(project.folder) and told["status"] != psutil.STATUS_ZOMBIE and told["pid"] not in but:
+        message = process.info
+        if (
+            message["cwd"] == str(project.folder)
+            and message["status"] != psutil.STATUS_ZOMBIE
+            and message["pid"] not in but
+        ):
             found.append(process)
     return found
 
@@ -81,12 +85,12 @@ def kill_something(house: House, chance: random.Random) -> str:
     if not processes:
         return "nothing was at work"
     chosen = processes if chance.random() < 0.3 else [chance.choice(processes)]
-    told = []
+    message = []
     for process in chosen:
         with suppress(psutil.Error):
-            told.append(" ".join(process.cmdline())[-60:])
+            message.append(" ".join(process.cmdline())[-60:])
             process.send_signal(number)
-    return f"{signal.Signals(number).name} to {told}"
+    return f"{signal.Signals(number).name} to {message}"
 
 
 ASKED = """
@@ -132,9 +136,9 @@ def test_twenty_kills_two_outages_and_the_right_champion(
             prefect.trigger("worker")
             house.wait_for("Beginning flow run", seen)
             time.sleep(chance.uniform(0, 9))
-            told = kill_something(house, chance)
+            message = kill_something(house, chance)
             with capsys.disabled():
-                print(f"\n{number + 1}: {told}", end="", flush=True)
+                print(f"\n{number + 1}: {message}", end="", flush=True)
             house.wait_until_idle(200)  # what was not hit goes on to its end, or stops with a message
         seen = len(house.log.read_text())
         project.set(student__temperature=3.0)  # something to train when the servers go
@@ -154,11 +158,11 @@ def test_twenty_kills_two_outages_and_the_right_champion(
         house.wait_for("Beginning flow run", seen)
         house.wait_until_idle(300)
         assert set(prefect.states().values()) <= {"COMPLETED", "CRASHED", "FAILED", "CANCELLED"}, prefect.states()
-        told = json.loads(house.command(sys.executable, "-c", ASKED).strip().splitlines()[-1])
-        assert set(told["statuses"]) <= {"FINISHED", "KILLED", "FAILED"}
-        assert [aliases for number, aliases in told["versions"] if "champion" in aliases]
+        message = json.loads(house.command(sys.executable, "-c", ASKED).strip().splitlines()[-1])
+        assert set(message["statuses"]) <= {"FINISHED", "KILLED", "FAILED"}
+        assert [aliases for number, aliases in message["versions"] if "champion" in aliases]
         for stage, epochs in (("control", 15), ("student", 15)):
-            assert told["steps"][f"{stage} loss"] == list(range(1, epochs + 1)), told["steps"]
+            assert message["steps"][f"{stage} loss"] == list(range(1, epochs + 1)), message["steps"]
         assert not list((project.folder / ".stillhouse" / "tracking").glob("*/"))
         assert results(project) == results(request.getfixturevalue("finished"))  # asked for late, since all wait for it
         assert "up to date" in house.command(sys.executable, "-m", "dvc", "status")
