@@ -9,6 +9,7 @@ import torch
 from datasets import Dataset
 from material import texts_and_labels, tiny_teacher
 from project import ROOT
+from transformers import AutoTokenizer, DataCollatorWithPadding
 
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.vocabulary import learn_vocabulary
@@ -16,13 +17,40 @@ from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.resident import on_device, resident
 from stillhouse.distillation.softlabels import write_soft_labels
 from stillhouse.errors import BadInput
-from stillhouse.models.batching import ShrinkingBatches, explain_out_of_memory, fastest_size, prefetched
+from stillhouse.models.batching import (
+    PaddingCollator,
+    ShrinkingBatches,
+    explain_out_of_memory,
+    fastest_size,
+    pad,
+    prefetched,
+)
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.params import Vocabulary, check_params, load_params
 from stillhouse.params.files import read_yaml
 
 CPU = torch.device("cpu")
 TEXTS = [text for text, _ in texts_and_labels(40)]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_equals_that_of_transformers(side, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_teacher(tmp_path / "teacher"))
+    tokenizer.padding_side = side
+    tokens = dict(tokenizer(TEXTS[:9]))
+    rows = np.array([4, 0, 7])
+    expected = tokenizer.pad(
+        {name: [lists[row] for row in rows] for name, lists in tokens.items()}, return_tensors="pt"
+    )
+    found = pad(tokens, rows, tokenizer)
+    assert sorted(found) == sorted(expected) and all(torch.equal(found[name], expected[name]) for name in found)
+    columns = [
+        {name: lists[row] for name, lists in tokens.items()} | {"labels": row, "hint": [0.5, float(row)]}
+        for row in rows
+    ]
+    expected, found = DataCollatorWithPadding(tokenizer)(columns), PaddingCollator(tokenizer)(columns)
+    assert sorted(found) == sorted(expected)
+    assert all(torch.equal(found[name], expected[name]) and found[name].dtype == expected[name].dtype for name in found)
 
 
 def fits(most):

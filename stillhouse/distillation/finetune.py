@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from torch import nn
-from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.splits import label_names
@@ -19,7 +19,7 @@ from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.regularised import MutualTeacher, ReversedTeacher, parameter_groups
 from stillhouse.distillation.watch import Watch
-from stillhouse.models.batching import explain_out_of_memory
+from stillhouse.models.batching import PaddingCollator, explain_out_of_memory
 from stillhouse.models.device import use_bf16, use_compile
 from stillhouse.models.students.student import build_student
 from stillhouse.models.teacher import Teacher
@@ -79,7 +79,7 @@ def finetune(
         args=_arguments(settings, len(train), len(validation) > 0, device, seed, scratch),
         train_dataset=_tokenize(train, teacher, scratch / "train.arrow", columns),
         eval_dataset=_tokenize(validation, teacher, scratch / "validation.arrow", {}) if len(validation) else None,
-        data_collator=DataCollatorWithPadding(teacher.tokenizer),
+        data_collator=PaddingCollator(teacher.tokenizer),
         processing_class=teacher.tokenizer,
         compute_metrics=_metrics,
         # Encoder-decoders return states beside the logits.

@@ -23,7 +23,8 @@ from stillhouse.models.encoder import hidden_size
 from stillhouse.models.pooling import token_mean
 from stillhouse.models.teacher import Teacher, last_states
 
-CHUNK = 64  # batches that are sorted by length together
+TEXTS = 2048  # at least as many texts are tokenized and sorted by length together
+BATCHES = 8  # at least as many batches are
 ROWS = 10_000  # rows of encoded texts that the head computes at once
 ATTENDED = 3  # tensors of the last layer's attention: queries, keys and values
 
@@ -90,7 +91,7 @@ def write_soft_labels(
         # The CPU tokenizes the next texts while the GPU computes. With relations both need the tokenizer.
         depth = 1 if teacher.model.device.type == "cuda" and not relation_words else 0
         for target_rows, new_texts, tokens in prefetched(
-            _tokenized(teacher, datasets, batch_size * CHUNK, known_rows), depth
+            _tokenized(teacher, datasets, max(TEXTS, BATCHES * batch_size), known_rows), depth
         ):
             for rows, signals in _signals(teacher, head, new_texts, tokens, batch_size, bf16, relation_words):
                 logits[target_rows[rows]], features[target_rows[rows]] = signals[0], signals[1]

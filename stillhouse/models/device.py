@@ -15,10 +15,13 @@ from stillhouse.models.visible import VARIABLE
 def choose_device(wanted: str) -> torch.device:
     """Return the device of the setting ``device``. ``auto`` selects CUDA, else Apple's MPS, else the CPU.
 
+    cuDNN then uses deterministic algorithms alone. Without this, two trainings of a student on one GPU differ.
+
     Raises:
         BadInput: this machine does not have the device.
     """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    torch.backends.cudnn.deterministic = True
     if wanted == "auto":
         return torch.device("cuda" if cuda else "mps" if mps else "cpu")
     device = torch.device(wanted)

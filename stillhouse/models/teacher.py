@@ -22,7 +22,7 @@ from transformers.utils import logging
 
 from stillhouse.data.encoded import batches, longest_first
 from stillhouse.errors import BadInput
-from stillhouse.models.batching import CPU_BATCH, SIZES, ShrinkingBatches, fastest_size, prefetched, timed_rate
+from stillhouse.models.batching import CPU_BATCH, SIZES, ShrinkingBatches, fastest_size, pad, prefetched, timed_rate
 from stillhouse.models.encoder import HEAD, EncoderClassifier
 from stillhouse.models.pooling import PoolingConfig
 from stillhouse.provenance import folder_md5
@@ -108,8 +108,7 @@ class Teacher:
         return size
 
     def _padded(self, tokens: dict[str, list[list[int]]], rows: np.ndarray) -> dict[str, Tensor]:
-        chosen = {name: [values[row] for row in rows] for name, values in tokens.items()}
-        batch = dict(self.tokenizer.pad(chosen, return_tensors="pt"))
+        batch = pad(tokens, rows, self.tokenizer)
         if self.model.device.type == "cuda":
             return {name: tensor.pin_memory() for name, tensor in batch.items()}  # copied while the GPU computes
         return batch
