@@ -11,6 +11,7 @@ from stillhouse.params.devices import Device
 from stillhouse.params.evaluate import Evaluate
 from stillhouse.params.flow import Flow
 from stillhouse.params.format import Format
+from stillhouse.params.label import Label, Price
 from stillhouse.params.labels import Labels
 from stillhouse.params.loading import Params, check_params, load_params
 from stillhouse.params.optional import optional
@@ -33,10 +34,12 @@ __all__ = [
     "Evaluate",
     "Flow",
     "Format",
+    "Label",
     "Labels",
     "Mutual",
     "Network",
     "Params",
+    "Price",
     "Register",
     "Reversed",
     "Schedule",

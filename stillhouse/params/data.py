@@ -22,6 +22,9 @@ class Data(Format):
     hub_revision: Name | None = Field(description="hub: a commit or tag")
     text_column: Name
     label_column: Name
+    classes: dict[Name, str | None] | None = Field(
+        description="the classes and, where there are any, their descriptions; null: the classes of the labels"
+    )
     unlabelled: Name | None = Field(description="a split without labels, for the teacher to label")
     labels_per_class: Annotated[int, Field(ge=2)] | Literal["auto"] | None = Field(
         description="labelled texts of each class; the others lose their label; null: all; "

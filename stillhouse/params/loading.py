@@ -13,6 +13,7 @@ from stillhouse.params.devices import Device, DeviceName
 from stillhouse.params.evaluate import Evaluate
 from stillhouse.params.files import read_yaml
 from stillhouse.params.flow import Flow
+from stillhouse.params.label import Label
 from stillhouse.params.labels import Labels
 from stillhouse.params.located import located
 from stillhouse.params.naming import AUTO, name_of
@@ -35,6 +36,7 @@ class Params(Section):
     seed: Seed
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
     data: Data
+    label: Label
     teacher: Teacher
     soft_labels: SoftLabels
     student: Student

@@ -26,6 +26,12 @@ def path(name: str, project: Path = Path(), device: str = "") -> Path:
     return project / (stage.of(device) if stage.per_device else stage).folder / file
 
 
+def split(name: str, project: Path = Path()) -> Path:
+    """Return the path of a split for the stages after ``label``, which replaces the splits of data without labels."""
+    replaced = path("label/splits", project) / f"{name}.arrow"
+    return replaced if replaced.exists() else path(name, project)
+
+
 def inputs_of(stage: Stage) -> list[Path]:
     """The artefacts of earlier stages that a stage reads."""
     paths = [path(name, device=stage.instance) for name in stage.reads]

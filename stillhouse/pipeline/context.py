@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stillhouse.params import Params
 from stillhouse.pipeline import artefacts
-from stillhouse.pipeline.stages import STAGES, Stage
+from stillhouse.pipeline.stages import SPLITS, STAGES, Stage
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -39,6 +39,8 @@ class Context:
         writer, _, file = name.partition("/")
         if name not in self.stage.reads and (writer not in STAGES or file not in STAGES[writer].beside):
             raise KeyError(f"the stage {self.stage.name} does not declare {name} in stillhouse/pipeline/stages.py")
+        if name in SPLITS and "label/splits" in self.stage.reads:
+            return artefacts.split(name)
         return artefacts.path(name, device=self.stage.instance)
 
     def read(self, *names: str) -> "list[Dataset]":

@@ -29,6 +29,7 @@ def link_inputs(params: Params, folder: Path = Path()) -> None:
     _link(folder, "data", _folder(folder, data.hub_id) if data.source == "hub" else data.place)
     _link(folder, "teacher", _folder(folder, teacher) if teacher != "sample" else None)
     _link(folder, "cases", params.evaluate.cases)
+    _link(folder, "labels", params.label.path)
 
 
 def _folder(base: Path, named: str | None) -> str | None:

@@ -76,7 +76,8 @@ class Stage:
         return [key.replace("{device}", self.instance) for key in self.params]
 
 
-LEARNT = ("train", "validation")
+# A split in label/splits replaces that of prepare (pipeline/artefacts.py).
+LEARNT = ("train", "validation", "label/splits")
 STUDENT = ("student.network", "student.start", "student.training", "student.vocabulary")
 PROVENANCE = (
     "data.source",
@@ -98,6 +99,14 @@ CHAIN = (
         retries=True,
     ),
     Stage(
+        "label",
+        "Labels of a machine for texts without a label: from a language model, a file, or class descriptions",
+        reads=("train", "validation", "test", "unlabelled", "inputs/labels", "inputs/teacher"),
+        writes=("answers", "splits"),
+        params=("seed", "data.classes", "label", "teacher"),
+        retries=True,
+    ),
+    Stage(
         "control",
         "The hard-label baseline: the student's network trained on the labels alone",
         reads=(*LEARNT, "unlabelled"),
@@ -109,7 +118,7 @@ CHAIN = (
     Stage(
         "teacher",
         "The large model, fine-tuned or as a linear probe",
-        reads=(*LEARNT, "unlabelled", "control/hints", "inputs/teacher"),
+        reads=(*LEARNT, "unlabelled", "label/answers", "control/hints", "inputs/teacher"),
         writes=("model", "vectors"),
         params=("seed", "teacher"),
         plot=Plot("training.csv", "epoch", "loss", "Teacher, training loss"),
@@ -145,7 +154,7 @@ CHAIN = (
         "evaluate",
         "Every model on the same test set",
         reads=(
-            *("train", "test", "prepare/card.json", "inputs/cases"),
+            *("train", "test", "label/splits", "prepare/card.json", "inputs/cases"),
             *("control/model", "teacher/model", "student/model", "compress/model", "compress/metrics.json"),
         ),
         writes=("classes.csv", "confusion.png"),
