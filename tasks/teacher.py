@@ -10,6 +10,7 @@ from stillhouse.distillation.hints import read_hints
 from stillhouse.distillation.scratch import identity, mark_finished, scratch_folder
 from stillhouse.distillation.teaching import train_teacher
 from stillhouse.files import write_csv
+from stillhouse.labelling.answers import read_machine_labels
 from stillhouse.models.device import choose_device
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.models.teacher import Teacher, teacher_md5
@@ -24,10 +25,10 @@ def teacher(context: Context) -> Metrics:
         context.run.dataset(context.path(name), name)
     train, validation, unlabelled = context.read(*names)
     warn_about_language(params.teacher, train)
-    hints = context.path("control/hints")
+    hints, answers = context.path("control/hints"), context.path("label/answers")
     device = choose_device(context.device)
     seed = params.seed if params.teacher.seed is None else params.teacher.seed
-    inputs = {name: context.path(name) for name in names} | {"hints": hints}
+    inputs = {name: context.path(name) for name in names} | {"hints": hints, "answers": answers}
 
     def load() -> Teacher:
         torch.manual_seed(seed)  # for the weights of the new head
@@ -42,6 +43,8 @@ def teacher(context: Context) -> Metrics:
         train,
         validation,
         unlabelled,
+        read_machine_labels(answers),
+        params.label.weight,
         params.teacher,
         read_hints(hints),
         device=device,

@@ -5,17 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from datasets import Dataset
 
-from stillhouse.data.splits import labels_of
-from stillhouse.distillation.cotraining import cotrain
+from stillhouse.data.splits import label_names, labels_of
+from stillhouse.distillation.cotraining import bag_of_words, cotrain
 from stillhouse.distillation.finetune import finetune
 from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.log import Log
+from stillhouse.distillation.machine import use_machine_labels, with_machine_labels
+from stillhouse.distillation.material import cotrained_rows, material_of
 from stillhouse.distillation.probe import fit_probe, head_and_inputs, set_head
 from stillhouse.distillation.vectors import Vectors, no_vectors
+from stillhouse.labelling.answers import MachineLabels
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import Teacher as Settings
 from stillhouse.task import TASK
@@ -23,7 +25,6 @@ from stillhouse.task import TASK
 logger = logging.getLogger(__name__)
 
 MIN_TEXTS = 200  # fewer validation texts cannot compare a fine-tuned teacher with its probe
-UNLABELLED = 5000  # most unlabelled texts for co-training
 BATCH = 32
 
 
@@ -47,6 +48,8 @@ def train_teacher(
     train: Dataset,
     validation: Dataset,
     unlabelled: Dataset,
+    machine: MachineLabels,
+    weight: float | str,
     settings: Settings,
     hints: Hints,
     *,
@@ -66,6 +69,8 @@ def train_teacher(
         train: has the columns ``text`` and ``label``.
         validation: has the same columns. It may be empty.
         unlabelled: has the column ``text``, for co-training.
+        machine: labels of a machine for some of these texts. In fine-tuning each counts as a label.
+        weight: of these labels for a probe, or ``auto``.
         settings: everything under ``teacher`` in params.yaml.
         hints: of the simple model if ``settings.regularise`` needs one.
         device: the device for the training.
@@ -78,11 +83,13 @@ def train_teacher(
         BadInput: the memory of the GPU does not suffice.
     """
     forced = settings.finetune is True or settings.regularise != "none"
-    probed = None if forced else _probe(load(), train, validation, unlabelled, settings, device, seed)
+    probed = None if forced else _probe(load(), train, validation, unlabelled, machine, weight, settings, device, seed)
     if probed and (settings.finetune is False or len(validation) < MIN_TEXTS):
         return probed
     teacher = load()
     folder = scratch(teacher)
+    if len(machine.unlabelled):
+        train = with_machine_labels(train, unlabelled, machine)
     history = finetune(teacher, train, validation, settings, hints, device=device, seed=seed, scratch=folder, log=log)
     if probed and probed.history[0]["validation_accuracy"] > max(row["validation_accuracy"] for row in history):
         logger.info("the linear probe is better than fine-tuning on the validation texts; the probe is selected")
@@ -95,6 +102,8 @@ def _probe(
     train: Dataset,
     validation: Dataset,
     unlabelled: Dataset,
+    machine: MachineLabels,
+    weight: float | str,
     settings: Settings,
     device: torch.device,
     seed: int,
@@ -102,18 +111,23 @@ def _probe(
     """Return the teacher with a linear probe as its head; None if it has no suitable head."""
     teacher.model.to(device)
     labels, texts = labels_of(train), list(train["text"])
-    rows = np.zeros(0, np.int64)
-    if settings.cotraining and len(unlabelled):
-        rows = np.sort(np.random.default_rng(seed).permutation(len(unlabelled))[:UNLABELLED])
+    rows = cotrained_rows(len(unlabelled), settings.cotraining, machine.unlabelled.rows, seed)
+    if len(rows):
         texts += unlabelled.select(rows)["text"]
     if (found := head_and_inputs(teacher, texts)) is None:
         return None
-    head, features = found
-    probe, loss = fit_probe(features[: len(labels)], labels, seed)
-    if len(texts) > len(labels):
-        probe = cotrain(probe, texts, features, labels, settings.cotraining)
+    (head, features), row = found, {"epoch": 0.0}
+    if len(machine.unlabelled):
+        material = material_of(texts, features, labels, len(label_names(train)), settings.cotraining, seed)
+        used = use_machine_labels(material, machine, rows, weight)
+        probe, loss = used.probe, used.loss
+        row["machine_labels"], row["machine_weight"] = float(len(machine.unlabelled)), used.weight
+    else:
+        probe, loss = fit_probe(features[: len(labels)], labels, seed)
+        if settings.cotraining and len(texts) > len(labels) and (words := bag_of_words(texts)) is not None:
+            probe = cotrain(probe, words, features, labels, settings.cotraining)
     set_head(head, probe)
-    row = {"epoch": 0.0, "loss": loss}
+    row["loss"] = loss
     if not len(validation):
         logger.info("linear probe on %d labelled texts: log loss %.4f in cross-validation", len(labels), loss)
         return Trained(teacher, [row], Vectors(features, rows))

@@ -120,7 +120,7 @@ CHAIN = (
         "The large model, fine-tuned or as a linear probe",
         reads=(*LEARNT, "unlabelled", "label/answers", "control/hints", "inputs/teacher"),
         writes=("model", "vectors"),
-        params=("seed", "teacher"),
+        params=("seed", "teacher", "label.weight"),
         plot=Plot("training.csv", "epoch", "loss", "Teacher, training loss"),
         trains=True,
         retries=True,  # the pretrained model may come from a hub
