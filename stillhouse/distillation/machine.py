@@ -21,7 +21,7 @@ from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
-WEIGHTS = (0.0, 0.5, 1.0)
+WEIGHTS = (0.0, 1.0)
 LEAST = 0.01  # probability: a single answer is no certainty
 SHARPEST, SOFTEST = 0.1, 20.0  # limits of the temperature
 CALIBRATION_TEXTS = 10  # fewer known answers calibrate nothing
@@ -94,7 +94,7 @@ def use_machine_labels(material: Material, machine: MachineLabels, rows: np.ndar
 
     losses = {}
     for power in WEIGHTS if weight == "auto" else (float(weight),):
-        predicted = material.out_of_fold(evidence(power))
+        predicted = material.out_of_fold(evidence(power), first=positions)
         losses[power] = float(TASK.log_losses(predicted, material.labels).mean())
     best = min(losses, key=lambda power: (losses[power], power))
     shown = ", ".join(f"{power:g}: {loss:.4f}" for power, loss in losses.items())

@@ -80,10 +80,8 @@ def audit(labels: np.ndarray, machine: np.ndarray, probe: np.ndarray | None, nam
         names: the classes.
     """
     answers = TASK.decision(machine)
-    right = TASK.correct(labels, answers).astype(float)
-    free: np.ndarray | None = None
-    if probe is not None:
-        free = TASK.correct(labels, TASK.decision(probe)).astype(float)
+    right = _right(labels, machine)
+    free = _right(labels, probe) if probe is not None else None
     interval = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
     labelled, _, both = TASK.class_counts(labels, answers, len(names))
     recall = {name: float(both[n] / labelled[n]) if labelled[n] else None for n, name in enumerate(names)}
@@ -91,5 +89,16 @@ def audit(labels: np.ndarray, machine: np.ndarray, probe: np.ndarray | None, nam
     most = np.argsort(-counts, kind="stable")[:CONFUSIONS]
     confusions = [(names[pairs[0, k]], names[pairs[1, k]], int(counts[k])) for k in most]
     return Audit(
-        len(labels), right.mean(), interval.low, interval.high, recall, confusions, free.mean(), paired(right, free)
+        texts=len(labels),
+        accuracy=float(right.mean()),
+        low=float(interval.low),
+        high=float(interval.high),
+        recall=recall,
+        confusions=confusions,
+        free=None if free is None else float(free.mean()),
+        gap=None if free is None else paired(right, free),
     )
+
+
+def _right(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    return TASK.correct(labels, TASK.decision(probabilities)).astype(np.float64)

@@ -77,7 +77,8 @@ def _labels(path: Path, wanted: Wanted, classes: Sequence[str]) -> dict[bytes, n
     if unknown:
         raise BadInput(
             f"{path}: {sum(unknown.values())} labels are no class of the data: {listed(list(unknown), LISTED)} "
-            f"(first in row {first}). The classes: {listed(list(classes), LISTED)}. Correct them, or leave the label empty."
+            f"(first in row {first}). The classes: {listed(list(classes), LISTED)}. Correct them, or leave "
+            "the label empty."
         )
     if empty:
         logger.info("%s: %d rows without text or label are left out", path, empty)
