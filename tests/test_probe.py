@@ -11,6 +11,7 @@ from stillhouse.distillation.cotraining import bag_of_words, cotrain
 from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.probe import fit_probe, head_and_inputs, set_head
 from stillhouse.distillation.teaching import train_teacher
+from stillhouse.labelling.answers import no_machine_labels
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.params import load_params
 
@@ -81,6 +82,8 @@ def test_few_validation_texts_leave_the_probe_and_a_simple_models_hints_ask_for_
             rows_of(60, 1),
             rows_of(12, 2).select(range(validation)),
             rows_of(40, 3).remove_columns("label"),
+            no_machine_labels(2),
+            "auto",
             settings,
             Hints("none"),
             device=torch.device("cpu"),

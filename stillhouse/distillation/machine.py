@@ -21,7 +21,7 @@ from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
-WEIGHTS = (0.0, 1.0)
+FULL = 1.0  # weight of an independent labeller
 LEAST = 0.01  # probability: a single answer is no certainty
 SHARPEST, SOFTEST = 0.1, 20.0  # limits of the temperature
 CALIBRATION_TEXTS = 10  # fewer known answers calibrate nothing
@@ -83,7 +83,8 @@ def use_machine_labels(material: Material, machine: MachineLabels, rows: np.ndar
         material: the labelled texts, then texts without a label.
         machine: the machine's answers.
         rows: of the texts without a label in ``unlabelled``, ascending; all answered texts are among them.
-        weight: of the machine's labels; ``auto``: the one of ``WEIGHTS`` with the least cross-validated log loss.
+        weight: of the machine's labels. ``auto``: 1 if that lowers the cross-validated log loss by more than its standard
+            error (the rule of L. Breiman et al., "Classification and Regression Trees", 1984), else 0.
     """
     warmth = temperature(machine.train.probabilities, material.labels[machine.train.rows])
     answers = calibrated(machine.unlabelled.probabilities, warmth)
@@ -92,20 +93,26 @@ def use_machine_labels(material: Material, machine: MachineLabels, rows: np.ndar
     def evidence(power: float) -> np.ndarray | None:
         return evidence_of(len(material.features), positions, answers, power) if power else None
 
-    losses = {}
-    for power in WEIGHTS if weight == "auto" else (float(weight),):
+    def losses(power: float) -> np.ndarray:
         predicted = material.out_of_fold(evidence(power), first=positions)
-        losses[power] = float(TASK.log_losses(predicted, material.labels).mean())
-    best = min(losses, key=lambda power: (losses[power], power))
-    shown = ", ".join(f"{power:g}: {loss:.4f}" for power, loss in losses.items())
-    logger.info(
-        "%d labels of a machine (temperature %.2f): weight %g; log loss in cross-validation with each weight: %s",
-        len(positions),
-        warmth,
-        best,
-        shown,
-    )
-    return Used(material.probe(evidence(best)), best, losses[best])
+        return TASK.log_losses(predicted, material.labels)
+
+    if weight != "auto":
+        chosen, loss = float(weight), losses(float(weight))
+    else:
+        without, loss = losses(0.0), losses(FULL)
+        gain = without - loss
+        error = gain.std() / np.sqrt(len(gain))
+        chosen = FULL if gain.mean() > error else 0.0
+        logger.info(
+            "log loss in cross-validation: %.4f without the machine's labels, %.4f with them (standard error %.4f)",
+            without.mean(),
+            loss.mean(),
+            error,
+        )
+        loss = loss if chosen else without
+    logger.info("%d labels of a machine: temperature %.2f, weight %g", len(positions), warmth, chosen)
+    return Used(material.probe(evidence(chosen)), chosen, float(loss.mean()))
 
 
 def with_machine_labels(train: Dataset, unlabelled: Dataset, machine: MachineLabels) -> Dataset:

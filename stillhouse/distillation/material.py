@@ -42,14 +42,15 @@ class Material:
         """Fit a probe on the labelled texts and the evidence (texts, classes), and co-train it."""
         count = len(self.labels)
         probe, _ = fit_probe(self.features[:count], self.labels, self.seed)
-        if evidence is not None:
-            targets = combined(np.full((len(self.features), self.classes), 1.0), evidence)
-            targets[:count] = TASK.targets(self.labels, self.classes)
-            informed = (np.ptp(evidence, axis=1) > 0) | (np.arange(len(targets)) < count)
-            probe = fit_soft(self.features[informed], targets[informed])
-        if self.words is None or len(self.features) == count:
+        if len(self.features) == count:
             return probe
-        return cotrain(probe, self.words, self.features, self.labels, self.rounds, evidence)
+        if self.words is not None:
+            return cotrain(probe, self.words, self.features, self.labels, self.rounds, evidence)
+        if evidence is None:
+            return probe
+        targets = combined(probabilities(probe, self.features, self.classes), evidence)
+        targets[:count] = TASK.targets(self.labels, self.classes)
+        return fit_soft(self.features, targets)
 
     def out_of_fold(self, evidence: np.ndarray | None = None, first: np.ndarray = NONE) -> np.ndarray:
         """Return probabilities (labelled texts, classes) of the labelled texts, each by a probe without its label.
