@@ -83,7 +83,7 @@ def use_machine_labels(material: Material, machine: MachineLabels, rows: np.ndar
         material: the labelled texts, then texts without a label.
         machine: the machine's answers.
         rows: of the texts without a label in ``unlabelled``, ascending; all answered texts are among them.
-        weight: of the machine's labels. ``auto``: 1 if that lowers the cross-validated log loss by more than its standard
+        weight: of these labels. ``auto``: 1 if that lowers the cross-validated log loss by more than its standard
             error (the rule of L. Breiman et al., "Classification and Regression Trees", 1984), else 0.
     """
     warmth = temperature(machine.train.probabilities, material.labels[machine.train.rows])
