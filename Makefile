@@ -83,6 +83,7 @@ gc: install
 doctor: install
 	@$(BIN)/python -m flows.doctor
 
-# Remove all results of runs. The data, params.yaml and dvc.lock stay.
+# Remove all results of runs. The data, params.yaml, dvc.lock and the paid answers of language models stay.
 clean:
-	rm -rf outputs .stillhouse mlflow.db mlartifacts .dvc/cache
+	rm -rf outputs mlflow.db mlartifacts .dvc/cache
+	[ ! -d .stillhouse ] || find .stillhouse -mindepth 1 -maxdepth 1 ! -name answers -exec rm -rf {} +

@@ -1,8 +1,9 @@
 """The section ``label``."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stillhouse.params.section import Count, Name, NotNegative, Positive, Ratio, Section
 
@@ -31,6 +32,7 @@ class Label(Section):
     model: Name | None = Field(description="the model's name on that server")
     key: Name | None = Field(description="the environment variable with the key; null: none is sent")
     prompt: Name | None = Field(description="a template file; null: the default")
+    options: dict[Name, Any] = Field(description="further fields of each request, such as reasoning_effort: low")
     examples: Annotated[int, Field(ge=0, description="labelled examples in each prompt, the most similar ones")]
     answers: Literal["auto", "logprobs", "votes", "single"] = Field(
         description="auto: the best that the server supports: log-probabilities, votes of samples, a single answer"
@@ -50,12 +52,23 @@ class Label(Section):
     timeout_s: Positive
     retries: Annotated[int, Field(ge=0)]
 
+    @field_validator("key")
+    @classmethod
+    def _a_variable(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):  # the value may be a key: not shown
+            raise ValueError("label.key must be the name of an environment variable in capital letters, not the key")
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> "Label":
         if self.source == "language_model" and not self.model:
             raise ValueError("label.source is language_model, so label.model must name the model")
         if self.source == "file" and not self.path:
             raise ValueError("label.source is file, so label.path must name the file")
+        if not re.match("https?://.", self.url):
+            raise ValueError("label.url must start with http:// or https://")
+        if own := {"model", "messages", "max_tokens", "max_completion_tokens", "n"} & self.options.keys():
+            raise ValueError(f"label.options must not have {', '.join(sorted(own))}")
         if self.max_cost is not None and None in (self.price.input, self.price.output):
             raise ValueError("label.max_cost needs label.price.input and label.price.output, dollars a million tokens")
         return self

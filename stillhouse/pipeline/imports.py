@@ -42,6 +42,7 @@ READ = {
         "stillhouse/evaluation/steps.html.jinja",
         "stillhouse/evaluation/style.css",
     ),
+    "stillhouse/labelling/language_model/prompt.py": ("stillhouse/labelling/language_model/default.jinja",),
     "stillhouse/tracking/identity.py": ("stillhouse/serving/mlflow_model.py",),  # copied into the registered model
 }
 # Dependencies that a file already records: outputs/control/hints holds a digest of the students' code if the teacher is
