@@ -14,12 +14,14 @@ from stillhouse.evaluation.confusion import confusion
 from stillhouse.evaluation.constant import CONSTANT, HELP, ConstantComparison, compare_with_constant, most_frequent
 from stillhouse.evaluation.examples import select_examples
 from stillhouse.evaluation.gate import FREE
+from stillhouse.evaluation.machine import WITHOUT, machine_worth
 from stillhouse.evaluation.quality import answers_of, differences, quality
 from stillhouse.evaluation.report import write_report
 from stillhouse.evaluation.results import Model, as_dict
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.evaluation.steps import step_rows
 from stillhouse.files import write_csv, write_json
+from stillhouse.labelling.answers import read_machine_labels
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.provenance import file_md5
@@ -55,6 +57,10 @@ def evaluate(context: Context) -> Metrics:
         candidates.compressed_candidate(context.path("compress/model")),
         candidates.svm_candidate(list(train["text"]), labels_of(train), params.seed),
     ]
+    without = candidates.without_machine_candidate(
+        context.path("teacher/model"), params.teacher.max_length, settings.batch_size
+    )
+    compared += [without] if without else []
     served = Classifier.load(context.path("compress/model"))
     shown = behaviours(read_cases(Path(settings.cases), names), served.predict)
     scores, speed = measure_speed(compared, texts)
@@ -62,7 +68,8 @@ def evaluate(context: Context) -> Metrics:
     sizes = {c.name: c.bytes for c in compared} | {CONSTANT: 0}
     constant = {CONSTANT: np.full(len(labels), most_frequent(labels, known))}
     results = quality(labels, scores | constant, sizes, settings.bootstrap, params.seed)
-    gaps = differences(labels, scores | constant, PAIRS, settings.bootstrap, params.seed)
+    pairs = PAIRS + ([(TEACHER, WITHOUT)] if without else [])
+    gaps = differences(labels, scores | constant, pairs, settings.bootstrap, params.seed)
     full = {name: Model.of(results[name], measured) for name, measured in speed.items()}
     answers = {name: answers_of(score) for name, score in scores.items()}
     training = np.bincount(labels_of(train), minlength=known)
@@ -78,11 +85,21 @@ def evaluate(context: Context) -> Metrics:
         out / "answers.csv",
         [{name: names[column[row]] for name, column in columns.items()} for row in range(len(labels))],
     )
+    recorded = {name: json.loads(context.path(f"{name}/metrics.json").read_text()) for name in ("label", "teacher")}
+    machine = machine_worth(
+        read_machine_labels(context.path("label/answers")),
+        labels,
+        scores,
+        recorded["label"].get("audit"),
+        recorded["teacher"].get("machine_weight"),
+        gaps.get(f"{TEACHER} - {WITHOUT}"),
+    )
     metrics = {
         "models": {name: as_dict(quality) for name, quality in results.items()},
         "differences": {name: as_dict(gap) for name, gap in gaps.items()},
         "classes": class_numbers(classes[COMPRESSED]),
         "cases": {"asked": len(shown), "kept": passed_share(shown)},
+        **({"machine": machine} if machine else {}),
     }
     write_json(out / "metrics.json", metrics)
     # The digest names the timed results: DVC may later restore other results next to this file.
@@ -100,6 +117,7 @@ def evaluate(context: Context) -> Metrics:
         steps=step_rows(*map(context.path, ("compress/metrics.json", "compress/speed.json", "compress/model"))),
         card=json.loads(context.path("prepare/card.json").read_text(encoding="utf-8")),
         behaviours=shown,
+        machine=machine,
         drift=drift_table(texts, [names[label] for label in labels], scores["teacher"]),
         examples=select_examples(texts, labels, scores, names, settings.examples),
         frontier=out / "frontier.png",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 
 from stillhouse.data.language import warn_about_language
 from stillhouse.data.splits import label_names
@@ -13,7 +14,7 @@ from stillhouse.files import write_csv
 from stillhouse.labelling.answers import read_machine_labels
 from stillhouse.models.device import choose_device
 from stillhouse.models.pretrained import load_pretrained
-from stillhouse.models.teacher import Teacher, teacher_md5
+from stillhouse.models.teacher import WITHOUT_MACHINE, Teacher, teacher_md5
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 
@@ -53,6 +54,8 @@ def teacher(context: Context) -> Metrics:
         log=context.run,
     )
     trained.teacher.save(context.out / "model")
+    if trained.without_machine:
+        save_file(trained.without_machine, str(context.out / "model" / WITHOUT_MACHINE))
     trained.vectors.save(context.out / "vectors")
     write_csv(context.out / "training.csv", trained.history)
     mark_finished("teacher")

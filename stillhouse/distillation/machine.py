@@ -69,9 +69,17 @@ def evidence_of(texts: int, positions: np.ndarray, answers: np.ndarray, weight: 
 
 @dataclass(frozen=True)
 class Used:
-    """A probe that learnt from a machine's labels, their weight, and the cross-validated log loss with that weight."""
+    """A probe that learnt from a machine's labels.
+
+    Attributes:
+        probe: with the labels; the same as ``without`` if their weight is 0.
+        without: a probe without the labels.
+        weight: of the labels.
+        loss: cross-validated log loss with that weight.
+    """
 
     probe: LogisticRegression
+    without: LogisticRegression
     weight: float
     loss: float
 
@@ -100,19 +108,20 @@ def use_machine_labels(material: Material, machine: MachineLabels, rows: np.ndar
     if weight != "auto":
         chosen, loss = float(weight), losses(float(weight))
     else:
-        without, loss = losses(0.0), losses(FULL)
-        gain = without - loss
+        base, loss = losses(0.0), losses(FULL)
+        gain = base - loss
         error = gain.std() / np.sqrt(len(gain))
         chosen = FULL if gain.mean() > error else 0.0
         logger.info(
             "log loss in cross-validation: %.4f without the machine's labels, %.4f with them (standard error %.4f)",
-            without.mean(),
+            base.mean(),
             loss.mean(),
             error,
         )
-        loss = loss if chosen else without
+        loss = loss if chosen else base
     logger.info("%d labels of a machine: temperature %.2f, weight %g", len(positions), warmth, chosen)
-    return Used(material.probe(evidence(chosen)), chosen, float(loss.mean()))
+    without = material.probe()
+    return Used(material.probe(evidence(chosen)) if chosen else without, without, chosen, float(loss.mean()))
 
 
 def with_machine_labels(train: Dataset, unlabelled: Dataset, machine: MachineLabels) -> Dataset:

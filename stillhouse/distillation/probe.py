@@ -6,6 +6,7 @@ arXiv:2202.10054.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -98,3 +99,10 @@ def set_head(head: nn.Linear, model: LogisticRegression) -> None:
     classes = torch.from_numpy(model.classes_)
     head.weight[classes] = torch.from_numpy(weight).to(head.weight)
     head.bias[classes] = torch.from_numpy(bias).to(head.bias)
+
+
+def head_weights(head: nn.Linear, model: LogisticRegression) -> dict[str, torch.Tensor]:
+    """Return the weights that :func:`set_head` would give ``head``, which does not change."""
+    copy = deepcopy(head)
+    set_head(copy, model)
+    return copy.state_dict()

@@ -15,7 +15,7 @@ from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.machine import use_machine_labels, with_machine_labels
 from stillhouse.distillation.material import cotrained_rows, material_of
-from stillhouse.distillation.probe import fit_probe, head_and_inputs, set_head
+from stillhouse.distillation.probe import fit_probe, head_and_inputs, head_weights, set_head
 from stillhouse.distillation.vectors import Vectors, no_vectors
 from stillhouse.labelling.answers import MachineLabels
 from stillhouse.models.teacher import Teacher
@@ -36,11 +36,13 @@ class Trained:
         teacher: has the weights of the selected checkpoint.
         history: the metrics of each checkpoint; of a probe one row, with ``epoch`` 0.
         vectors: the inputs of the head; empty for a fine-tuned teacher.
+        without_machine: the weights of the head of a probe without the machine's labels; None if it is the same.
     """
 
     teacher: Teacher
     history: list[dict[str, float]]
     vectors: Vectors
+    without_machine: dict[str, torch.Tensor] | None = None
 
 
 def train_teacher(
@@ -116,11 +118,12 @@ def _probe(
         texts += unlabelled.select(rows)["text"]
     if (found := head_and_inputs(teacher, texts)) is None:
         return None
-    (head, features), row = found, {"epoch": 0.0}
+    (head, features), row, without = found, {"epoch": 0.0}, None
     if len(machine.unlabelled):
         material = material_of(texts, features, labels, len(label_names(train)), settings.cotraining, seed)
         used = use_machine_labels(material, machine, rows, weight)
         probe, loss = used.probe, used.loss
+        without = head_weights(head, used.without) if used.weight else None
         row["machine_labels"], row["machine_weight"] = float(len(machine.unlabelled)), used.weight
     else:
         probe, loss = fit_probe(features[: len(labels)], labels, seed)
@@ -130,10 +133,10 @@ def _probe(
     row["loss"] = loss
     if not len(validation):
         logger.info("linear probe on %d labelled texts: log loss %.4f in cross-validation", len(labels), loss)
-        return Trained(teacher, [row], Vectors(features, rows))
+        return Trained(teacher, [row], Vectors(features, rows), without)
     logits, correct = teacher.logits(list(validation["text"]), BATCH), labels_of(validation)
     row["validation_loss"] = float(TASK.log_losses(TASK.probabilities(logits), correct).mean())
     row |= {f"validation_{name}": value for name, value in TASK.metrics(correct, TASK.decision(logits)).items()}
     message = "linear probe on %d labelled texts: %.4f on validation"
     logger.info(message, len(labels), row["validation_accuracy"])
-    return Trained(teacher, [row], Vectors(features, rows))
+    return Trained(teacher, [row], Vectors(features, rows), without)

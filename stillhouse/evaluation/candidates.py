@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from stillhouse.data.encoded import batches
+from stillhouse.distillation.probe import classifier_head
 from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.evaluation.candidate import Candidate, folder_bytes
+from stillhouse.evaluation.machine import WITHOUT
 from stillhouse.models.students.student import load_student
-from stillhouse.models.teacher import load_teacher
+from stillhouse.models.teacher import WITHOUT_MACHINE, load_teacher
 from stillhouse.serving.classifier import Classifier
 from stillhouse.task import TASK
 
@@ -23,6 +26,21 @@ def teacher_candidate(folder: Path, max_length: int, batch_size: int) -> Candida
         return TASK.probabilities(teacher.logits(texts, batch_size))
 
     return Candidate("teacher", predict, folder_bytes(folder))
+
+
+def without_machine_candidate(folder: Path, max_length: int, batch_size: int) -> Candidate | None:
+    """The teacher whose head did not learn from a machine's labels; None if there is no such head."""
+    if not (folder / WITHOUT_MACHINE).exists():
+        return None
+    teacher = load_teacher(folder, max_length, torch.device("cpu"))
+    head = classifier_head(teacher.model, teacher.model.config.num_labels)
+    assert head is not None
+    head.load_state_dict(load_file(str(folder / WITHOUT_MACHINE)))
+
+    def predict(texts: Sequence[str]) -> np.ndarray:
+        return TASK.probabilities(teacher.logits(texts, batch_size))
+
+    return Candidate(WITHOUT, predict, folder_bytes(folder))
 
 
 def student_candidate(name: str, folder: Path, batch_size: int) -> Candidate:

@@ -27,6 +27,7 @@ from stillhouse.models.encoder import HEAD, EncoderClassifier
 from stillhouse.models.pooling import PoolingConfig
 from stillhouse.provenance import folder_md5
 
+WITHOUT_MACHINE = "head-without-machine.safetensors"  # a head that did not learn from a machine's labels
 PREFETCHED = 2  # batches that are made while the GPU computes
 
 
