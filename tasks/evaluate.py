@@ -117,7 +117,7 @@ def evaluate(context: Context) -> Metrics:
         steps=step_rows(*map(context.path, ("compress/metrics.json", "compress/speed.json", "compress/model"))),
         card=json.loads(context.path("prepare/card.json").read_text(encoding="utf-8")),
         behaviours=shown,
-        machine=machine,
+        machine_labels=machine,
         drift=drift_table(texts, [names[label] for label in labels], scores["teacher"]),
         examples=select_examples(texts, labels, scores, names, settings.examples),
         frontier=out / "frontier.png",

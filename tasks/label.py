@@ -11,11 +11,14 @@ from stillhouse.labelling.answers import no_machine_labels
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 
+REPLACED = "A split in this folder replaces that of the stage prepare, for the stages after label.\n"
+
 
 def label(context: Context) -> Metrics:
     """Write ``answers/`` (a machine's labels) and ``splits/`` (splits that replace others)."""
     for folder in ("answers", "splits"):
         (context.out / folder).mkdir()
+    (context.out / "splits" / "README").write_text(REPLACED, encoding="utf-8")  # DVC warns about an empty folder
     params, settings = context.params, context.params.label
     train, test, unlabelled = context.read("train", "test", "unlabelled")
     names = label_names(train)

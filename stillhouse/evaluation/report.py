@@ -32,7 +32,7 @@ def write_report(
     steps: list[Row],
     card: dict[str, Any],
     behaviours: list[Behaviour],
-    machine: dict[str, Any] | None,
+    machine_labels: dict[str, Any] | None,
     drift: list[list[str]],
     examples: list[dict[str, Any]],
     frontier: Path,
@@ -52,7 +52,7 @@ def write_report(
         source: the network that was compressed, ``student`` or ``control``.
         steps: the steps of the compression.
         card: the data card that the stage ``prepare`` wrote.
-        machine: what a machine's labels were worth (:func:`~.machine.machine_worth`); None if there are none.
+        machine_labels: what a machine's labels were worth (:func:`~.machine.machine_worth`); None if there are none.
         behaviours: the results of ``evaluate.cases``.
         drift: a table of changes in the data; the first row is the heading; empty if there are none.
         examples: example predictions, from :func:`~.examples.select_examples`.
@@ -79,7 +79,7 @@ def write_report(
         steps=steps,
         card=card,
         behaviours=behaviours,
-        machine=machine,
+        machine_labels=machine_labels,
         drift=drift,
         examples=examples,
         teacher=teacher,
