@@ -20,6 +20,7 @@ from stillhouse.evaluation.results import Model, as_dict
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.evaluation.steps import step_rows
 from stillhouse.files import write_csv, write_json
+from stillhouse.models.members import read_members
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.provenance import file_md5
@@ -48,8 +49,11 @@ def evaluate(context: Context) -> Metrics:
     train, test = context.read("train", "test")
     context.run.dataset(context.path("test"), "test")
     texts, labels, names = list(test["text"]), labels_of(test), label_names(test)
+    teachers = read_members(context.path("teacher/others"))
     compared = [
-        candidates.teacher_candidate(context.path("teacher/model"), params.teacher.max_length, settings.batch_size),
+        *candidates.teacher_candidates(
+            teachers, context.path("teacher/model").parent, context.path("teacher/others"), settings.batch_size
+        ),
         candidates.student_candidate("control", context.path("control/model"), settings.batch_size),
         candidates.student_candidate("student", context.path("student/model"), settings.batch_size),
         candidates.compressed_candidate(context.path("compress/model")),
@@ -62,7 +66,8 @@ def evaluate(context: Context) -> Metrics:
     sizes = {c.name: c.bytes for c in compared} | {CONSTANT: 0}
     constant = {CONSTANT: np.full(len(labels), most_frequent(labels, known))}
     results = quality(labels, scores | constant, sizes, settings.bootstrap, params.seed)
-    gaps = differences(labels, scores | constant, PAIRS, settings.bootstrap, params.seed)
+    pairs = PAIRS + [(TEACHER, one.name) for one in teachers if one.name != TEACHER]
+    gaps = differences(labels, scores | constant, pairs, settings.bootstrap, params.seed)
     full = {name: Model.of(results[name], measured) for name, measured in speed.items()}
     answers = {name: answers_of(score) for name, score in scores.items()}
     training = np.bincount(labels_of(train), minlength=known)
@@ -91,6 +96,7 @@ def evaluate(context: Context) -> Metrics:
     write_report(
         out / "report.html",
         name=params.model_name,
+        teachers=teachers,
         models=full | {CONSTANT: results[CONSTANT]},
         versus_constant=against,
         classes=classes[COMPRESSED],

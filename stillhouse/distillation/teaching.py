@@ -1,4 +1,7 @@
-"""Trains the teacher: a linear probe on the pretrained encoder, or a fine-tuned model. Validation selects one."""
+"""Trains a teacher: a linear probe on the pretrained encoder, or a fine-tuned model. Validation selects one.
+
+A finished classifier is not trained.
+"""
 
 import logging
 from collections.abc import Callable
@@ -17,7 +20,7 @@ from stillhouse.distillation.log import Log
 from stillhouse.distillation.probe import fit_probe, head_and_inputs, set_head
 from stillhouse.distillation.vectors import Vectors, no_vectors
 from stillhouse.models.teacher import Teacher
-from stillhouse.params import Teacher as Settings
+from stillhouse.params import OneTeacher as Settings
 from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
@@ -25,6 +28,7 @@ logger = logging.getLogger(__name__)
 MIN_TEXTS = 200  # fewer validation texts cannot compare a fine-tuned teacher with its probe
 UNLABELLED = 5000  # most unlabelled texts for co-training
 BATCH = 32
+MEASURED = 2000  # most labelled texts on which a finished classifier is measured
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Trained:
     Attributes:
         teacher: has the weights of the selected checkpoint.
         history: the metrics of each checkpoint; of a probe one row, with ``epoch`` 0.
-        vectors: the inputs of the head; empty for a fine-tuned teacher.
+        vectors: the inputs of the head; empty for a teacher that is no probe.
     """
 
     teacher: Teacher
@@ -59,14 +63,14 @@ def train_teacher(
 
     True fine-tunes, False fits a probe. ``auto`` fits a probe; if validation has 200 texts or more, it also fine-tunes
     and selects the probe only if that is better on validation. A teacher with ``settings.regularise``, or without a
-    suitable head for a probe, is always fine-tuned.
+    suitable head for a probe, is always fine-tuned. ``never`` returns the finished classifier as it is.
 
     Args:
-        load: returns the pretrained teacher.
+        load: returns the pretrained teacher, or the finished classifier.
         train: has the columns ``text`` and ``label``.
         validation: has the same columns. It may be empty.
         unlabelled: has the column ``text``, for co-training.
-        settings: everything under ``teacher`` in params.yaml.
+        settings: of this teacher.
         hints: of the simple model if ``settings.regularise`` needs one.
         device: the device for the training.
         seed: of everything random.
@@ -77,6 +81,8 @@ def train_teacher(
         TrainingDiverged: the loss or the gradient became NaN or infinite.
         BadInput: the memory of the GPU does not suffice.
     """
+    if settings.finetune == "never":
+        return _unchanged(load(), train, validation, device)
     forced = settings.finetune is True or settings.regularise != "none"
     probed = None if forced else _probe(load(), train, validation, unlabelled, settings, device, seed)
     if probed and (settings.finetune is False or len(validation) < MIN_TEXTS):
@@ -117,9 +123,26 @@ def _probe(
     if not len(validation):
         logger.info("linear probe on %d labelled texts: log loss %.4f in cross-validation", len(labels), loss)
         return Trained(teacher, [row], Vectors(features, rows))
-    logits, correct = teacher.logits(list(validation["text"]), BATCH), labels_of(validation)
-    row["validation_loss"] = float(TASK.log_losses(TASK.probabilities(logits), correct).mean())
-    row |= {f"validation_{name}": value for name, value in TASK.metrics(correct, TASK.decision(logits)).items()}
+    row |= _validated(teacher, validation)
     message = "linear probe on %d labelled texts: %.4f on validation"
     logger.info(message, len(labels), row["validation_accuracy"])
     return Trained(teacher, [row], Vectors(features, rows))
+
+
+def _unchanged(teacher: Teacher, train: Dataset, validation: Dataset, device: torch.device) -> Trained:
+    """Measure a finished classifier. The labels decide nothing about it."""
+    teacher.model.to(device)
+    some = train.select(range(min(len(train), MEASURED)))
+    logits, labels = teacher.logits(list(some["text"]), BATCH), labels_of(some)
+    loss = float(TASK.log_losses(TASK.probabilities(logits), labels).mean())
+    row = {"epoch": 0.0, "loss": loss, "train_accuracy": TASK.accuracy(labels, TASK.decision(logits))}
+    message = "finished classifier, not trained: %.4f on %d labelled texts"
+    logger.info(message, row["train_accuracy"], len(some))
+    return Trained(teacher, [row | (_validated(teacher, validation) if len(validation) else {})], no_vectors())
+
+
+def _validated(teacher: Teacher, validation: Dataset) -> dict[str, float]:
+    logits, correct = teacher.logits(list(validation["text"]), BATCH), labels_of(validation)
+    loss = float(TASK.log_losses(TASK.probabilities(logits), correct).mean())
+    metrics = TASK.metrics(correct, TASK.decision(logits))
+    return {"validation_loss": loss, **{f"validation_{name}": value for name, value in metrics.items()}}
