@@ -98,17 +98,20 @@ def _data(params: Params) -> str:
 
 
 def _teacher(params: Params) -> str:
-    name = params.teacher.model
+    return "teacher: " + "; ".join(_checkpoint(one.model) for one in params.teacher.each)
+
+
+def _checkpoint(name: str) -> str:
     if name == "sample":
-        return f"teacher: the packaged MiniLM in {sample_teacher()}"
+        return f"the packaged MiniLM in {sample_teacher()}"
     if Path(name).is_dir():
         _readable("teacher.model", Path(name))
         if not (Path(name) / "config.json").exists():
             raise BadInput(f"teacher.model: the directory {name} holds no config.json, so it is not a checkpoint.")
-        return f"teacher: the folder {name}"
+        return f"the folder {name}"
     if name.startswith((".", "~", "/")) or name.count("/") > 1:  # a path, not a name on a hub
         raise BadInput(f"teacher.model: the directory {name} does not exist.")
-    return f"teacher: {name}, fetched from the hub when a run needs it"
+    return f"{name}, fetched from the hub when a run needs it"
 
 
 def _readable(key: str, path: Path) -> None:
@@ -119,12 +122,10 @@ def _readable(key: str, path: Path) -> None:
 def _language(params: Params) -> Iterator[Finding]:
     """Check the language of the prepared texts, if there are any."""
     prepared = path("train")
-    if prepared.is_file() and (found := check_language(params.teacher, read_split(prepared))):
-        yield (
-            ("note", language_warning(params.teacher, found))
-            if found.is_doubtful
-            else ("ok", f"the teacher's tokens: {found}")
-        )
+    for one in params.teacher.each if prepared.is_file() else []:
+        if found := check_language(one, read_split(prepared)):
+            good = ("ok", f"the teacher's tokens: {found}")
+            yield ("note", language_warning(one, found)) if found.is_doubtful else good
 
 
 def _cases(params: Params) -> str:

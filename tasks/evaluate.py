@@ -22,6 +22,7 @@ from stillhouse.evaluation.speed import measure_speed
 from stillhouse.evaluation.steps import step_rows
 from stillhouse.files import write_csv, write_json
 from stillhouse.labelling.answers import read_machine_labels
+from stillhouse.models.members import read_members
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.provenance import file_md5
@@ -50,8 +51,11 @@ def evaluate(context: Context) -> Metrics:
     train, test = context.read("train", "test")
     context.run.dataset(context.path("test"), "test")
     texts, labels, names = list(test["text"]), labels_of(test), label_names(test)
+    teachers = read_members(context.path("teacher/others"))
     compared = [
-        candidates.teacher_candidate(context.path("teacher/model"), params.teacher.max_length, settings.batch_size),
+        *candidates.teacher_candidates(
+            teachers, context.path("teacher/model").parent, context.path("teacher/others"), settings.batch_size
+        ),
         candidates.student_candidate("control", context.path("control/model"), settings.batch_size),
         candidates.student_candidate("student", context.path("student/model"), settings.batch_size),
         candidates.compressed_candidate(context.path("compress/model")),
@@ -68,7 +72,8 @@ def evaluate(context: Context) -> Metrics:
     sizes = {c.name: c.bytes for c in compared} | {CONSTANT: 0}
     constant = {CONSTANT: np.full(len(labels), most_frequent(labels, known))}
     results = quality(labels, scores | constant, sizes, settings.bootstrap, params.seed)
-    pairs = PAIRS + ([(TEACHER, WITHOUT)] if without else [])
+    others = [one.name for one in teachers if one.name != TEACHER] + ([WITHOUT] if without else [])
+    pairs = PAIRS + [(TEACHER, name) for name in others]
     gaps = differences(labels, scores | constant, pairs, settings.bootstrap, params.seed)
     full = {name: Model.of(results[name], measured) for name, measured in speed.items()}
     answers = {name: answers_of(score) for name, score in scores.items()}
@@ -108,6 +113,7 @@ def evaluate(context: Context) -> Metrics:
     write_report(
         out / "report.html",
         name=params.model_name,
+        teachers=teachers,
         models=full | {CONSTANT: results[CONSTANT]},
         versus_constant=against,
         classes=classes[COMPRESSED],

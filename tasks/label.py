@@ -35,7 +35,7 @@ def label(context: Context) -> Metrics:
     else:
         labeller = LanguageModel(settings, {name: (params.data.classes or {}).get(name) for name in names})
     context.run.dataset(context.path("unlabelled"), "unlabelled")
-    found = machine_labels(labeller, settings, params.teacher, train, test, unlabelled, params.seed)
+    found = machine_labels(labeller, settings, params.teacher.each[0], train, test, unlabelled, params.seed)
     found.labels.save(context.out / "answers")
     costs = labeller.totals()
     write_json(context.out / "costs.json", costs)

@@ -85,7 +85,8 @@ def prepare(context: Context) -> Metrics:
         logger.warning("labels of test that train lacks, each counted as missed: %s", listed(cleaned.unseen))
     logger.info("dropped: %s", ", ".join(f"{count} {reason}" for reason, count in dropped.items()))
     # Only a log message depends on `teacher`, so it is not a parameter of this stage: a change would rerun the stage.
-    warn_about_language(load_params().teacher, read_split(out / "train.arrow"))
+    for settings in load_params().teacher.each:
+        warn_about_language(settings, read_split(out / "train.arrow"))
     return {"classes": card["classes"], "rows": rows, "unlabelled": texts, "held_out": held, "dropped": dropped}
 
 

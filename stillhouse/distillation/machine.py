@@ -3,8 +3,8 @@
 The machine errs. Its answers for texts whose label is known show how often, and so how sure an answer is: a temperature
 calibrates its probabilities (C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599).
 The calibrated probabilities then are evidence in co-training, as the answers of an independent labeller (A. Dawid and
-A. Skene, "Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm", 1979). Their weight is chosen
-by cross-validation on the labelled texts, and may be 0.
+A. Skene, "Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm", 1979). They are left
+out where cross-validation on the labelled texts shows them to do harm.
 """
 
 import logging
@@ -16,6 +16,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 
 from stillhouse.distillation.material import Material
+from stillhouse.evaluation.significance import p_value, paired
 from stillhouse.labelling.answers import MachineLabels
 from stillhouse.task import TASK
 
@@ -91,8 +92,7 @@ def use_machine_labels(material: Material, machine: MachineLabels, rows: np.ndar
         material: the labelled texts, then texts without a label.
         machine: the machine's answers.
         rows: of the texts without a label in ``unlabelled``, ascending; all answered texts are among them.
-        weight: of these labels. ``auto``: 1 if that lowers the cross-validated log loss by more than its standard
-            error (the rule of L. Breiman et al., "Classification and Regression Trees", 1984), else 0.
+        weight: of these labels. ``auto``: 1, or 0 where cross-validation on the labelled texts shows them to do harm.
     """
     warmth = temperature(machine.train.probabilities, material.labels[machine.train.rows])
     answers = calibrated(machine.unlabelled.probabilities, warmth)
@@ -101,25 +101,22 @@ def use_machine_labels(material: Material, machine: MachineLabels, rows: np.ndar
     def evidence(power: float) -> np.ndarray | None:
         return evidence_of(len(material.features), positions, answers, power) if power else None
 
-    def losses(power: float) -> np.ndarray:
-        predicted = material.out_of_fold(evidence(power), first=positions)
-        return TASK.log_losses(predicted, material.labels)
-
+    base, predicted = (material.out_of_fold(evidence(power), first=positions) for power in (0.0, FULL))
+    chosen = FULL
     if weight != "auto":
-        chosen, loss = float(weight), losses(float(weight))
+        chosen = float(weight)
     else:
-        base, loss = losses(0.0), losses(FULL)
-        gain = base - loss
-        error = gain.std() / np.sqrt(len(gain))
-        chosen = FULL if gain.mean() > error else 0.0
+        right = [TASK.correct(material.labels, TASK.decision(found)).astype(float) for found in (predicted, base)]
+        gap = paired(right[0], right[1])
+        chosen = 0.0 if gap.is_loss else FULL
         logger.info(
-            "log loss in cross-validation: %.4f without the machine's labels, %.4f with them (standard error %.4f)",
-            base.mean(),
-            loss.mean(),
-            error,
+            "accuracy in cross-validation: %.4f without the machine's labels, %.4f with them (%s)",
+            right[1].mean(),
+            right[0].mean(),
+            p_value(gap.p),
         )
-        loss = loss if chosen else base
     logger.info("%d labels of a machine: temperature %.2f, weight %g", len(positions), warmth, chosen)
+    loss = TASK.log_losses(predicted if chosen else base, material.labels)
     without = material.probe()
     return Used(material.probe(evidence(chosen)) if chosen else without, without, chosen, float(loss.mean()))
 

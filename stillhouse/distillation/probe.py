@@ -15,6 +15,7 @@ from sklearn.model_selection import KFold
 from torch import nn
 
 from stillhouse.distillation.logistic import fit
+from stillhouse.models.finished import FinishedClassifier
 from stillhouse.models.teacher import Teacher
 from stillhouse.task import TASK
 
@@ -26,6 +27,8 @@ BATCH = 32
 
 def classifier_head(model: nn.Module, classes: int) -> nn.Linear | None:
     """Return the linear layer that computes the logits of ``classes`` classes; None if there is no such layer."""
+    if isinstance(model, FinishedClassifier):  # its logits are not the outputs of one layer
+        return None
     found = [part for part in model.modules() if isinstance(part, nn.Linear) and part.out_features == classes]
     return found[-1] if found and found[-1].bias is not None else None
 

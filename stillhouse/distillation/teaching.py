@@ -1,4 +1,7 @@
-"""Trains the teacher: a linear probe on the pretrained encoder, or a fine-tuned model. Validation selects one."""
+"""Trains a teacher: a linear probe on the pretrained encoder, or a fine-tuned model. Validation selects one.
+
+A finished classifier is not trained.
+"""
 
 import logging
 from collections.abc import Callable
@@ -19,13 +22,14 @@ from stillhouse.distillation.probe import fit_probe, head_and_inputs, head_weigh
 from stillhouse.distillation.vectors import Vectors, no_vectors
 from stillhouse.labelling.answers import MachineLabels
 from stillhouse.models.teacher import Teacher
-from stillhouse.params import Teacher as Settings
+from stillhouse.params import OneTeacher as Settings
 from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
 MIN_TEXTS = 200  # fewer validation texts cannot compare a fine-tuned teacher with its probe
 BATCH = 32
+MEASURED = 2000  # most labelled texts on which a finished classifier is measured
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Trained:
     Attributes:
         teacher: has the weights of the selected checkpoint.
         history: the metrics of each checkpoint; of a probe one row, with ``epoch`` 0.
-        vectors: the inputs of the head; empty for a fine-tuned teacher.
+        vectors: the inputs of the head; empty for a teacher that is no probe.
         without_machine: the weights of the head of a probe without the machine's labels; None if it is the same.
     """
 
@@ -64,16 +68,16 @@ def train_teacher(
 
     True fine-tunes, False fits a probe. ``auto`` fits a probe; if validation has 200 texts or more, it also fine-tunes
     and selects the probe only if that is better on validation. A teacher with ``settings.regularise``, or without a
-    suitable head for a probe, is always fine-tuned.
+    suitable head for a probe, is always fine-tuned. ``never`` returns the finished classifier as it is.
 
     Args:
-        load: returns the pretrained teacher.
+        load: returns the pretrained teacher, or the finished classifier.
         train: has the columns ``text`` and ``label``.
         validation: has the same columns. It may be empty.
         unlabelled: has the column ``text``, for co-training.
         machine: labels of a machine for some of these texts. In fine-tuning each counts as a label.
         weight: of these labels for a probe, or ``auto``.
-        settings: everything under ``teacher`` in params.yaml.
+        settings: of this teacher.
         hints: of the simple model if ``settings.regularise`` needs one.
         device: the device for the training.
         seed: of everything random.
@@ -84,6 +88,8 @@ def train_teacher(
         TrainingDiverged: the loss or the gradient became NaN or infinite.
         BadInput: the memory of the GPU does not suffice.
     """
+    if settings.finetune == "never":
+        return _unchanged(load(), train, validation, device)
     forced = settings.finetune is True or settings.regularise != "none"
     probed = None if forced else _probe(load(), train, validation, unlabelled, machine, weight, settings, device, seed)
     if probed and (settings.finetune is False or len(validation) < MIN_TEXTS):
@@ -134,9 +140,26 @@ def _probe(
     if not len(validation):
         logger.info("linear probe on %d labelled texts: log loss %.4f in cross-validation", len(labels), loss)
         return Trained(teacher, [row], Vectors(features, rows), without)
-    logits, correct = teacher.logits(list(validation["text"]), BATCH), labels_of(validation)
-    row["validation_loss"] = float(TASK.log_losses(TASK.probabilities(logits), correct).mean())
-    row |= {f"validation_{name}": value for name, value in TASK.metrics(correct, TASK.decision(logits)).items()}
+    row |= _validated(teacher, validation)
     message = "linear probe on %d labelled texts: %.4f on validation"
     logger.info(message, len(labels), row["validation_accuracy"])
     return Trained(teacher, [row], Vectors(features, rows), without)
+
+
+def _unchanged(teacher: Teacher, train: Dataset, validation: Dataset, device: torch.device) -> Trained:
+    """Measure a finished classifier. The labels decide nothing about it."""
+    teacher.model.to(device)
+    some = train.select(range(min(len(train), MEASURED)))
+    logits, labels = teacher.logits(list(some["text"]), BATCH), labels_of(some)
+    loss = float(TASK.log_losses(TASK.probabilities(logits), labels).mean())
+    row = {"epoch": 0.0, "loss": loss, "train_accuracy": TASK.accuracy(labels, TASK.decision(logits))}
+    message = "finished classifier, not trained: %.4f on %d labelled texts"
+    logger.info(message, row["train_accuracy"], len(some))
+    return Trained(teacher, [row | (_validated(teacher, validation) if len(validation) else {})], no_vectors())
+
+
+def _validated(teacher: Teacher, validation: Dataset) -> dict[str, float]:
+    logits, correct = teacher.logits(list(validation["text"]), BATCH), labels_of(validation)
+    loss = float(TASK.log_losses(TASK.probabilities(logits), correct).mean())
+    metrics = TASK.metrics(correct, TASK.decision(logits))
+    return {"validation_loss": loss, **{f"validation_{name}": value for name, value in metrics.items()}}

@@ -2,7 +2,7 @@
 
 import base64
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.results import METRIC_TABLE, Model
 from stillhouse.evaluation.significance import Gap, p_value
 from stillhouse.evaluation.steps import Row
+from stillhouse.models.members import Member
 from stillhouse.serving.classifier import cores
 
 
@@ -23,6 +24,7 @@ def write_report(
     file: Path,
     *,
     name: str,
+    teachers: Sequence[Member],
     models: Mapping[str, Quality],
     differences: dict[str, Gap],
     versus_constant: dict[str, ConstantComparison],
@@ -44,6 +46,7 @@ def write_report(
     Args:
         file: the HTML file.
         name: the registered model's name.
+        teachers: the teachers that label together.
         models: the measured numbers of each model, by name.
         differences: differences in accuracy, by ``<one> - <other>``.
         versus_constant: the comparisons of ``teacher`` and ``compressed student`` with a constant prediction.
@@ -66,6 +69,7 @@ def write_report(
         "report.html.jinja",
         file,
         name=name,
+        teachers=teachers,
         models=models,
         differences=differences,
         free=free,

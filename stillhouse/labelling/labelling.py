@@ -13,7 +13,7 @@ from stillhouse.labelling.audit import Audit, audit
 from stillhouse.labelling.choice import balanced, choose
 from stillhouse.labelling.labeller import Labeller
 from stillhouse.labelling.probe import FreeProbe, free_probe
-from stillhouse.params import Label, Teacher
+from stillhouse.params import Label, OneTeacher
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Labelled:
 def machine_labels(
     labeller: Labeller,
     settings: Label,
-    teacher: Teacher,
+    teacher: OneTeacher,
     train: Dataset,
     test: Dataset,
     unlabelled: Dataset,
@@ -43,7 +43,7 @@ def machine_labels(
     Args:
         labeller: a language model or a file.
         settings: everything under ``label`` in params.yaml.
-        teacher: everything under ``teacher``, for the probe that the labels are compared with.
+        teacher: the first teacher, for the probe that the labels are compared with.
         train: texts with labels. The audit uses some of them.
         test: test texts, for the report.
         unlabelled: texts without a label.

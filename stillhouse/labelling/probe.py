@@ -10,7 +10,7 @@ from stillhouse.distillation.logistic import probabilities
 from stillhouse.distillation.material import cotrained_rows, material_of
 from stillhouse.distillation.probe import head_and_inputs
 from stillhouse.models.pretrained import load_pretrained
-from stillhouse.params import Teacher as Settings
+from stillhouse.params import OneTeacher as Settings
 
 
 @dataclass(frozen=True)

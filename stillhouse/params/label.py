@@ -23,7 +23,7 @@ class Label(Section):
     text_column: Name = Field(description="file: the column with the texts")
     label_column: Name = Field(description="file: the column with the labels, without a column for each class")
     weight: Ratio | Literal["auto"] = Field(
-        description="weight of such a label beside a human's; auto: chosen on the human labels by cross-validation"
+        description="weight of such labels as evidence; auto: 1, or 0 where cross-validation shows them to do harm"
     )
     audit: Literal["stop", "warn"] = Field(
         description="if the labels are shown to be worse than the free ones: stop before the rest is paid for, or warn"
