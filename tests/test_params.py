@@ -63,7 +63,7 @@ def test_the_shipped_parameters_are_valid():
         ("teacher.learning_rate", float("inf"), "teacher.learning_rate: should be a finite number"),
         ("flow.gpu_slots", 10**20, "flow.gpu_slots"),
         ("flow.retries", 10**9, "flow.retries: should be less than or equal to 20"),
-        ("flow.timeout_minutes", {"prepare": 1}, "lacks control"),
+        ("flow.timeout_minutes", {"prepare": 1}, "lacks label"),
         ("seed", None, "seed"),
     ],
 )
