@@ -70,7 +70,9 @@ def logprobs(*places, content=""):
     ("answer", "expected"),
     [
         (logprobs({"B": 0.6, "A": 0.2, "x": 0.2}), [0.25, 0.75, 0]),  # C is not among the likely tokens
-        (logprobs({" B": 0.3, "B": 0.2, "b": 0.1, "▁A": 0.1, "ĠA": 0.05, " a": 0.05}), [0.25, 0.75, 0]),
+        (logprobs({"B": 0.6, "A": 0.2, "x": 0.1}), [0.2 / 0.9, 0.6 / 0.9, 0.1 / 0.9]),  # C has 0.1 at most
+        (logprobs({"B": 0.6, "A": 0.1, "x": 0.05}), [0.1 / 0.75, 0.6 / 0.75, 0.05 / 0.75]),  # C: not above x
+        (logprobs({" B": 0.35, "B": 0.25, "b": 0.15, "▁A": 0.1, "ĠA": 0.1, " a": 0.05}), [0.25, 0.75, 0]),
         (logprobs({"\n": 1.0}, {"**": 1.0}, {"C": 0.5, "A": 0.5}), [0.5, 0, 0.5]),
         (logprobs({"<think>": 1.0}, {"A": 1.0}, {"</think>": 1.0}, {"B": 1.0}), [0, 1, 0]),
         (logprobs({"sports": 0.98, "B": 0.01}), [0, 1, 0]),  # the text names a class exactly
