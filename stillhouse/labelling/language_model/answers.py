@@ -83,8 +83,8 @@ def read_logprobs(choice: Mapping[str, Any], codes: Sequence[str], names: Sequen
 
     Tokens with blanks or quotes around the code, or in lower case, count to their code. A code that is not among the
     reported tokens has at most the probability of the least likely of them; it gets that, or its part of what the
-    reported tokens leave of 1 if that is less. Where the tokens are parts of codes, the next token's probabilities divide the
-    part that the model chose, and each other part is divided equally.
+    reported tokens leave of 1 if that is less. Where the tokens are parts of codes, the next token's probabilities
+    divide the part that the model chose, and each other part is divided equally.
 
     Args:
         choice: ``tokens``, a list of the answer's tokens: each a mapping with ``token`` and ``top``, pairs of a token
