@@ -67,7 +67,7 @@ class Label(Section):
             raise ValueError("label.source is file, so label.path must name the file")
         if not re.match("https?://.", self.url):
             raise ValueError("label.url must start with http:// or https://")
-        if own := {"model", "messages", "max_tokens", "max_completion_tokens", "n"} & self.options.keys():
+        if own := {"model", "messages", "max_tokens", "max_completion_tokens", "n", "stream"} & self.options.keys():
             raise ValueError(f"label.options must not have {', '.join(sorted(own))}")
         if self.max_cost is not None and None in (self.price.input, self.price.output):
             raise ValueError("label.max_cost needs label.price.input and label.price.output, dollars a million tokens")

@@ -82,8 +82,9 @@ def read_logprobs(choice: Mapping[str, Any], codes: Sequence[str], names: Sequen
     """The probabilities of the codes at the first visible token, renormalised over the codes.
 
     Tokens with blanks or quotes around the code, or in lower case, count to their code. A code that is not among the
-    reported tokens has probability 0. Where the tokens are parts of codes, the next token's probabilities divide the
-    part that the model chose, and each other part is divided equally.
+    reported tokens has at most the probability of the least likely of them; it gets that, or its part of what the
+    reported tokens leave of 1 if that is less. Where the tokens are parts of codes, the next token's probabilities
+    divide the part that the model chose, and each other part is divided equally.
 
     Args:
         choice: ``tokens``, a list of the answer's tokens: each a mapping with ``token`` and ``top``, pairs of a token
@@ -96,8 +97,12 @@ def read_logprobs(choice: Mapping[str, Any], codes: Sequence[str], names: Sequen
         answer's text names, with probability 1, or else None.
     """
     tokens = list(choice.get("tokens") or ())
-    mass = _shares(tokens[_first_visible(tokens) :], list(codes))
+    tokens = tokens[_first_visible(tokens) :]
+    mass = _shares(tokens, list(codes))
     if mass.sum() >= LEAST_MASS:
+        if missing := np.count_nonzero(mass == 0):
+            reported = [math.exp(min(0.0, float(logarithm))) for _, logarithm in tokens[0]["top"]]
+            mass[mass == 0] = min(min(reported), max(0.0, 1 - sum(reported)) / missing)
         shares: np.ndarray = (mass / mass.sum()).astype(np.float32)
         return shares
     return one_class(read_single(choice, codes, names), len(codes))

@@ -95,7 +95,7 @@ class Cache:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         while True:
             try:
-                self._lock.acquire(timeout=0 if not self._lock.is_locked else -1)
+                self._lock.acquire(timeout=0)
                 break
             except Timeout:
                 log(f"waiting: another process adds answers to {self.file}")

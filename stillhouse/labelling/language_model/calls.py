@@ -3,7 +3,9 @@
 import hashlib
 import json
 import logging
+import math
 import threading
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -149,15 +151,17 @@ def _choice(choice: dict[str, Any]) -> dict[str, Any]:
     logprobs = choice.get("logprobs")
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     if isinstance(tokens, list):
-        made["tokens"] = [read for one in tokens if (read := _token(one)) is not None][:TOKENS]
+        made["tokens"] = list(takewhile(bool, map(_token, tokens[:TOKENS])))
     return made
 
 
 def _token(one: Any) -> dict[str, Any] | None:
+    """A token and the log-probabilities of the likely tokens at its place; None if they cannot be read."""
     try:
-        top = [[str(other["token"]), round(float(other["logprob"]), 6)] for other in one.get("top_logprobs") or []]
-        if one["token"] not in [token for token, _ in top]:
-            top.append([str(one["token"]), round(float(one["logprob"]), 6)])
-        return {"token": str(one["token"]), "top": top}
+        others = {str(other["token"]): float(other["logprob"]) for other in one.get("top_logprobs") or []}
+        others.setdefault(str(one["token"]), float(one["logprob"]))
     except (TypeError, KeyError, ValueError, AttributeError):
         return None
+    if any(math.isnan(logarithm) for logarithm in others.values()):
+        return None
+    return {"token": str(one["token"]), "top": [[token, round(value, 6)] for token, value in others.items()]}

@@ -33,7 +33,7 @@ class Answers:
     Attributes:
         probabilities: float32 (texts, classes), in the order of the classes that were given. Each row adds up to 1, or
             is NaN for a text without a usable answer.
-        kind: what the probabilities are from; None if the cap was reached before the first call.
+        kind: what the probabilities are from; None without texts, or if the cap allows no call.
         cached: texts whose answer was stored before.
         paid: texts that were answered in this run.
         unusable: of these two, texts without a usable answer.
@@ -92,6 +92,8 @@ def label_texts(
     prompt = load_prompt(classes, settings.prompt, settings.context, settings.max_tokens)
     with Calls(settings, folder) as calls:
         run = _Run(list(dict.fromkeys(texts)), prompt, settings, calls)
+        if not texts:
+            return run.answers(texts, None)
         try:
             abilities = probe(calls, settings)
         except AtCap:
@@ -146,7 +148,13 @@ class _Run:
             yield row, requests_for(prompt, self.prompt.codes, abilities, self.settings)
 
     def _send(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [self.calls.get(body, sample) for sample, body in enumerate(requests)]
+        try:
+            return [self.calls.get(body, sample) for sample, body in enumerate(requests)]
+        except (AtCap, Stopped, Failed):
+            raise
+        except BaseException:  # no other thread may send a further call
+            self.calls.stop.set()
+            raise
 
     def _collect(self, pending: dict[Future[list[dict[str, Any]]], int], abilities: Abilities) -> None:
         """Wait for one call or more, and take their answers."""
@@ -214,7 +222,7 @@ class _Run:
         """The result for all ``texts``, of which some are equal."""
         place = {text: row for row, text in enumerate(self.texts)}
         return Answers(
-            probabilities=self.rows[[place[text] for text in texts]].reshape(len(texts), -1),
+            probabilities=self.rows[np.array([place[text] for text in texts], np.int64)],
             kind=kind,
             cached=self.cached,
             paid=self.paid,

@@ -20,7 +20,7 @@ def requests_for(prompt: str, codes: tuple[str, ...], abilities: Abilities, sett
     """The requests that label a text with this prompt; the place in the list is the sample's index."""
     body: dict[str, Any] = {"model": settings.model, "messages": [{"role": "user", "content": prompt}]}
     body |= settings.options | {abilities.limit: settings.max_tokens}
-    if abilities.temperature:
+    if abilities.temperature and "temperature" not in settings.options:
         body["temperature"] = 1 if abilities.kind == "votes" else 0
     if abilities.kind == "logprobs":
         return [body | {"logprobs": True, "top_logprobs": abilities.top}]

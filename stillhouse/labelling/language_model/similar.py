@@ -3,9 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
-
-from stillhouse.data.terms import analyser
 
 BATCH = 256  # texts compared at once
 
@@ -20,6 +17,10 @@ def most_similar(
     if not count or not examples:
         yield from ([] for _ in texts)
         return
+    from sklearn.feature_extraction.text import TfidfVectorizer  # takes seconds, and most runs have no examples
+
+    from stillhouse.data.terms import analyser
+
     known = [text for text, _ in examples]
     vectorizer = TfidfVectorizer(analyzer=analyser(known), sublinear_tf=True)
     try:
