@@ -15,6 +15,7 @@ from stillhouse.evaluation.constant import CONSTANT, HELP, ConstantComparison, c
 from stillhouse.evaluation.examples import select_examples
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.quality import answers_of, differences, quality
+from stillhouse.evaluation.reference import NOTE, reference
 from stillhouse.evaluation.report import write_report
 from stillhouse.evaluation.results import Model, as_dict
 from stillhouse.evaluation.speed import measure_speed
@@ -24,6 +25,7 @@ from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.provenance import file_md5
 from stillhouse.serving.classifier import Classifier
+from stillhouse.task import TASK
 from stillhouse.tracking.data_drift import drift_table
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ def evaluate(context: Context) -> Metrics:
     params, settings, out = context.params, context.params.evaluate, context.out
     train, test = context.read("train", "test")
     context.run.dataset(context.path("test"), "test")
-    texts, labels, names = list(test["text"]), labels_of(test), label_names(test)
+    texts, names = list(test["text"]), label_names(test)
     compared = [
         candidates.teacher_candidate(context.path("teacher/model"), params.teacher.max_length, settings.batch_size),
         candidates.student_candidate("control", context.path("control/model"), settings.batch_size),
@@ -58,11 +60,15 @@ def evaluate(context: Context) -> Metrics:
     served = Classifier.load(context.path("compress/model"))
     shown = behaviours(read_cases(Path(settings.cases), names), served.predict)
     scores, speed = measure_speed(compared, texts)
+    labels, of_teacher = reference(test, answers_of(scores[TEACHER]))
+    if of_teacher:
+        logger.warning("%s", NOTE)
     known = len(label_names(train))
     sizes = {c.name: c.bytes for c in compared} | {CONSTANT: 0}
     constant = {CONSTANT: np.full(len(labels), most_frequent(labels, known))}
-    results = quality(labels, scores | constant, sizes, settings.bootstrap, params.seed)
-    gaps = differences(labels, scores | constant, PAIRS, settings.bootstrap, params.seed)
+    results = quality(labels, scores | constant, sizes, settings.bootstrap, params.seed, of_teacher)
+    pairs = [pair for pair in PAIRS if not (of_teacher and TEACHER in pair)]  # it agrees with itself
+    gaps = differences(labels, scores | constant, pairs, settings.bootstrap, params.seed)
     full = {name: Model.of(results[name], measured) for name, measured in speed.items()}
     answers = {name: answers_of(score) for name, score in scores.items()}
     training = np.bincount(labels_of(train), minlength=known)
@@ -70,8 +76,10 @@ def evaluate(context: Context) -> Metrics:
     against = {name: compare_with_constant(counts) for name, counts in classes.items()}
     _warn(classes[COMPRESSED], against)
     write_csv(out / "classes.csv", class_rows(classes[COMPRESSED]))
-    numbered = confusion(labels, answers[COMPRESSED], names, out / "confusion.png")
+    rows = "decision of the teacher" if of_teacher else "label"
+    numbered = confusion(labels, answers[COMPRESSED], names, out / "confusion.png", rows)
     plots.frontier(full, out / "frontier.png")
+    # The column label has the reference: the labels, or the teacher's decisions if no text has a label.
     # One column a model. The compressed student's is also `answer`: the plot in dvc.yaml uses this name.
     columns = {"label": labels, "answer": answers[COMPRESSED]} | answers
     write_csv(
@@ -80,7 +88,7 @@ def evaluate(context: Context) -> Metrics:
     )
     metrics = {
         "models": {name: as_dict(quality) for name, quality in results.items()},
-        "differences": {name: as_dict(gap) for name, gap in gaps.items()},
+        "differences": {name: as_dict(gap, of_teacher) for name, gap in gaps.items()},
         "classes": class_numbers(classes[COMPRESSED]),
         "cases": {"asked": len(shown), "kept": passed_share(shown)},
     }
@@ -100,7 +108,7 @@ def evaluate(context: Context) -> Metrics:
         steps=step_rows(*map(context.path, ("compress/metrics.json", "compress/speed.json", "compress/model"))),
         card=json.loads(context.path("prepare/card.json").read_text(encoding="utf-8")),
         behaviours=shown,
-        drift=drift_table(texts, [names[label] for label in labels], scores["teacher"]),
+        drift=drift_table(texts, None if of_teacher else TASK.decode(labels, names), scores[TEACHER]),
         examples=select_examples(texts, labels, scores, names, settings.examples),
         frontier=out / "frontier.png",
         confusion=out / "confusion.png",

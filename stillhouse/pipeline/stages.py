@@ -165,7 +165,7 @@ CHAIN = (
     Stage(
         "register",
         "A registered version with its evidence; champion if it passes the gate",
-        reads=("test", "compress/model", "evaluate/classes.csv", "evaluate/metrics.json"),
+        reads=("test", "compress/model", "evaluate/answers.csv", "evaluate/classes.csv", "evaluate/metrics.json"),
         writes=("receipt.json",),
         params=("register", *PROVENANCE),
         retries=True,
