@@ -5,7 +5,7 @@ CLASSES = {
         "business": "companies, markets, the economy and trade",
         "entertainment": "film, music, television and the arts",
         "politics": "government, parliament, parties and elections",
-        "sport": "matches, players, teams and competitions",
+        "sports": "matches, players, teams and competitions",
         "tech": "computers, the internet, phones, software and games",
     },
     "r8": {

@@ -1,5 +1,6 @@
 """Stage ``teacher``: fine-tune the large model (optionally regularised by a small one) or train a linear probe."""
 
+import logging
 from pathlib import Path
 
 import torch
@@ -13,8 +14,11 @@ from stillhouse.files import write_csv
 from stillhouse.models.device import choose_device
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.models.teacher import Teacher, teacher_md5
+from stillhouse.pipeline.artefacts import is_replaced
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
+
+logger = logging.getLogger(__name__)
 
 
 def teacher(context: Context) -> Metrics:
@@ -24,6 +28,10 @@ def teacher(context: Context) -> Metrics:
         context.run.dataset(context.path(name), name)
     train, validation, unlabelled = context.read(*names)
     warn_about_language(params.teacher, train)
+    settings = params.teacher
+    if is_replaced(context.path("label/splits"), "train"):
+        logger.info("no co-training: the stage label did one round, and more made labels of descriptions worse")
+        settings = settings.model_copy(update={"cotraining": 0})
     hints = context.path("control/hints")
     device = choose_device(context.device)
     seed = params.seed if params.teacher.seed is None else params.teacher.seed
@@ -35,14 +43,14 @@ def teacher(context: Context) -> Metrics:
 
     def scratch(pretrained: Teacher) -> Path:
         whole = inputs | {"pretrained": teacher_md5(pretrained)}
-        return scratch_folder("teacher", identity(params.teacher.model_dump(), seed, device.type, whole))
+        return scratch_folder("teacher", identity(settings.model_dump(), seed, device.type, whole))
 
     trained = train_teacher(
         load,
         train,
         validation,
         unlabelled,
-        params.teacher,
+        settings,
         read_hints(hints),
         device=device,
         seed=seed,

@@ -21,7 +21,8 @@ from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
-SUREST = 0.25  # share of the texts of each class that the classifiers learn from, and that become training texts
+SUREST = 0.25  # share of the texts of each class, by similarity, that the two classifiers learn from
+TRAINED = 0.75  # share of the texts of each class, by the corrected labels, that become training texts
 TEXTS = 5000  # most texts that are compared with the descriptions; more take time and gain little
 
 
@@ -74,7 +75,7 @@ def first_labels(texts: Sequence[str], vectors: np.ndarray, classes: np.ndarray)
     unit = _unit(vectors)
     similarity = unit @ _unit(classes).T
     found = TASK.decision(similarity)
-    rows = surest(similarity)
+    rows = surest(similarity, SUREST)
     bag = TfidfVectorizer(token_pattern=None, sublinear_tf=True, analyzer=analyser(texts), min_df=2, max_features=TERMS)
     answers = [_learn(unit, found, rows, len(classes))]
     try:
@@ -83,10 +84,10 @@ def first_labels(texts: Sequence[str], vectors: np.ndarray, classes: np.ndarray)
         logger.warning("no word is in two texts: the labels rest on the teacher's vectors alone")
     soft = TASK.probabilities(np.mean([TASK.logits(answer) for answer in answers], axis=0))
     kept = float(TASK.correct(found, TASK.decision(soft)).mean())
-    return FirstLabels(soft.astype(np.float32), surest(soft), kept)
+    return FirstLabels(soft.astype(np.float32), surest(soft, TRAINED), kept)
 
 
-def surest(scores: np.ndarray, share: float = SUREST) -> np.ndarray:
+def surest(scores: np.ndarray, share: float) -> np.ndarray:
     """Return the rows with the largest margin between the best two classes, ``share`` of the texts of each class.
 
     Args:
