@@ -99,6 +99,7 @@ def evaluate(context: Context) -> Metrics:
     write_report(
         out / "report.html",
         name=params.model_name,
+        first_labels=len(train),
         models=full | {CONSTANT: results[CONSTANT]},
         versus_constant=against,
         classes=classes[COMPRESSED],

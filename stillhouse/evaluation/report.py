@@ -24,6 +24,7 @@ def write_report(
     file: Path,
     *,
     name: str,
+    first_labels: int,
     models: Mapping[str, Quality],
     differences: dict[str, Gap],
     versus_constant: dict[str, ConstantComparison],
@@ -44,6 +45,7 @@ def write_report(
     Args:
         file: the HTML file.
         name: the registered model's name.
+        first_labels: number of training texts, whose labels come from ``data.classes`` if no person labelled any.
         models: the measured numbers of each model, by name.
         differences: differences in accuracy, by ``<one> - <other>``.
         versus_constant: the comparisons of ``teacher`` and ``compressed student`` with a constant prediction.
@@ -65,6 +67,7 @@ def write_report(
         "report.html.jinja",
         file,
         name=name,
+        first_labels=first_labels,
         models=models,
         differences=differences,
         free=free,
