@@ -15,7 +15,7 @@ from flows.shared.health import Finding, project_findings
 from flows.shared.http import RequestFailed, send_request
 from flows.shared.owner import check_name
 from stillhouse.data.language import check_language, language_warning
-from stillhouse.data.readers import open_table, split_files, wanted_columns
+from stillhouse.data.readers import open_split, split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
 from stillhouse.data.splits import read_split
 from stillhouse.errors import BadInput, StillhouseError, listed, permission_problem
@@ -93,7 +93,7 @@ def _data(params: Params) -> str:
     files = split_files(Path(data.path), data.unlabelled)
     for split, file in files.items():
         _readable("data.path", file)
-        open_table(file, wanted_columns(data, labelled=split != data.unlabelled))
+        open_split(file, data, split)
     return "data: " + ", ".join(f"{file} ({size_of(file.resolve()) / 1e6:.1f} MB)" for file in files.values())
 
 
@@ -139,8 +139,11 @@ def _classes() -> Iterator[Finding]:
         training, test = splits["train"]["labels"], splits["test"]["labels"]
     except (OSError, ValueError, KeyError):  # no prepared data; a damaged file is reported by a run
         return
-    if few := [f"{name!r} ({count})" for name, count in training.items() if count < FEW]:
+    if few := sum(training.values()) and [f"{name!r} ({count})" for name, count in training.items() if count < FEW]:
         yield "note", f"classes with fewer than {FEW} training texts, too few to learn them well: {listed(few)}"
+    if not any(test.values()):
+        yield "note", "no test text has a label: the report shows agreement with the teacher only, not accuracy"
+        return
     if untested := [repr(name) for name, count in test.items() if not count]:
         yield "note", f"classes without test texts, which cannot be evaluated: {listed(untested)}"
     name = max(test, key=test.__getitem__)

@@ -23,6 +23,7 @@ from stillhouse.labelling.answers import read_machine_labels
 from stillhouse.models.device import choose_device
 from stillhouse.models.members import Member, members, write_members
 from stillhouse.params import OneTeacher
+from stillhouse.pipeline.artefacts import is_replaced
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 
@@ -50,7 +51,11 @@ def teacher(context: Context) -> Metrics:
         descriptions={name: text for name, text in (context.params.data.classes or {}).items() if text},
         files={name: context.path(name) for name in names} | {"hints": hints, "answers": answers},
     )
-    jobs = [_job(context, settings, number, texts) for number, settings in enumerate(context.params.teacher.each, 1)]
+    each = context.params.teacher.each
+    if context.params.label.source == "none" and is_replaced(context.path("label/splits"), "train"):
+        logger.info("no co-training: the stage label did one round, and more made labels of descriptions worse")
+        each = [settings.model_copy(update={"cotraining": 0}) for settings in each]
+    jobs = [_job(context, settings, number, texts) for number, settings in enumerate(each, 1)]
     (context.out / "others").mkdir()
     if len(jobs) == 1:
         clear_results(keep=[])

@@ -2,18 +2,20 @@
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from datasets import Dataset
 
-from stillhouse.data.splits import label_names, labels_of
+from stillhouse.data.splits import Split, label_names, labels_of, write_split, write_texts
 from stillhouse.errors import BadInput
-from stillhouse.labelling.answers import Answered, MachineLabels, answered
+from stillhouse.labelling.answers import Answered, MachineLabels, answered, not_answered
 from stillhouse.labelling.audit import Audit, audit
 from stillhouse.labelling.choice import balanced, choose
 from stillhouse.labelling.labeller import Labeller
 from stillhouse.labelling.probe import FreeProbe, free_probe
 from stillhouse.params import Label, OneTeacher
+from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +57,9 @@ def machine_labels(
     names, labels = label_names(train), labels_of(train)
     probe = free_probe(teacher, train, unlabelled, seed) if len(train) else None
     rows = np.arange(len(train))
-    if labeller.most is not None:
+    if labeller.most is not None and len(train):
         rows = balanced(labels, max(LEAST_AUDIT, labeller.most // AUDIT_SHARE), seed)
-    known = _label(labeller, train, rows, _examples(train, np.setdiff1d(np.arange(len(train)), rows)))
+    known = _label(labeller, len(names), train, rows, _examples(train, np.setdiff1d(np.arange(len(train)), rows)))
     audited = _audit(known, labels, names, probe, settings) if len(known) else None
     examples = _examples(train, np.arange(len(train)))
     most = len(unlabelled) if labeller.most is None else max(labeller.most - len(rows), 0)
@@ -65,11 +67,42 @@ def machine_labels(
     return Labelled(
         MachineLabels(
             train=known,
-            unlabelled=_label(labeller, unlabelled, _choose(settings, most, len(unlabelled), probe, seed), examples),
-            test=_label(labeller, test, tested, examples),
+            unlabelled=_label(
+                labeller, len(names), unlabelled, _choose(settings, most, len(unlabelled), probe, seed), examples
+            ),
+            test=_label(labeller, len(names), test, tested, examples),
         ),
         audited,
     )
+
+
+def train_on_machine_labels(
+    labels: MachineLabels, unlabelled: Dataset, names: list[str], folder: Path
+) -> MachineLabels:
+    """Write splits for data without a labelled text: the machine's decisions become training labels.
+
+    Args:
+        labels: the machine's labels.
+        unlabelled: the texts.
+        names: the classes.
+        folder: gets ``train.arrow`` and ``unlabelled.arrow``.
+
+    Returns:
+        The labels that remain: those of test texts.
+
+    Raises:
+        BadInput: the machine labelled no text, or gave all texts the same class.
+    """
+    found = labels.unlabelled
+    decisions = TASK.decision(found.probabilities)
+    if len(np.unique(decisions)) < 2:
+        raise BadInput(
+            f"label: {len(found)} texts have a label, of {len(np.unique(decisions))} classes. Without labels of people "
+            "a machine must label texts of two classes or more."
+        )
+    write_split(Split(unlabelled, found.rows, decisions), names, folder / "train.arrow")
+    write_texts([(unlabelled, np.setdiff1d(np.arange(len(unlabelled)), found.rows))], folder / "unlabelled.arrow")
+    return MachineLabels(not_answered(len(names)), labels.test, not_answered(len(names)))
 
 
 def _examples(train: Dataset, rows: np.ndarray) -> list[tuple[str, str]]:
@@ -77,7 +110,11 @@ def _examples(train: Dataset, rows: np.ndarray) -> list[tuple[str, str]]:
     return [(text, names[number]) for text, number in zip(part["text"], part["label"], strict=True)]
 
 
-def _label(labeller: Labeller, texts: Dataset, rows: np.ndarray, examples: list[tuple[str, str]]) -> Answered:
+def _label(
+    labeller: Labeller, classes: int, texts: Dataset, rows: np.ndarray, examples: list[tuple[str, str]]
+) -> Answered:
+    if not len(rows):
+        return not_answered(classes)
     return answered(rows, labeller.label(list(texts.select(rows)["text"]), examples))
 
 

@@ -123,7 +123,7 @@ CHAIN = (
         "The large model, fine-tuned, as a linear probe or as it is; further ones beside it",
         reads=(*LEARNT, "unlabelled", "label/answers", "control/hints", *TEACHERS),
         writes=("model", "vectors", "others"),
-        params=("seed", "teacher", "label.weight", "data.classes"),
+        params=("seed", "teacher", "label.source", "label.weight", "data.classes"),
         plot=Plot("training.csv", "epoch", "loss", "Teacher, training loss"),
         trains=True,
         retries=True,  # the pretrained model may come from a hub
@@ -173,7 +173,7 @@ CHAIN = (
     Stage(
         "register",
         "A registered version with its evidence; champion if it passes the gate",
-        reads=("test", "compress/model", "evaluate/classes.csv", "evaluate/metrics.json"),
+        reads=("test", "compress/model", "evaluate/answers.csv", "evaluate/classes.csv", "evaluate/metrics.json"),
         writes=("receipt.json",),
         params=("register", *PROVENANCE),
         retries=True,
