@@ -34,6 +34,10 @@ def labelled(tmp_path_factory):
 
 def test_a_language_model_labels_up_to_a_cap_and_continues_when_it_is_raised(labelled):
     project, server = labelled
+    assert project.dvc("repro", "prepare").returncode == 0
+    estimate = project.python("-m", "flows.estimate").stdout
+    assert "150 texts, of which 0 are stored" in estimate and "about $0.00" in estimate, estimate
+    assert server.calls == 0
     done = project.dvc("repro", "label")
     assert done.returncode == 0 and "label.max_cost ($0.0006) is reached" in done.stdout, done.stdout
     first, calls = read(project, "label/metrics.json"), server.calls

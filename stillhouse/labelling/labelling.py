@@ -31,6 +31,15 @@ class Labelled:
     audit: Audit | None
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Rows of the texts to label in each split, int64 (texts,)."""
+
+    train: np.ndarray
+    test: np.ndarray
+    unlabelled: np.ndarray
+
+
 def machine_labels(
     labeller: Labeller,
     settings: Label,
@@ -56,23 +65,42 @@ def machine_labels(
     """
     names, labels = label_names(train), labels_of(train)
     probe = free_probe(teacher, train, unlabelled, seed) if len(train) else None
-    rows = np.arange(len(train))
-    if labeller.most is not None and len(train):
-        rows = balanced(labels, max(LEAST_AUDIT, labeller.most // AUDIT_SHARE), seed)
-    known = _label(labeller, len(names), train, rows, _examples(train, np.setdiff1d(np.arange(len(train)), rows)))
+    planned = plan(labeller.most, settings, labels, len(test), len(unlabelled), seed)
+    others = np.setdiff1d(np.arange(len(train)), planned.train)  # no text is an example of its own
+    known = _label(labeller, len(names), train, planned.train, _examples(train, others))
     audited = _audit(known, labels, names, probe, settings) if len(known) else None
-    examples = _examples(train, np.arange(len(train)))
-    most = len(unlabelled) if labeller.most is None else max(labeller.most - len(rows), 0)
-    tested = np.arange(len(test)) if labeller.most is None else _shuffled(len(test), seed)[: settings.test_texts]
+    examples, rows = _examples(train, np.arange(len(train))), planned.unlabelled
+    if settings.choose != "random" and probe is not None and len(rows) < len(unlabelled):
+        rows = probe.rows[choose(settings.choose, len(rows), probe.probabilities, probe.features, seed)]
     return Labelled(
         MachineLabels(
             train=known,
-            unlabelled=_label(
-                labeller, len(names), unlabelled, _choose(settings, most, len(unlabelled), probe, seed), examples
-            ),
-            test=_label(labeller, len(names), test, tested, examples),
+            unlabelled=_label(labeller, len(names), unlabelled, rows, examples),
+            test=_label(labeller, len(names), test, planned.test, examples),
         ),
         audited,
+    )
+
+
+def plan(most: int | None, settings: Label, labels: np.ndarray, test: int, unlabelled: int, seed: int) -> Plan:
+    """Choose the texts to label. With ``label.choose`` the stage may replace the texts without a label by others.
+
+    Args:
+        most: the largest number of texts to label, beside test texts; None: all texts.
+        settings: everything under ``label`` in params.yaml.
+        labels: class numbers of the labelled texts (texts,).
+        test: number of test texts.
+        unlabelled: number of texts without a label.
+        seed: of the random choice.
+    """
+    if most is None:
+        return Plan(np.arange(len(labels)), np.arange(test), np.arange(unlabelled))
+    known = balanced(labels, max(LEAST_AUDIT, most // AUDIT_SHARE), seed) if len(labels) else np.zeros(0, np.int64)
+    random = np.random.default_rng(seed)
+    return Plan(
+        train=known,
+        test=random.permutation(test)[: settings.test_texts],
+        unlabelled=random.permutation(unlabelled)[: max(most - len(known), 0)],
     )
 
 
@@ -116,17 +144,6 @@ def _label(
     if not len(rows):
         return not_answered(classes)
     return answered(rows, labeller.label(list(texts.select(rows)["text"]), examples))
-
-
-def _shuffled(count: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).permutation(count)
-
-
-def _choose(settings: Label, most: int, texts: int, probe: FreeProbe | None, seed: int) -> np.ndarray:
-    if settings.choose == "random" or probe is None or most >= texts:
-        return _shuffled(texts, seed)[:most]
-    rows: np.ndarray = probe.rows[choose(settings.choose, most, probe.probabilities, probe.features, seed)]
-    return rows
 
 
 def _audit(known: Answered, labels: np.ndarray, names: list[str], probe: FreeProbe | None, settings: Label) -> Audit:
