@@ -8,7 +8,14 @@ import torch
 from datasets import Dataset
 from material import texts_and_labels, tiny_teacher
 from project import ROOT
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, RobertaConfig, pipeline
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BartConfig,
+    BertConfig,
+    RobertaConfig,
+    pipeline,
+)
 
 from stillhouse.distillation.softlabels import write_soft_labels
 from stillhouse.errors import BadInput
@@ -22,6 +29,9 @@ SETTINGS = load_params(ROOT / "params.yaml").teacher.each[0].model_dump()
 CLASSES = ["cooking", "sport", "weather"]
 TEXTS = [text for text, _ in texts_and_labels(9)]
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+
+BART = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 2, "decoder_ffn_dim": 64}
+BART |= {"decoder_attention_heads": 2, "encoder_ffn_dim": 64, "eos_token_id": 3, "pad_token_id": 0, "bos_token_id": 2}
 
 
 def checkpoint(folder, labels, kind=BertConfig, **config):
@@ -133,7 +143,8 @@ def test_a_gliclass_model_is_refused_with_what_to_use(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "more"), [(BertConfig, {}), (RobertaConfig, {"pad_token_id": 0, "type_vocab_size": 2})]
+    ("kind", "more"),
+    [(BertConfig, {}), (RobertaConfig, {"pad_token_id": 0, "type_vocab_size": 2}), (BartConfig, BART)],
 )
 def test_a_zero_shot_model_answers_as_the_pipeline_of_transformers(kind, more, tmp_path):
     folder = checkpoint(tmp_path / "model", ["contradiction", "neutral", "ENTAILMENT"], kind, **more)
