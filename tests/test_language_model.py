@@ -281,6 +281,11 @@ def test_wrong_settings_are_named(tmp_path, monkeypatch, caplog):
         with pytest.raises(BadInput, match="refuses the key in the environment variable OPENAI_API_KEY") as error:
             label(labels, server, tmp_path)
         assert secret not in str(error.value) and "***" in str(error.value)
+        monkeypatch.setenv("ANOTHER_NAME", secret)  # that does not look like the name of a secret
+        monkeypatch.delenv("OPENAI_API_KEY")
+        with pytest.raises(BadInput, match="variable ANOTHER_NAME") as error:
+            label(labels, server, tmp_path, key="ANOTHER_NAME")
+        assert secret not in str(error.value) and "***" in str(error.value)
         monkeypatch.setenv("OPENAI_API_KEY", "another")
         with pytest.raises(BadInput, match="does not know the model gpt-17 .label.model."):
             label(labels, server, tmp_path, model="gpt-17")
