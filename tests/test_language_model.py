@@ -216,7 +216,7 @@ def test_all_calls_wait_as_long_as_the_server_asks(tmp_path):
         gaps = np.diff(server.times)
         assert gaps[2] >= 0.39 and np.delete(gaps, 2).max() < 0.35
         server.retry_after, server.faults = "86400", [429]
-        with pytest.raises(Unavailable, match="asks to wait for 86,400 s"):
+        with pytest.raises(Unavailable, match="requires a wait of 86,400 s"):
             label(table(10), server, tmp_path)
 
 
