@@ -216,7 +216,7 @@ def test_all_calls_wait_as_long_as_the_server_asks(tmp_path):
         gaps = np.diff(server.times)
         assert gaps[2] >= 0.39 and np.delete(gaps, 2).max() < 0.35
         server.retry_after, server.faults = "86400", [429]
-        with pytest.raises(Unavailable, match="asks to wait for 86,400 s"):
+        with pytest.raises(Unavailable, match="requires a wait of 86,400 s"):
             label(table(10), server, tmp_path)
 
 
@@ -280,6 +280,11 @@ def test_wrong_settings_are_named(tmp_path, monkeypatch, caplog):
         monkeypatch.setenv("OPENAI_API_KEY", secret)
         with pytest.raises(BadInput, match="refuses the key in the environment variable OPENAI_API_KEY") as error:
             label(labels, server, tmp_path)
+        assert secret not in str(error.value) and "***" in str(error.value)
+        monkeypatch.setenv("ANOTHER_NAME", secret)  # that does not look like the name of a secret
+        monkeypatch.delenv("OPENAI_API_KEY")
+        with pytest.raises(BadInput, match="variable ANOTHER_NAME") as error:
+            label(labels, server, tmp_path, key="ANOTHER_NAME")
         assert secret not in str(error.value) and "***" in str(error.value)
         monkeypatch.setenv("OPENAI_API_KEY", "another")
         with pytest.raises(BadInput, match="does not know the model gpt-17 .label.model."):

@@ -8,7 +8,14 @@ from pydantic import BaseModel
 
 ORIGIN = Path(".stillhouse/origin")  # in a copy of a project: has the folder that relative paths start from
 # Section, key, and whether the value may also be a name on a hub. A folder of that name has precedence.
-PLACES = (("data", "path", False), ("data", "hub_id", True), ("teacher", "model", True), ("evaluate", "cases", False))
+PLACES = (
+    ("data", "path", False),
+    ("data", "hub_id", True),
+    ("label", "path", False),
+    ("label", "prompt", False),
+    ("teacher", "model", True),
+    ("evaluate", "cases", False),
+)
 AnyParams = TypeVar("AnyParams", bound=BaseModel)
 
 

@@ -61,12 +61,18 @@ class Calls:
         """The stored answer to a request, or None. It has ``choices``, or ``rejected`` and ``message``."""
         return self.cache.get(self.key(body, sample))
 
-    def _begin(self) -> None:
-        """Take the cache's lock, before the first call is sent."""
+    def begin(self) -> bool:
+        """Take the cache's lock, before the first call is sent. Waits for another process that has it.
+
+        Returns:
+            Whether the lock was taken now. There may then be further answers, of another process.
+        """
         with self._mutex:
-            if self._before is None:
-                self.cache.begin_adding(logger.info)
-                self._before = self.cache.dollars
+            if self._before is not None:
+                return False
+            self.cache.begin_adding(logger.info)
+            self._before = self.cache.dollars
+            return True
 
     def get(self, body: dict[str, Any], sample: int = 0, probe: bool = False) -> dict[str, Any]:
         """The stored answer, or that of the server, which is stored first.
@@ -82,7 +88,7 @@ class Calls:
         """
         found = self.find(body, sample)
         if found is None:  # another process may have stored it until the lock is taken
-            self._begin()
+            self.begin()
             found = self.find(body, sample)
         if found is not None:
             return found

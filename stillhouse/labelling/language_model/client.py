@@ -125,7 +125,7 @@ class Client:
                     unpaid = problem[0] not in PERHAPS_PAID
                     reason = f"status {problem[0]}: {self.shown(problem[1])}"
                     self._refuse(*problem)
-                    self._wait_as_asked(headers)
+                    self._pause_for(headers)
             except httpx.HTTPError as error:
                 unpaid = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
                 reason = f"{type(error).__name__}: {self.shown(str(error))}"
@@ -180,10 +180,10 @@ class Client:
             raise Rejected(status, shown)
         raise BadInput(f"{where} answers with status {status}: {shown}. Is label.url up to and including /v1?")
 
-    def _wait_as_asked(self, headers: httpx.Headers) -> None:
+    def _pause_for(self, headers: httpx.Headers) -> None:
         seconds = _retry_after(headers)
         if seconds > LONGEST_PAUSE_S:
-            raise Unavailable(f"{masked(self.url)} asks to wait for {seconds:,.0f} s. All answers so far are stored.")
+            raise Unavailable(f"{masked(self.url)} requires a wait of {seconds:,.0f} s. All answers so far are stored.")
         self.pace.pause(seconds)
 
     def shown(self, message: str) -> str:

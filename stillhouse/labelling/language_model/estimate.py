@@ -18,7 +18,7 @@ from stillhouse.params import Label
 class _NoCalls(Calls):
     """Calls of which only stored answers are found."""
 
-    def _begin(self) -> None:
+    def begin(self) -> bool:
         raise LookupError("not stored")
 
 

@@ -118,9 +118,10 @@ class _Run:
         with ThreadPoolExecutor(self.settings.concurrency, "language-model") as pool:
             try:
                 for row, requests in self._requests(abilities, examples):
-                    found = [self.calls.find(body, sample) for sample, body in enumerate(requests)]
-                    stored = [answer for answer in found if answer is not None]
-                    if len(stored) == len(requests):
+                    stored = self._stored(requests)
+                    if stored is None and not self.at_cap and self.calls.begin():
+                        stored = self._stored(requests)
+                    if stored is not None:
                         self.cached += 1
                         self._take(row, stored, abilities)
                     elif self.at_cap:
@@ -146,6 +147,12 @@ class _Run:
             prompt, cut = self.prompt.render(text, nearest)
             self.cut += cut
             yield row, requests_for(prompt, self.prompt.codes, abilities, self.settings)
+
+    def _stored(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+        """The stored answers; None if one is missing."""
+        found = [self.calls.find(body, sample) for sample, body in enumerate(requests)]
+        answers = [answer for answer in found if answer is not None]
+        return answers if len(answers) == len(requests) else None
 
     def _send(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         try:
