@@ -64,7 +64,7 @@ def evaluate(context: Context) -> Metrics:
         candidates.svm_candidate(list(train["text"]), labels_of(train), params.seed),
     ]
     without = candidates.without_machine_candidate(
-        context.path("teacher/model"), params.teacher.max_length, settings.batch_size
+        context.path("teacher/model"), teachers[0].max_length, settings.batch_size
     )
     compared += [without] if without else []
     served = Classifier.load(context.path("compress/model"))

@@ -138,7 +138,7 @@ def test_a_prediction_for_the_weights_does_not_depend_on_the_label_of_its_text(f
     def predicted(labels, name):
         features = Features({"text": Value("string"), "label": ClassLabel(names=names)})
         train = Dataset.from_dict({"text": [text for text, _ in rows[:60]], "label": labels[:60]}, features)
-        texts = Texts(train, train.select([]), unlabelled, Hints("none"), {}, {})
+        texts = Texts(train, train.select([]), unlabelled, Hints("none"), no_machine_labels(2), "auto", {}, {})
         job = TeacherJob(name, settings, texts, torch.device("cpu"), 3, NoLog())
         (tmp_path / name).mkdir()
         job.train(tmp_path / name)
