@@ -142,17 +142,13 @@ def _classes() -> Iterator[Finding]:
     if few := sum(training.values()) and [f"{name!r} ({count})" for name, count in training.items() if count < FEW]:
         yield "note", f"classes with fewer than {FEW} training texts, too few to learn them well: {listed(few)}"
     if not any(test.values()):
-        yield "note", "no test text has a label: the report shows agreement with the teacher only, not accuracy"
-        return
+        return (yield "note", "no test text has a label: the report shows agreement with the teacher, not accuracy")
     if untested := [repr(name) for name, count in test.items() if not count]:
         yield "note", f"classes without test texts, which cannot be evaluated: {listed(untested)}"
     name = max(test, key=test.__getitem__)
     if (share := test[name] / max(sum(test.values()), 1)) > IMBALANCED:
-        yield (
-            "note",
-            f"{share:.1%} of the test texts are {name!r}, so accuracy hardly depends on the other classes; use "
-            "macro-F1 and register.min_class_recall",
-        )
+        advice = "accuracy hardly depends on the other classes; use macro-F1 and register.min_class_recall"
+        yield "note", f"{share:.1%} of the test texts are {name!r}, so {advice}"
 
 
 def _device(params: Params) -> str:

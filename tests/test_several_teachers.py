@@ -19,6 +19,7 @@ from stillhouse.distillation.job import TeacherJob, Texts
 from stillhouse.distillation.log import NoLog
 from stillhouse.distillation.scratch import RESULTS
 from stillhouse.distillation.weights import choose_weights
+from stillhouse.labelling.answers import no_machine_labels
 from stillhouse.params import OneTeacher, load_params
 from stillhouse.pipeline.artefacts import path
 from stillhouse.task import TASK
