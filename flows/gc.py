@@ -35,7 +35,7 @@ from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.old import remove_old_runs
 from stillhouse.tracking.store import connect
 
-COPIES = ("comparison", "labels", "study", "bench", "reproduce", "scratch")  # below .stillhouse
+COPIES = ("comparison", "labels", "study", "bench", "reproduce", "scratch", "teachers")  # below .stillhouse
 
 
 def old_copies(days: float) -> list[Path]:

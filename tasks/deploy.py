@@ -1,17 +1,15 @@
 """Stage ``deploy``: evaluate a device's student on the test set with the device's threads, and register it."""
 
-import csv
 import os
 import sys
 from pathlib import Path
 
-import numpy as np
-
-from stillhouse.data.splits import label_names, labels_of
+from stillhouse.data.splits import label_names
 from stillhouse.evaluation.candidate import Candidate, folder_bytes
 from stillhouse.evaluation.cases import behaviours, passed_share, read_cases
 from stillhouse.evaluation.classes import count_classes, read_classes
 from stillhouse.evaluation.quality import answers_of, quality
+from stillhouse.evaluation.reference import reference, teacher_answers
 from stillhouse.evaluation.results import as_dict, read_qualities
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.files import write_json
@@ -37,14 +35,15 @@ def deploy(context: Context) -> Metrics:
     model = context.path("device/model")
     [test] = context.read("test")
     context.run.dataset(context.path("test"), "test")
-    texts, labels, names = list(test["text"]), labels_of(test), label_names(test)
+    teacher = teacher_answers(context.path("evaluate/answers.csv"), test)
+    labels, of_teacher = reference(test, teacher)
+    texts, names = list(test["text"]), label_names(test)
     classifier = Classifier.load(model, device.threads)
     candidate = Candidate(name, classifier.predict_proba, folder_bytes(model))
     scores, speed = measure_speed([candidate], texts)
-    with context.path("evaluate/answers.csv").open(newline="", encoding="utf-8") as file:
-        scores["teacher"] = np.array([names.index(row["teacher"]) for row in csv.DictReader(file)])
+    scores["teacher"] = teacher
     sizes = {name: candidate.bytes, "teacher": 0}
-    result = quality(labels, scores, sizes, params.evaluate.bootstrap, params.seed)[name]
+    result = quality(labels, scores, sizes, params.evaluate.bootstrap, params.seed, of_teacher)[name]
     training = [one.training for one in read_classes(context.path("evaluate/classes.csv"))]
     case = PromotionRequest(
         model,

@@ -14,16 +14,21 @@ from stillhouse.evaluation.confusion import confusion
 from stillhouse.evaluation.constant import CONSTANT, HELP, ConstantComparison, compare_with_constant, most_frequent
 from stillhouse.evaluation.examples import select_examples
 from stillhouse.evaluation.gate import FREE
+from stillhouse.evaluation.machine import WITHOUT, machine_worth
 from stillhouse.evaluation.quality import answers_of, differences, quality
+from stillhouse.evaluation.reference import NOTE, reference
 from stillhouse.evaluation.report import write_report
 from stillhouse.evaluation.results import Model, as_dict
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.evaluation.steps import step_rows
 from stillhouse.files import write_csv, write_json
+from stillhouse.labelling.answers import read_machine_labels
+from stillhouse.models.members import read_members
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.provenance import file_md5
 from stillhouse.serving.classifier import Classifier
+from stillhouse.task import TASK
 from stillhouse.tracking.data_drift import drift_table
 
 logger = logging.getLogger(__name__)
@@ -47,22 +52,35 @@ def evaluate(context: Context) -> Metrics:
     params, settings, out = context.params, context.params.evaluate, context.out
     train, test = context.read("train", "test")
     context.run.dataset(context.path("test"), "test")
-    texts, labels, names = list(test["text"]), labels_of(test), label_names(test)
+    texts, names = list(test["text"]), label_names(test)
+    teachers = read_members(context.path("teacher/others"))
     compared = [
-        candidates.teacher_candidate(context.path("teacher/model"), params.teacher.max_length, settings.batch_size),
+        *candidates.teacher_candidates(
+            teachers, context.path("teacher/model").parent, context.path("teacher/others"), settings.batch_size
+        ),
         candidates.student_candidate("control", context.path("control/model"), settings.batch_size),
         candidates.student_candidate("student", context.path("student/model"), settings.batch_size),
         candidates.compressed_candidate(context.path("compress/model")),
         candidates.svm_candidate(list(train["text"]), labels_of(train), params.seed),
     ]
+    without = candidates.without_machine_candidate(
+        context.path("teacher/model"), params.teacher.max_length, settings.batch_size
+    )
+    compared += [without] if without else []
     served = Classifier.load(context.path("compress/model"))
     shown = behaviours(read_cases(Path(settings.cases), names), served.predict)
     scores, speed = measure_speed(compared, texts)
+    labels, of_teacher = reference(test, answers_of(scores[TEACHER]))
+    if of_teacher:
+        logger.warning("%s", NOTE)
     known = len(label_names(train))
     sizes = {c.name: c.bytes for c in compared} | {CONSTANT: 0}
     constant = {CONSTANT: np.full(len(labels), most_frequent(labels, known))}
-    results = quality(labels, scores | constant, sizes, settings.bootstrap, params.seed)
-    gaps = differences(labels, scores | constant, PAIRS, settings.bootstrap, params.seed)
+    results = quality(labels, scores | constant, sizes, settings.bootstrap, params.seed, of_teacher)
+    others = [one.name for one in teachers if one.name != TEACHER] + ([WITHOUT] if without else [])
+    pairs = PAIRS + [(TEACHER, name) for name in others]
+    pairs = [pair for pair in pairs if not (of_teacher and TEACHER in pair)]  # it agrees with itself
+    gaps = differences(labels, scores | constant, pairs, settings.bootstrap, params.seed)
     full = {name: Model.of(results[name], measured) for name, measured in speed.items()}
     answers = {name: answers_of(score) for name, score in scores.items()}
     training = np.bincount(labels_of(train), minlength=known)
@@ -70,19 +88,31 @@ def evaluate(context: Context) -> Metrics:
     against = {name: compare_with_constant(counts) for name, counts in classes.items()}
     _warn(classes[COMPRESSED], against)
     write_csv(out / "classes.csv", class_rows(classes[COMPRESSED]))
-    numbered = confusion(labels, answers[COMPRESSED], names, out / "confusion.png")
+    rows = "decision of the teacher" if of_teacher else "label"
+    numbered = confusion(labels, answers[COMPRESSED], names, out / "confusion.png", rows)
     plots.frontier(full, out / "frontier.png")
+    # The column label has the reference: the labels, or the teacher's decisions if no text has a label.
     # One column a model. The compressed student's is also `answer`: the plot in dvc.yaml uses this name.
     columns = {"label": labels, "answer": answers[COMPRESSED]} | answers
     write_csv(
         out / "answers.csv",
         [{name: names[column[row]] for name, column in columns.items()} for row in range(len(labels))],
     )
+    recorded = {name: json.loads(context.path(f"{name}/metrics.json").read_text()) for name in ("label", "teacher")}
+    machine = machine_worth(
+        read_machine_labels(context.path("label/answers")),
+        labels,
+        scores,
+        recorded["label"].get("audit"),
+        recorded["teacher"].get("machine_weight"),
+        gaps.get(f"{TEACHER} - {WITHOUT}"),
+    )
     metrics = {
         "models": {name: as_dict(quality) for name, quality in results.items()},
-        "differences": {name: as_dict(gap) for name, gap in gaps.items()},
+        "differences": {name: as_dict(gap, of_teacher) for name, gap in gaps.items()},
         "classes": class_numbers(classes[COMPRESSED]),
         "cases": {"asked": len(shown), "kept": passed_share(shown)},
+        **({"machine": machine} if machine else {}),
     }
     write_json(out / "metrics.json", metrics)
     # The digest names the timed results: DVC may later restore other results next to this file.
@@ -91,6 +121,8 @@ def evaluate(context: Context) -> Metrics:
     write_report(
         out / "report.html",
         name=params.model_name,
+        teachers=teachers,
+        first_labels=len(train),
         models=full | {CONSTANT: results[CONSTANT]},
         versus_constant=against,
         classes=classes[COMPRESSED],
@@ -100,7 +132,8 @@ def evaluate(context: Context) -> Metrics:
         steps=step_rows(*map(context.path, ("compress/metrics.json", "compress/speed.json", "compress/model"))),
         card=json.loads(context.path("prepare/card.json").read_text(encoding="utf-8")),
         behaviours=shown,
-        drift=drift_table(texts, [names[label] for label in labels], scores["teacher"]),
+        machine_labels=machine,
+        drift=drift_table(texts, None if of_teacher else TASK.decode(labels, names), scores[TEACHER]),
         examples=select_examples(texts, labels, scores, names, settings.examples),
         frontier=out / "frontier.png",
         confusion=out / "confusion.png",

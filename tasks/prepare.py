@@ -7,7 +7,8 @@ import numpy as np
 from datasets import Dataset
 
 from stillhouse.data.card import data_card
-from stillhouse.data.cleaning import clean, combined_names, similar_names
+from stillhouse.data.class_names import combined_names, similar_names
+from stillhouse.data.cleaning import clean
 from stillhouse.data.drift import SummaryStore, refuse_loss, summarise
 from stillhouse.data.language import warn_about_language
 from stillhouse.data.sources import load_source
@@ -61,14 +62,17 @@ def prepare(context: Context) -> Metrics:
     dropped = {reason: sum(counts.get(reason, 0) for counts in cleaned.dropped.values()) for reason in reasons}
     counts = {**rows, "unlabelled": texts, "held out": held}
     logger.info("texts: %s", ", ".join(f"{count} {name}" for name, count in counts.items()))
-    logger.info(
-        "labels used: %d of %d (data.labels_per_class: %s: %s)",
-        labelled,
-        labelled + sum(len(split.rows) for split in nameless),
-        "null" if data.labels_per_class is None else data.labels_per_class,
-        "all" if most is None else f"at most {most} a class",
-    )
-    if not rows["validation"]:
+    if data.without_labels:
+        logger.info("no text has a label for training: the stage label makes the first labels from data.classes")
+    else:
+        logger.info(
+            "labels used: %d of %d (data.labels_per_class: %s: %s)",
+            labelled,
+            labelled + sum(len(split.rows) for split in nameless),
+            "null" if data.labels_per_class is None else data.labels_per_class,
+            "all" if most is None else f"at most {most} a class",
+        )
+    if not rows["validation"] and labelled:
         logger.info(
             "all labelled texts are used for training: fewer than %d validation texts cannot select a model", MIN_TEXTS
         )
@@ -85,7 +89,9 @@ def prepare(context: Context) -> Metrics:
         logger.warning("labels of test that train lacks, each counted as missed: %s", listed(cleaned.unseen))
     logger.info("dropped: %s", ", ".join(f"{count} {reason}" for reason, count in dropped.items()))
     # Only a log message depends on `teacher`, so it is not a parameter of this stage: a change would rerun the stage.
-    warn_about_language(load_params().teacher, read_split(out / "train.arrow"))
+    shown = read_split(out / f"{'train' if labelled else 'unlabelled'}.arrow")
+    for settings in load_params().teacher.each:
+        warn_about_language(settings, shown)
     return {"classes": card["classes"], "rows": rows, "unlabelled": texts, "held_out": held, "dropped": dropped}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from stillhouse.evaluation.classes import ClassCounts
 from stillhouse.evaluation.gate import Verdict, judge
 from stillhouse.evaluation.quality import Quality
-from stillhouse.evaluation.results import METRIC_TABLE
+from stillhouse.evaluation.results import evidence
 from stillhouse.evaluation.significance import Gap, paired
 from stillhouse.params import Register
 from stillhouse.params.naming import source_of
@@ -28,6 +28,8 @@ from stillhouse.tracking.runs import find_run
 from stillhouse.tracking.store import raising_unavailable
 
 logger = logging.getLogger(__name__)
+
+REFERENCE_TAG, TEACHER = "test.reference", "teacher"  # labels, or the teacher's decisions where no test text has one
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def _register_and_judge(context: Context, request: PromotionRequest) -> tuple[re
         request.classes,
         request.section,
         request.passed_cases,
+        rival is not None and registry.tag_of(rival, REFERENCE_TAG) != TEACHER,
     )
     if verdict.passed and not is_champion and (since := registry.was_rolled_back(version)):
         logger.warning(
@@ -142,7 +145,8 @@ def _evidence(context: Context, digest: str, model: Path, student: Quality) -> d
         "data.train_md5": file_md5(path("train")),
         "data.test_md5": file_md5(path("test")),
         "run.teacher": find_run(experiment, "teacher", folder_md5(STAGES["teacher"].folder)) or "",
-    } | {f"test.{name}": f"{getattr(student, name):.4f}" for name, metric in METRIC_TABLE.items() if metric.evidence}
+        REFERENCE_TAG: TEACHER if student.of_teacher else "labels",
+    } | {f"test.{name}": f"{value:.4f}" for name, value in evidence(student).items()}
 
 
 def _compare_with_champion(

@@ -2,10 +2,11 @@
 
 import json
 
-from stillhouse.data.splits import label_names, labels_of
+from stillhouse.data.splits import label_names
 from stillhouse.evaluation.classes import read_classes
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.latency import latency_ms
+from stillhouse.evaluation.reference import reference, teacher_answers
 from stillhouse.evaluation.results import read_gaps, read_qualities
 from stillhouse.files import write_json
 from stillhouse.pipeline.context import Context
@@ -27,6 +28,7 @@ def register(context: Context) -> Metrics:
     """
     settings, model = context.params.register_, context.path("compress/model")
     [test] = context.read("test")
+    labels, _ = reference(test, teacher_answers(context.path("evaluate/answers.csv"), test))
     texts, metrics = list(test["text"]), context.path("evaluate/metrics.json")
     models, gaps = read_qualities(metrics), read_gaps(metrics)
     student = find_run(context.params.tracking.experiment, "student", folder_md5(STAGES["student"].folder))
@@ -44,7 +46,7 @@ def register(context: Context) -> Metrics:
         read_classes(context.path("evaluate/classes.csv")),
         json.loads(metrics.read_text(encoding="utf-8"))["cases"]["kept"],
         texts,
-        labels_of(test),
+        labels,
         label_names(test),
         {"run.student": student or ""},
     )

@@ -1,9 +1,11 @@
-"""Stage ``soft_labels``: label the transfer set once with the teacher and the second teachers.
+"""Stage ``soft_labels``: label the transfer set once with the teacher, or several, and the second teachers.
 
 Students are trained on these stored soft labels and never run the teacher.
 """
 
 import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from datasets import Dataset
@@ -21,6 +23,7 @@ from stillhouse.distillation.vectors import Vectors
 from stillhouse.models.batching import SIZES
 from stillhouse.models.device import choose_device, use_bf16
 from stillhouse.models.inherit import student_start
+from stillhouse.models.members import Member, pool_logits, read_members
 from stillhouse.models.students.student import Student, load_student
 from stillhouse.models.teacher import Teacher, load_teacher
 from stillhouse.pipeline.context import Context
@@ -32,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 def soft_labels(context: Context) -> Metrics:
     """Write ``answers/``: the texts of the transfer set that are not in ``train.arrow``, and all soft labels."""
-    params, settings, device = context.params, context.params.soft_labels, choose_device(context.device)
+    params, settings = context.params, context.params.soft_labels
     train, unlabelled, validation, heldout = context.read("train", "unlabelled", "validation", "heldout")
     context.run.dataset(context.path("train"), "transfer set")
     answers = context.out / "answers"
@@ -41,21 +44,23 @@ def soft_labels(context: Context) -> Metrics:
     augment = settings.augment.model_copy(update={"folds": copies})
     written = write_transfer(train, unlabelled, augment, params.seed, answers / "extra.arrow")
     extra = read_split(answers / "extra.arrow")
-    teacher = load_teacher(context.path("teacher/model"), params.teacher.max_length, device)
-    bf16 = use_bf16(params.teacher.bf16, device)
-    batch_size = settings.batch_size
-    if batch_size == "auto":
-        batch_size = teacher.fastest_batch(train[: max(SIZES)]["text"], bf16)
-        logger.info("batch size of the teacher: %d texts", batch_size)
-    vectors = Vectors.load(context.path("teacher/vectors"))
-    known = ProbeInputs(vectors.inputs, vectors.input_rows(len(train), copies * len(train), len(unlabelled)))
-    logits = write_soft_labels(teacher, [train, extra], batch_size, bf16, settings.relation_words, answers, known)
+    teachers = [one for one in read_members(context.path("teacher/others")) if one.number == 1 or one.weight]
+    sets = [[train, extra], [validation], [heldout]]
+    rows = (len(train), copies * len(train), len(unlabelled))
+    with TemporaryDirectory(dir=context.out) as scratch:
+        folders = [answers, *(Path(scratch, str(one.number)) for one in teachers[1:])]
+        pairs = zip(teachers, folders, strict=True)
+        labelled = [_label(context, one, sets, rows, folder) for one, folder in pairs]
+        logits, *unseen = labelled[0]
+        for first, *others in zip(*labelled, strict=True):
+            pool_logits(first, others, [one.weight for one in teachers])
     train_accuracy = TASK.accuracy(labels_of(train), TASK.decision(logits[: len(train)]))
     # A network has memorised its training labels, so second teachers help only if there are other texts.
     seconds = _second_teachers(context, settings.second_teachers if written > len(train) else 0)
     same = add_second_teachers(logits, seconds, settings.second_weight, [train, extra])
-    for file, texts in ((VALIDATION, validation), (HELDOUT, heldout)):
-        np.save(answers / file, _logits(teacher, texts, batch_size, bf16, seconds, settings.second_weight))
+    for file, texts, own in ((VALIDATION, validation, unseen[0]), (HELDOUT, heldout, unseen[1])):
+        add_second_teachers(own, seconds, settings.second_weight, [texts])
+        np.save(answers / file, own)
     mark_finished("soft_labels")
     return {
         "texts": len(train),
@@ -65,6 +70,37 @@ def soft_labels(context: Context) -> Metrics:
         "second_agreement": same,
         "mean_confidence": float(TASK.confidence(TASK.probabilities(logits)).mean()),
     }
+
+
+def _label(
+    context: Context, teacher: Member, sets: list[list[Dataset]], rows: tuple[int, int, int], folder: Path
+) -> list[np.ndarray]:
+    """Label the transfer set, the validation texts and the held-out texts with one teacher.
+
+    Args:
+        context: of the stage.
+        teacher: the teacher. The first one also gives features and relations.
+        sets: the data sets of each of the three.
+        rows: number of training texts, altered copies and unlabelled texts in the transfer set.
+        folder: gets the soft labels of the transfer set.
+
+    Returns:
+        The logits of each of the three, ``(texts, classes)``.
+    """
+    params, settings, device = context.params, context.params.soft_labels, choose_device(context.device)
+    place = teacher.folder(context.path("teacher/model").parent, context.path("teacher/others"))
+    loaded = load_teacher(place / "model", teacher.max_length, device)
+    bf16 = use_bf16(params.teacher.bf16, device)
+    batch_size = settings.batch_size
+    if batch_size == "auto":
+        batch_size = loaded.fastest_batch(sets[0][0][: max(SIZES)]["text"], bf16)
+        logger.info("batch size of the %s: %d texts", teacher.name, batch_size)
+    vectors = Vectors.load(place / "vectors")
+    known = ProbeInputs(vectors.inputs, vectors.input_rows(*rows))
+    folder.mkdir(exist_ok=True)
+    words = settings.relation_words if teacher.number == 1 else 0
+    logits = write_soft_labels(loaded, sets[0], batch_size, bf16, words, folder, known)
+    return [logits, *(_logits(loaded, texts, batch_size, bf16) for [texts] in sets[1:])]
 
 
 def _second_teachers(context: Context, count: int) -> list[Student]:
@@ -93,14 +129,10 @@ def _second_teachers(context: Context, count: int) -> list[Student]:
     return result
 
 
-def _logits(
-    teacher: Teacher, texts: Dataset, batch_size: int, bf16: bool, seconds: list[Student], weight: float
-) -> np.ndarray:
+def _logits(teacher: Teacher, texts: Dataset, batch_size: int, bf16: bool) -> np.ndarray:
     if not len(texts):
         return np.zeros((0, teacher.model.config.num_labels), np.float32)
-    logits = teacher.logits(list(texts["text"]), batch_size, bf16)
-    add_second_teachers(logits, seconds, weight, [texts])
-    return logits
+    return teacher.logits(list(texts["text"]), batch_size, bf16)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from project import ROOT
 from stillhouse.data.splits import Split, read_split, write_split
 from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.distillation import scratch
-from stillhouse.distillation.scratch import identity, scratch_folder
+from stillhouse.distillation.scratch import clear_results, identity, scratch_folder, stored_result
 from stillhouse.distillation.student import TrainingData, fit_student
 from stillhouse.models.inherit import student_start
 from stillhouse.models.pretrained import load_pretrained
@@ -137,6 +137,27 @@ def test_a_teacher_is_named_by_its_weights_and_not_by_its_path(tmp_path):
     shutil.rmtree(folder)
     tiny_teacher(folder, layers=1)  # trained again, under the same path
     assert digest(folder) != before
+
+
+def test_a_stored_result_is_made_once_and_again_if_it_is_damaged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = []
+
+    def make(folder):
+        made.append(folder)
+        if len(made) == 1:
+            raise KeyboardInterrupt  # a kill
+        (folder / "model").write_text("weights")
+
+    with pytest.raises(KeyboardInterrupt):
+        stored_result({"lr": 1}, make)
+    first = stored_result({"lr": 1}, make)
+    assert stored_result({"lr": 1}, make) == first and len(made) == 2
+    (first / "model").write_text("weight5")
+    assert (stored_result({"lr": 1}, make) / "model").read_text() == "weights" and len(made) == 3
+    other = stored_result({"lr": 2}, make)
+    clear_results(keep=[other])
+    assert not first.exists() and other.exists()
 
 
 def test_everything_that_decides_a_training_is_in_its_identity(tmp_path, monkeypatch):

@@ -16,7 +16,8 @@ from material import texts_and_labels, write_csv
 from project import ROOT
 
 from stillhouse.data.card import data_card
-from stillhouse.data.cleaning import clean, combined_names, similar_names
+from stillhouse.data.class_names import combined_names, similar_names
+from stillhouse.data.cleaning import clean
 from stillhouse.data.sources import load_source
 from stillhouse.data.splits import MIN_TEXTS, Split, label_names, labels_of, read_split, write_split
 from stillhouse.data.splitting import complete, few_labels, hold_out, train_on_all

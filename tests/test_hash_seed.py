@@ -17,7 +17,7 @@ from stillhouse.serving.chunks import Chunks, commonest
 from stillhouse.data.terms import analyser
 from stillhouse.data.transfer import altered
 from stillhouse.data.vocabulary import learn_vocabulary
-from stillhouse.distillation.cotraining import cotrain
+from stillhouse.distillation.cotraining import bag_of_words, cotrain
 from stillhouse.distillation.logistic import fit
 from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.params import Augment, Vocabulary
@@ -28,7 +28,7 @@ for name in ("Chinese", "digits", "mixed"):
     tokenizer = learn_vocabulary(texts, Vocabulary(size=200, min_frequency=1, lowercase=True))
     svm = TfidfSvm(0).fit(texts, labels)
     features = np.eye(3)[labels].astype(np.float32)
-    probe = cotrain(fit(features[:12], labels[:12], 1.0), texts, features, labels[:12], 2)
+    probe = cotrain(fit(features[:12], labels[:12], 1.0), bag_of_words(texts), features, labels[:12], 2)
     settings = Augment(folds=1, mask=0.1, drop=0.1, ngram=0.5, ngram_words=8)
     parts = [
         tokenizer.to_str(),

@@ -71,7 +71,8 @@ def test_paths_mean_the_same_in_a_copy_of_the_project_and_the_file_stays_as_it_w
         shutil.copy(ROOT / name, project / name)
     (project / ".dvc").mkdir()
     (project / ".dvc" / "config").touch()
-    for file in (tmp_path / "x.csv", home / "cases.csv", project / "teacher" / "config.json"):
+    folders = [project / name / "config.json" for name in ("teacher", "encoder")]
+    for file in (tmp_path / "x.csv", home / "cases.csv", *folders):
         file.parent.mkdir(exist_ok=True)
         file.touch()
     text = (project / "params.yaml").read_text()
@@ -79,6 +80,7 @@ def test_paths_mean_the_same_in_a_copy_of_the_project_and_the_file_stays_as_it_w
         ("source: sample ", "source: files "),
         ("path: data ", "path: ../x.csv "),
         ("model: sample ", "model: teacher "),
+        ("others: [] ", "others: [{model: encoder}, {epochs: 1}] "),
         ("cases: cases.csv", "cases: ~/cases.csv"),
     ):
         assert old in text
@@ -89,8 +91,11 @@ def test_paths_mean_the_same_in_a_copy_of_the_project_and_the_file_stays_as_it_w
     assert (copy / "params.yaml").read_text() == text  # or DVC would know nothing of the same run of before
     here = load_params(copy / "params.yaml")
     assert Path(here.data.path) == tmp_path / "x.csv" and Path(here.teacher.model) == project / "teacher"
-    for name, file in (("data", tmp_path / "x.csv"), ("teacher", project / "teacher"), ("cases", home / "cases.csv")):
+    assert [one.model for one in here.teacher.others] == [str(project / "encoder"), None]
+    linked = {"data": tmp_path / "x.csv", "teacher": project / "teacher", "teacher2": project / "encoder"}
+    for name, file in (linked | {"cases": home / "cases.csv"}).items():
         assert (copy / "inputs" / name).resolve() == file
+    assert (copy / "inputs" / "teacher3").read_text() == NOTHING
     assert not (copy / "teacher").exists()
 
 

@@ -39,6 +39,15 @@ def test_the_shipped_parameters_are_valid():
         ("student.losses", {"minilm": 1.0}, "student.losses.minilm compares attention"),
         ("student.folds", 3, "student.folds is 3, but soft_labels.augment.folds makes 2 at most"),
         ("teacher.regularise", "both", "teacher.regularise"),
+        ("teacher.labels", {"a": "b"}, "teacher.labels is for teacher.finetune: never"),
+        ("teacher.hypothesis", "This is it.", "must have {} once"),
+        ("teacher.weights", [1, 2], "must be auto or one number for each of 1 teachers"),
+        ("teacher.others", [{"modle": "x"}], "teacher.others.0.modle: unknown key. Allowed here: model"),
+        (
+            "teacher.others",
+            [{"finetune": "never", "pooling": "cls"}],
+            "teacher.others, entry 1: teacher.finetune: never",
+        ),
         ("teacher.reversed.ratio", 1.5, "teacher.reversed.ratio"),
         ("data.unlabelled", "raw", "the packaged sample has no such split"),
         ("study.search", {"teacher.epochs": [1]}, "only student.* can be searched"),
@@ -54,7 +63,7 @@ def test_the_shipped_parameters_are_valid():
         ("teacher.learning_rate", float("inf"), "teacher.learning_rate: should be a finite number"),
         ("flow.gpu_slots", 10**20, "flow.gpu_slots"),
         ("flow.retries", 10**9, "flow.retries: should be less than or equal to 20"),
-        ("flow.timeout_minutes", {"prepare": 1}, "lacks control"),
+        ("flow.timeout_minutes", {"prepare": 1}, "lacks label"),
         ("seed", None, "seed"),
     ],
 )
@@ -97,3 +106,19 @@ def test_the_schema_accepts_the_shipped_parameters_and_refuses_what_the_pipeline
     assert check.is_valid(GOOD)
     assert not check.is_valid(GOOD | {"sed": 1})
     assert not check.is_valid(GOOD | {"student": GOOD["student"] | {"alpha": 1.5}})
+
+
+def test_a_further_teacher_has_the_values_of_the_first_but_not_those_of_its_model():
+    content = copy.deepcopy(GOOD)
+    content["teacher"] |= {
+        "model": "a/b",
+        "revision": "abc",
+        "max_length": 64,
+        "regularise": "reversed",
+        "finetune": True,
+    }
+    content["teacher"]["others"] = [{"model": "c/d"}, {"pooling": "cls"}, {"finetune": "never", "labels": {"x": None}}]
+    first, model, pooling, finished = check_params(content, "params.yaml").teacher.each
+    assert (first.revision, model.revision, pooling.revision) == ("abc", None, "abc")
+    assert {one.max_length for one in (model, pooling, finished)} == {64} and model.regularise == "reversed"
+    assert finished.labels == {"x": None} and finished.regularise == "none"

@@ -7,10 +7,11 @@ from datasets import ClassLabel, Dataset, Features, Value
 from material import texts_and_labels, tiny_teacher
 from project import ROOT
 
-from stillhouse.distillation.cotraining import cotrain
+from stillhouse.distillation.cotraining import bag_of_words, cotrain
 from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.probe import fit_probe, head_and_inputs, set_head
 from stillhouse.distillation.teaching import train_teacher
+from stillhouse.labelling.answers import no_machine_labels
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.params import load_params
 
@@ -61,11 +62,11 @@ def test_a_bag_of_words_improves_a_probe_that_sees_little():
         features = np.eye(3)[labels] + random.normal(scale=0.5, size=(400, 3))
         features = np.concatenate([features, random.normal(size=(400, 5))], axis=1).astype(np.float32)
         probe, _ = fit_probe(features[:24], labels[:24], seed=0)
-        better = cotrain(probe, texts, features, labels[:24], rounds=3)
+        better = cotrain(probe, bag_of_words(texts), features, labels[:24], rounds=3)
         before, after = ((model.predict(features[24:]) == labels[24:]).mean() for model in (probe, better))
         gains.append(after - before)
     assert np.mean(gains) > 0.03
-    assert cotrain(probe, texts, features, labels[:24], rounds=0) is probe
+    assert cotrain(probe, bag_of_words(texts), features, labels[:24], rounds=0) is probe
 
 
 def test_few_validation_texts_leave_the_probe_and_a_simple_models_hints_ask_for_fine_tuning(load, tmp_path):
@@ -81,6 +82,8 @@ def test_few_validation_texts_leave_the_probe_and_a_simple_models_hints_ask_for_
             rows_of(60, 1),
             rows_of(12, 2).select(range(validation)),
             rows_of(40, 3).remove_columns("label"),
+            no_machine_labels(2),
+            "auto",
             settings,
             Hints("none"),
             device=torch.device("cpu"),

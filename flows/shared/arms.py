@@ -5,7 +5,6 @@ DVC restores results that this arm or another one computed before. So a stopped 
 
 import base64
 import csv
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,9 @@ from prefect.runtime import flow_run as prefect_run
 
 from flows.shared.stage_task import logger, training_slot
 from flows.shared.workspace import workspace
+from stillhouse.errors import BadInput
+from stillhouse.evaluation.reference import NOTE
+from stillhouse.evaluation.results import read_qualities
 from stillhouse.files import write_json
 from stillhouse.params import Params
 from stillhouse.pipeline.artefacts import path
@@ -37,6 +39,9 @@ def run_arm(group: str, name: str, changes: dict[str, Any], params: Params) -> P
 
     Returns:
         The folder of the copy.
+
+    Raises:
+        BadInput: no test text has a label.
     """
     folder = workspace(STATE / group / name, changes)
     get_run_logger().info("arm %s in %s: %s", name, folder, changes)
@@ -44,8 +49,10 @@ def run_arm(group: str, name: str, changes: dict[str, Any], params: Params) -> P
         run.params(changes)
         for stage in before("register"):
             run_arm_stage(name, stage.name, stage.trains, params, folder)
-        metrics = json.loads(path("evaluate/metrics.json", folder).read_text(encoding="utf-8"))
-        run.metrics({"test": {model: {"accuracy": row["accuracy"]} for model, row in metrics["models"].items()}})
+        models = read_qualities(path("evaluate/metrics.json", folder))
+        if any(model.of_teacher for model in models.values()):
+            raise BadInput(f"{group} compares accuracies, but {NOTE}.")
+        run.metrics({"test": {name: {"accuracy": model.accuracy} for name, model in models.items()}})
     return folder
 
 
@@ -54,7 +61,12 @@ def parent_run(name: str, params: Params) -> Iterator[Any]:
     """Open the MLflow run of the flow ``name`` (also a section of ``params.yaml``), above the runs of its arms.
 
     Arms log to this project's MLflow store.
+
+    Raises:
+        BadInput: no text has a label, so no accuracy can be compared.
     """
+    if params.data.label_column is None:
+        raise BadInput(f"data.label_column is null: {name} compares accuracies, which needs labelled test texts.")
     variables = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
     with variables, flow_run(params.tracking.experiment, prefect_run.name or name, prefect_run.id or "") as run:
         run.params({name: getattr(params, name).model_dump(), "student": params.student.model_dump()})

@@ -11,6 +11,7 @@ from flows.shared.fleet import Fleet
 from stillhouse.evaluation.classes import ClassCounts, class_warnings
 from stillhouse.evaluation.constant import compare_with_constant
 from stillhouse.evaluation.quality import Quality
+from stillhouse.evaluation.reference import NOTE
 from stillhouse.evaluation.report import as_markdown, as_text, table
 from stillhouse.pipeline.runner import Outcome
 from stillhouse.secrets import masked
@@ -71,7 +72,8 @@ class Summary:
             f"the compressed student is not better than always answering {found.name!r} ({found.accuracy:.1%} right)"
         )
         classes = [f"classes {sentence}" for sentence in class_warnings(self.classes)]
-        return classes if found.is_better else [constant, *classes]
+        unknown = [NOTE] if any(model.of_teacher for model in self.models.values()) else []
+        return unknown + (classes if found.is_better else [constant, *classes])
 
     def _took(self, seconds: float) -> str:
         changed = {name.partition("@")[0] for name, outcome in self.outcomes.items() if outcome != "unchanged"}

@@ -6,6 +6,7 @@ import numpy as np
 
 from stillhouse.data.splits import Split
 from stillhouse.data.terms import words_of
+from stillhouse.task import TASK
 
 QUANTILES = {"shortest": 0.0, "median": 0.5, "95 %": 0.95, "longest": 1.0}
 
@@ -46,7 +47,7 @@ def _describe(split: Split, label_names: list[str]) -> dict[str, Any]:
         texts = split.dataset[split.rows[start : start + 1000].tolist()]["text"]
         words.extend(len(words_of(text)) for text in texts)
     words = words or [0]
-    counts = np.bincount(split.labels, minlength=len(label_names))
+    counts = np.bincount(split.labels[~TASK.unlabelled(split.labels)], minlength=len(label_names))
     return {
         "rows": len(split.rows),
         "words": {name: int(np.quantile(words, q, method="nearest")) for name, q in QUANTILES.items()},

@@ -4,14 +4,15 @@ import ast
 import contextlib
 import json
 import re
-import unicodedata
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
 from datasets import Dataset
 
 from stillhouse.data.keys import text_key
+from stillhouse.data.readers import may_lack_labels
 from stillhouse.data.readers.values import NESTED, number_name
 from stillhouse.data.source import Source
 from stillhouse.data.splits import Split
@@ -46,16 +47,18 @@ class Cleaned:
 def clean(source: Source, data: Data) -> Cleaned:
     """Select rows, and number the labels.
 
-    With ``data.duplicates: drop``, one of several texts that differ only in case and white space stays. If a text is in
-    several splits, it stays in one: test, else validation, else train. So no test text is a training text. With
-    ``keep``, all stay, also in several splits. With ``data.empty_texts: drop``, rows without text or label are dropped.
-    With ``data.unseen_labels: keep``, validation rows whose label is not in train are dropped; such test rows stay.
+    The classes are those of ``data.classes`` in this order, or else those of the labels. With ``data.duplicates:
+    drop``, one of several texts that differ only in case and white space stays. If a text is in several splits, it
+    stays in one: test, else validation, else train. So no test text is a training text. With ``keep``, all stay, also
+    in several splits. With ``data.empty_texts: drop``, rows without text or label are dropped. With
+    ``data.unseen_labels: keep``, validation rows whose label is not in train are dropped; such test rows stay.
     Memory: about 150 bytes a row. The texts stay on disk.
 
     Raises:
         BadInput: empty texts or labels (unless ``data.empty_texts`` drops them); a split without a remaining row; a
             label that is a list or an object; validation or test without any label of train; labels in validation or
-            test that train lacks (unless ``data.unseen_labels`` keeps them); or fewer than two classes.
+            test that train lacks (unless ``data.unseen_labels`` keeps them); a label that is not in ``data.classes``;
+            or fewer than two classes.
     """
     remaining: Remaining = {}
     dropped: dict[str, dict[str, int]] = {}
@@ -63,14 +66,16 @@ def clean(source: Source, data: Data) -> Cleaned:
     for split in sorted(source.splits, key=["test", "validation", "train"].index):
         remaining[split], dropped[split] = _clean_split(source, split, data, seen)
     _refuse_label_lists(source, remaining)
-    present = set(remaining["train"][1])
+    if data.classes is not None:
+        _refuse_other_classes(source, remaining, data.classes)
+    present = set(data.classes or remaining["train"][1])
     unseen: dict[str, list[str]] = {
-        split: [label for label in remaining[split][1] if label not in present]
+        split: [label for label in remaining[split][1] if label and label not in present]
         for split in ("validation", "test")
         if split in remaining
     }
     for split in unseen:
-        if not present.intersection(remaining[split][1]):
+        if any(remaining[split][1]) and not present.intersection(remaining[split][1]):
             _refuse_disjoint_labels(source, split, remaining, present)
     if data.unseen_labels == "error":
         _refuse_unseen(source, remaining, unseen)
@@ -79,19 +84,27 @@ def clean(source: Source, data: Data) -> Cleaned:
         rows, labels = remaining["validation"]
         pairs = [(row, label) for row, label in zip(rows, labels, strict=True) if label in present]
         remaining["validation"] = ([row for row, _ in pairs], [label for _, label in pairs])
-    names = [name for name in source.label_order or _ordered(present) if name in present]
+    names = list(data.classes or (name for name in source.label_order or _ordered(present) if name in present))
     _check_classes(source, names, dropped["train"].get("duplicate with another label", 0))
     test_only = _ordered(set(unseen.get("test", [])))
     splits = {
         split: Split(
             source.splits[split],
             np.array(rows, dtype=np.int64),
-            TASK.encode(labels, [*names, *test_only]),
+            _class_numbers(labels, [*names, *test_only]),
         )
         for split, (rows, labels) in remaining.items()
     }
     reasons = {split: dropped[split] for split in splits}
     return Cleaned(splits, names, test_only, reasons, _unlabelled_rows(source.unlabelled, seen))
+
+
+def _class_numbers(labels: list[str], names: list[str]) -> np.ndarray:
+    """Encode labels; an empty string is a text without a label."""
+    known = np.array([bool(label) for label in labels], dtype=bool)
+    numbers = TASK.no_labels(len(labels))
+    numbers[known] = TASK.encode([label for label in labels if label], names)
+    return numbers
 
 
 def _unlabelled_rows(unlabelled: Dataset | None, seen: dict[bytes, str]) -> np.ndarray:
@@ -115,16 +128,17 @@ def _clean_split(
     empty: list[int] = []
     dropped = Counter({"empty": 0, "duplicate": 0, "duplicate with another label": 0})
     index = -1
+    optional = may_lack_labels(data, split)
     for batch in source.splits[split].iter(batch_size=BATCH):
-        for text, label in zip(batch["text"], batch["label"], strict=True):
+        for text, given in zip(batch["text"], batch.get("label", [None] * len(batch["text"])), strict=True):
             index += 1
-            if not (text and text.strip()) or not (label and label.strip()):
+            label = (given or "").strip()
+            if not (text and text.strip()) or not (label or optional):
                 empty.append(index)
                 continue
-            label = label.strip()
             key = text_key(text)
             if data.duplicates == "drop" and key in seen:
-                dropped["duplicate" if seen[key] == label else "duplicate with another label"] += 1
+                dropped["duplicate" if not label or seen[key] in (label, "") else "duplicate with another label"] += 1
                 continue
             seen[key] = label
             rows.append(index)
@@ -144,10 +158,20 @@ def _clean_split(
 def _refuse_label_lists(source: Source, remaining: Remaining) -> None:
     """Raise BadInput if a label is a list or an object. Labelling tools write several labels this way."""
     for split, (rows, labels) in remaining.items():
-        several = {label for label in set(labels) if label[0] in "[{" and _is_collection(label)}
+        several = {label for label in set(labels) if label[:1] in ("[", "{") and _is_collection(label)}
         for row, label in zip(rows, labels, strict=True) if several else ():
             if label in several:
                 raise BadInput(f"{source.row(split, row)}: the label {label[:80]!r} is not one label. {NESTED}")
+
+
+def _refuse_other_classes(source: Source, remaining: Remaining, classes: Collection[str]) -> None:
+    for split, (rows, labels) in remaining.items():
+        for row, label in zip(rows, labels, strict=True):
+            if label and label not in classes:
+                raise BadInput(
+                    f"{source.row(split, row)}: the label {label[:80]!r} is not in data.classes "
+                    f"({listed(list(classes), MAX_LISTED)}). Correct it, or add it there."
+                )
 
 
 def _is_collection(label: str) -> bool:
@@ -188,34 +212,6 @@ def _check_classes(source: Source, names: list[str], conflicting: int) -> None:
             f"{source.names['train']} has only one class, {names[0]!r}. A classifier needs two or more. Check "
             f"data.label_column.{also}"
         )
-
-
-def similar_names(names: list[str]) -> list[tuple[str, str]]:
-    """Return pairs of classes whose names differ only in case, invisible characters or the encoding of a letter."""
-    seen: dict[str, str] = {}
-    pairs = []
-    for name in names:
-        plain = "".join(letter for letter in unicodedata.normalize("NFKC", name) if letter.isprintable()).casefold()
-        if (key := " ".join(plain.split())) in seen:
-            pairs.append((seen[key], name))
-        seen.setdefault(key, name)
-    return pairs
-
-
-def combined_names(names: list[str]) -> list[tuple[str, str]]:
-    """Return classes whose names combine names of other classes with ``|``, ``;`` or ``,``, and the separator.
-
-    Their texts probably have several labels.
-    """
-    known = set(names)
-    found = []
-    for name in names:
-        for mark in "|;,":
-            parts = [part.strip() for part in name.split(mark)]
-            if len(parts) > 1 and known.issuperset(parts):
-                found.append((name, mark))
-                break
-    return found
 
 
 def _ordered(labels: set[str]) -> list[str]:

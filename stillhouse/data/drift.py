@@ -18,6 +18,7 @@ from stillhouse.data.terms import words_of
 from stillhouse.errors import BadInput, listed
 from stillhouse.files import replacing
 from stillhouse.params import Data
+from stillhouse.task import NO_LABEL
 
 WORDS = 5000  # most common words in a summary
 SAMPLE = 20_000  # texts whose words are counted, evenly spread
@@ -39,7 +40,7 @@ def summarise(splits: Iterable[Split], names: list[str], unlabelled: int) -> Sum
     lengths: list[int] = []
     rows = sum(len(split.rows) for split in splits)
     for split in splits:
-        labels.update(names[label] for label in split.labels.tolist())
+        labels.update(names[label] for label in split.labels.tolist() if label != NO_LABEL)
         chosen = split.rows[:: max(1, rows // SAMPLE)]
         for start in range(0, len(chosen), 1000):
             for text in split.dataset[chosen[start : start + 1000].tolist()]["text"]:

@@ -8,14 +8,14 @@ from datasets import Dataset
 
 from stillhouse.data.sample import sample_teacher
 from stillhouse.data.tokenizer_fit import SAMPLE, TokenizerFit, measure_tokenizer_fit
-from stillhouse.params import Teacher
+from stillhouse.params import OneTeacher
 
 logger = logging.getLogger(__name__)
 
 Encoder = tuple[Callable[[str], list[int]], int | None]
 
 
-def warn_about_language(settings: Teacher, texts: Dataset) -> None:
+def warn_about_language(settings: OneTeacher, texts: Dataset) -> None:
     """Log how the teacher's tokenizer splits the column ``text``, and a warning if the language looks unknown to it."""
     if found := check_language(settings, texts):
         logger.info("the teacher's tokenizer on these texts: %s", found)
@@ -23,7 +23,7 @@ def warn_about_language(settings: Teacher, texts: Dataset) -> None:
             logger.warning("%s", language_warning(settings, found))
 
 
-def check_language(settings: Teacher, texts: Dataset) -> TokenizerFit | None:
+def check_language(settings: OneTeacher, texts: Dataset) -> TokenizerFit | None:
     """Measure how the teacher's tokenizer splits the column ``text``; None if the tokenizer cannot be loaded."""
     rows = range(0, len(texts), max(1, len(texts) // SAMPLE))
     try:
@@ -33,7 +33,7 @@ def check_language(settings: Teacher, texts: Dataset) -> TokenizerFit | None:
         return None
 
 
-def language_warning(settings: Teacher, found: TokenizerFit) -> str:
+def language_warning(settings: OneTeacher, found: TokenizerFit) -> str:
     """Return the warning, with advice."""
     return (
         f"the teacher ({settings.model}) probably does not know the language of these texts: {found}. Its "
@@ -42,7 +42,7 @@ def language_warning(settings: Teacher, found: TokenizerFit) -> str:
     )
 
 
-def _encoder(settings: Teacher) -> Encoder:
+def _encoder(settings: OneTeacher) -> Encoder:
     """Return a function from text to token ids, and the id of the unknown token.
 
     ``tokenizer.json`` is read without transformers if it exists, which saves a second.

@@ -17,7 +17,8 @@ class Source:
     """Texts in the row order of the source, before cleaning.
 
     Attributes:
-        splits: memory-mapped rows with the columns ``text`` and ``label`` (strings; null for a missing value).
+        splits: memory-mapped rows with the columns ``text`` and ``label`` (strings; null for a missing value). Without
+            the column ``label`` no row has a label.
             ``train`` is required; ``validation`` and ``test`` are optional.
         names: for each split its origin, for messages.
         first_rows: for each split the number of its first row as the user counts; 1 if missing.

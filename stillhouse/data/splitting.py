@@ -13,6 +13,7 @@ from stillhouse.data.keys import uniform_hash
 from stillhouse.data.splits import MIN_TEXTS, Split
 from stillhouse.errors import BadInput
 from stillhouse.params import Data
+from stillhouse.task import TASK
 
 BATCH = 1000
 HELD_OUT = 100  # most texts without a label that are held out
@@ -67,15 +68,18 @@ def _cover_class(part: np.ndarray, rows: np.ndarray, numbers: np.ndarray, given:
 
 
 def few_labels(splits: dict[str, Split], per_class: int | None, seed: int) -> tuple[dict[str, Split], list[Split]]:
-    """Keep the labels of ``per_class`` texts of each class, selected by a hash of the text; None keeps all labels.
+    """Keep the labels of ``per_class`` texts of each class, selected by a hash of the text; None keeps all, 0 none.
 
     The texts come from train and validation together: a project with few labels has few for validation, too.
 
     Returns:
-        The splits, and the texts of train and of validation that lost their label.
+        The splits, and the texts of train and of validation that lost their label. Without labels for training, a test
+        set with labels also loses its texts without one to them.
     """
     if per_class is None:
         return splits, []
+    if per_class == 0:
+        return _no_labels(splits)
     parts = [splits["train"], splits["validation"]]
     labels = np.concatenate([part.labels for part in parts])
     numbers = np.concatenate([_hashes(part, seed, "labels") for part in parts])
@@ -89,6 +93,15 @@ def few_labels(splits: dict[str, Split], per_class: int | None, seed: int) -> tu
         name: _subset(part, half) for name, part, half in zip(("train", "validation"), parts, halves, strict=True)
     }
     return splits | remaining, [_subset(part, ~half) for part, half in zip(parts, halves, strict=True)]
+
+
+def _no_labels(splits: dict[str, Split]) -> tuple[dict[str, Split], list[Split]]:
+    test = splits["test"]
+    unknown = TASK.unlabelled(test.labels)
+    moved = np.zeros(len(unknown), bool) if unknown.all() else unknown
+    nameless = [splits["train"], splits["validation"], _subset(test, moved)]
+    emptied = {name: _subset(splits[name], np.zeros(len(splits[name].rows), bool)) for name in ("train", "validation")}
+    return splits | emptied | {"test": _subset(test, ~moved)}, nameless
 
 
 def train_on_all(splits: dict[str, Split], unlabelled: int) -> dict[str, Split]:

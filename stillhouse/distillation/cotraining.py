@@ -8,6 +8,7 @@ simple model also regularise the complex one, as in reversed distillation (Yuan 
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -19,12 +20,23 @@ TERMS = 50_000  # most frequent terms (words, pairs of words); more took time wi
 CONFIDENT = 0.8  # share of the simple model's soft labels that are used: the most confident
 
 
+def bag_of_words(texts: Sequence[str]) -> csr_matrix | None:
+    """Return TF-IDF weights (texts, terms) of words and pairs of words; None if no term is in two texts."""
+    bag = TfidfVectorizer(token_pattern=None, sublinear_tf=True, analyzer=analyser(texts), min_df=2, max_features=TERMS)
+    try:
+        weights: csr_matrix = bag.fit_transform(texts)
+    except ValueError:
+        return None
+    return weights
+
+
 def cotrain(
     probe: LogisticRegression,
-    texts: Sequence[str],
+    words: csr_matrix,
     features: np.ndarray,
     labels: np.ndarray,
     rounds: int,
+    evidence: np.ndarray | None = None,
 ) -> LogisticRegression:
     """Co-train ``probe`` with a bag of words.
 
@@ -32,30 +44,35 @@ def cotrain(
 
     Args:
         probe: fitted on the labelled texts.
-        texts: the labelled texts, then the unlabelled ones.
+        words: the bag of words of the labelled texts, then of the unlabelled ones, ``(texts, terms)``.
         features: inputs of the probe, ``(texts, size)``.
         labels: class numbers of the labelled texts.
         rounds: number of rounds; with 0 the function returns ``probe``.
+        evidence: of another labeller, ``(texts, classes)``: the soft labels are multiplied by it and normalised. A row
+            of ones is no evidence.
 
     Returns:
         The new probe.
     """
-    classes, count = int(labels.max()) + 1, len(labels)
+    count = len(labels)
+    classes = int(labels.max()) + 1 if evidence is None else evidence.shape[1]
     known = TASK.targets(labels, classes)
-    if not rounds:
-        return probe
-    bag = TfidfVectorizer(token_pattern=None, sublinear_tf=True, analyzer=analyser(texts), min_df=2, max_features=TERMS)
-    try:
-        words = bag.fit_transform(texts)
-    except ValueError:  # no term is in two texts, so the bag of words has no features
-        return probe
     for _ in range(rounds):
-        of_probe = probabilities(probe, features, classes)
+        of_probe = combined(probabilities(probe, features, classes), evidence)
         of_probe[:count] = known
-        of_words = probabilities(fit_soft(words, of_probe), words, classes)
+        of_words = combined(probabilities(fit_soft(words, of_probe), words, classes), evidence)
         of_words[:count] = known
         confidence = TASK.confidence(of_words)
         confidence[:count] = 1.0
         used = confidence >= np.quantile(confidence[count:], 1 - CONFIDENT)
         probe = fit_soft(features[used], of_words[used])
     return probe
+
+
+def combined(soft: np.ndarray, evidence: np.ndarray | None) -> np.ndarray:
+    """Multiply soft labels by ``evidence``, both ``(texts, classes)``, and normalise each row."""
+    if evidence is None:
+        return soft
+    product: np.ndarray = np.maximum(soft, 1e-6) * evidence
+    product /= product.sum(1, keepdims=True)
+    return product

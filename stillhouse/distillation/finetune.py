@@ -23,7 +23,7 @@ from stillhouse.models.batching import PaddingCollator, explain_out_of_memory
 from stillhouse.models.device import use_bf16, use_compile
 from stillhouse.models.students.student import build_student
 from stillhouse.models.teacher import Teacher
-from stillhouse.params import Teacher as Settings
+from stillhouse.params import OneTeacher as Settings
 from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def finetune(
         teacher: a classifier with as many outputs as ``train`` has classes.
         train: has the columns ``text`` and ``label``.
         validation: has the same columns. It selects the checkpoint and may be empty.
-        settings: everything under ``teacher`` in params.yaml.
+        settings: of this teacher.
         hints: of the simple model if ``settings.regularise`` needs one.
         device: the device for the training.
         seed: of the new head, the order of the texts, and dropout.

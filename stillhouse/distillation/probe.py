@@ -6,6 +6,7 @@ arXiv:2202.10054.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from sklearn.model_selection import KFold
 from torch import nn
 
 from stillhouse.distillation.logistic import fit
+from stillhouse.models.finished import FinishedClassifier
 from stillhouse.models.teacher import Teacher
 from stillhouse.task import TASK
 
@@ -25,6 +27,8 @@ BATCH = 32
 
 def classifier_head(model: nn.Module, classes: int) -> nn.Linear | None:
     """Return the linear layer that computes the logits of ``classes`` classes; None if there is no such layer."""
+    if isinstance(model, FinishedClassifier):  # its logits are not the outputs of one layer
+        return None
     found = [part for part in model.modules() if isinstance(part, nn.Linear) and part.out_features == classes]
     return found[-1] if found and found[-1].bias is not None else None
 
@@ -98,3 +102,10 @@ def set_head(head: nn.Linear, model: LogisticRegression) -> None:
     classes = torch.from_numpy(model.classes_)
     head.weight[classes] = torch.from_numpy(weight).to(head.weight)
     head.bias[classes] = torch.from_numpy(bias).to(head.bias)
+
+
+def head_weights(head: nn.Linear, model: LogisticRegression) -> dict[str, torch.Tensor]:
+    """Return the weights that :func:`set_head` would give ``head``, which does not change."""
+    copy = deepcopy(head)
+    set_head(copy, model)
+    return copy.state_dict()

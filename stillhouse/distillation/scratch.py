@@ -1,9 +1,9 @@
-"""Folders for the checkpoints of trainings, and when they are removed."""
+"""Folders for the checkpoints and results of trainings, and when they are removed."""
 
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ LIBRARIES = (
     "transformers",
 )  # their versions can change the result of a training
 SCRATCH = Path(".stillhouse/scratch")
+RESULTS = Path(".stillhouse/teachers")
 FINISHED = "finished"
 
 
@@ -60,13 +61,44 @@ def scratch_folder(stage: str, identity: Mapping[str, Any]) -> Path:
     Its name depends on the :func:`identity` of the training. So a run never resumes from a checkpoint of another
     training. Folders of the stage with other identities are removed.
     """
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    folder = SCRATCH / f"{stage}-{digest}"
+    folder = SCRATCH / f"{stage}-{_short_digest(identity)}"
     for other in SCRATCH.glob(f"{stage}-*"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _short_digest(identity: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def stored_result(identity: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+    """Return the folder of a training's result, outside of DVC's outputs; ``make`` writes it if it is not complete.
+
+    DVC stores the outputs of a stage together. With several teachers in one stage, this store has the result of each,
+    so that a change of one does not train the others again.
+
+    Args:
+        identity: of the training (:func:`identity`).
+        make: writes the result into an empty folder. It is not called if the stored files have not changed.
+    """
+    place = RESULTS / _short_digest(identity)
+    folder, digest = place / "result", place / "result.md5"
+    if not (digest.exists() and folder.is_dir() and digest.read_text(encoding="utf-8") == folder_md5(folder)):
+        shutil.rmtree(place, ignore_errors=True)
+        folder.mkdir(parents=True)
+        make(folder)
+        digest.write_text(folder_md5(folder), encoding="utf-8")
+    return folder
+
+
+def clear_results(keep: Collection[Path]) -> None:
+    """Remove the stored results except the folders ``keep``, which :func:`stored_result` returned."""
+    kept = {folder.parent for folder in keep}
+    for place in RESULTS.glob("*"):
+        if place not in kept:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def mark_finished(stage: str) -> None:

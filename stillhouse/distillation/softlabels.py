@@ -19,9 +19,10 @@ from stillhouse.distillation.probe import head_and_inputs, inputs_of
 from stillhouse.distillation.relations import record_last_attention, word_states
 from stillhouse.errors import BadInput
 from stillhouse.models.batching import prefetched
-from stillhouse.models.encoder import hidden_size
+from stillhouse.models.encoder import hidden_size, last_states
+from stillhouse.models.finished import ZeroShotClassifier
 from stillhouse.models.pooling import token_mean
-from stillhouse.models.teacher import Teacher, last_states
+from stillhouse.models.teacher import Teacher
 
 TEXTS = 2048  # at least as many texts are tokenized and sorted by length together
 BATCHES = 8  # at least as many batches are
@@ -68,7 +69,7 @@ def write_soft_labels(
         The logits, float32 of shape ``(texts, classes)``.
 
     Raises:
-        BadInput: relations are needed, but the teacher's attention or tokenizer does not provide them.
+        BadInput: relations are needed, but the teacher, its attention or its tokenizer does not provide them.
     """
     texts = sum(len(dataset) for dataset in datasets)
     head = readable_head(teacher, datasets[0][:1]["text"])
@@ -77,6 +78,8 @@ def write_soft_labels(
     features = open_memmap(folder / "features.npy", "w+", np.float16, (texts, size))
     relations = None
     if relation_words:
+        if isinstance(teacher.model, ZeroShotClassifier):
+            raise BadInput("soft_labels.relation_words: a zero-shot teacher has no relations of its own; set 0.")
         if not teacher.tokenizer.is_fast:
             raise BadInput(
                 "soft_labels.relation_words: this teacher's tokenizer returns no positions of its tokens; set 0."

@@ -13,7 +13,7 @@ INPUTS, ROWS = "inputs.npy", "unlabelled_rows.npy"
 
 @dataclass(frozen=True)
 class Vectors:
-    """Inputs of the head. Both arrays are empty for a fine-tuned teacher.
+    """Inputs of the head. Both arrays are empty for a teacher that is no probe.
 
     Attributes:
         inputs: float32 (texts, size), of all training texts, then of the rows in ``unlabelled``.
@@ -50,5 +50,5 @@ class Vectors:
 
 
 def no_vectors() -> Vectors:
-    """Return the empty vectors of a fine-tuned teacher."""
+    """Return the empty vectors of a teacher that is no probe."""
     return Vectors(np.zeros((0, 0), np.float32), np.zeros(0, np.int64))

@@ -14,7 +14,7 @@ SHOWN = 30  # maximum of classes in the picture
 LONGEST = 28  # maximum of characters of a name
 
 
-def confusion(labels: np.ndarray, answers: np.ndarray, names: list[str], file: Path) -> bool:
+def confusion(labels: np.ndarray, answers: np.ndarray, names: list[str], file: Path, rows: str = "label") -> bool:
     """Draw the number of test texts with each label (row) and prediction (column).
 
     If there are more than 30 classes, the 30 with the most mistakes (missed or predicted wrongly) are drawn. Class
@@ -29,6 +29,7 @@ def confusion(labels: np.ndarray, answers: np.ndarray, names: list[str], file: P
         answers: predicted class numbers, ``(texts,)``.
         names: of all classes, by number.
         file: the PNG file to write.
+        rows: the title of the rows.
 
     Returns:
         Whether the picture shows numbers instead of names.
@@ -50,7 +51,7 @@ def confusion(labels: np.ndarray, answers: np.ndarray, names: list[str], file: P
     axes.set_xticks(range(len(chosen)), titles, parse_math=False, **turned)
     axes.set_yticks(range(len(chosen)), titles, parse_math=False)
     axes.set_xlabel("answer of the compressed student")
-    axes.set_ylabel("label")
+    axes.set_ylabel(rows)
     axes.spines[:].set_visible(False)
     if title := _title(len(chosen), len(names), numbered):
         axes.set_title(title, fontsize=10)

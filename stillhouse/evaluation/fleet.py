@@ -6,7 +6,8 @@ from pathlib import Path
 
 from stillhouse.evaluation.plots import frontier
 from stillhouse.evaluation.report import render
-from stillhouse.evaluation.results import METRIC_TABLE, Model
+from stillhouse.evaluation.results import Model, metric_table, quality_of
+from stillhouse.evaluation.speed import Speed
 from stillhouse.evaluation.steps import Row
 from stillhouse.params import Device
 
@@ -26,13 +27,15 @@ class Member:
 def read_member(budget: Device, metrics: Path, speed: Path, steps: list[Row]) -> Member:
     """Read one device's student from the metrics and timings of the stage ``deploy`` and its compression steps."""
     numbers, timed = (json.loads(file.read_text(encoding="utf-8")) for file in (metrics, speed))
-    model = Model(**{field.name: (numbers | timed).get(field.name) for field in fields(Model)})
+    speed_of = Speed(**{field.name: timed[field.name] for field in fields(Speed)})
+    model = Model.of(quality_of(numbers), speed_of)
     return Member(budget, model, numbers["version"], bool(numbers["passed"]), timed["reasons"], steps)
 
 
 def fleet_table(fleet: dict[str, Member]) -> list[list[str]]:
     """The devices as rows of text, the heading first."""
-    metrics = [METRIC_TABLE[name] for name in ("accuracy", "megabytes", "latency_ms")]
+    table = metric_table(any(member.model.of_teacher for member in fleet.values()))
+    metrics = [table[name] for name in ("accuracy", "megabytes", "latency_ms")]
     rows = [["device", *(metric.title for metric in metrics), "threads", "version", "gate"]]
     for name, member in fleet.items():
         gate = "passed" if member.passed else "FAILED"

@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from stillhouse.evaluation.reference import measured
 from stillhouse.evaluation.results import Model
 
 COLOURS = {
@@ -43,7 +44,7 @@ def frontier(
     axes.margins(x=0.15, y=0.1)
     figure.legend(loc="outside right upper", frameon=False)
     axes.set_xlabel(label)
-    axes.set_ylabel("accuracy on the test set, %")
+    axes.set_ylabel(f"{measured(any(model.of_teacher for model in models.values()))} on the test set, %")
     axes.grid(alpha=0.25)
     save(figure, file)
 

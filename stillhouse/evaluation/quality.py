@@ -14,8 +14,9 @@ from stillhouse.task import TASK
 class Quality:
     """A model's metrics on the test set; all but ``megabytes`` are from 0 to 1.
 
-    ``calibration_error`` is None for a model without probabilities. To add a metric, add a field with its title,
-    format and direction, and compute its value in :func:`quality`.
+    ``calibration_error`` is None for a model without probabilities. With ``of_teacher`` no test text has a label: the
+    teacher's decisions take the place of the labels, and ``accuracy`` is the agreement with the teacher. To add a
+    metric, add a field with its title, format and direction, and compute its value in :func:`quality`.
     """
 
     accuracy: Annotated[float, Metric("accuracy", percent, higher_is_better=True, brief=True, evidence=True)]
@@ -25,10 +26,16 @@ class Quality:
     teacher_agreement: Annotated[float, Metric("agrees with teacher", percent, higher_is_better=True, evidence=True)]
     megabytes: Annotated[float, Metric("size MB", number, higher_is_better=False, brief=True, cost=True)]
     calibration_error: Annotated[float | None, Metric("calibration error", percent, higher_is_better=False)] = None
+    of_teacher: bool = False
 
 
 def quality(
-    labels: np.ndarray, scores: dict[str, np.ndarray], sizes: dict[str, int], resamples: int, seed: int
+    labels: np.ndarray,
+    scores: dict[str, np.ndarray],
+    sizes: dict[str, int],
+    resamples: int,
+    seed: int,
+    of_teacher: bool = False,
 ) -> dict[str, Quality]:
     """Compute the metrics of each model.
 
@@ -39,6 +46,7 @@ def quality(
         sizes: bytes of each model.
         resamples: of the bootstrap.
         seed: of the bootstrap.
+        of_teacher: whether ``labels`` are the teacher's decisions.
     """
     answers = {name: answers_of(score) for name, score in scores.items()}
     result: dict[str, Quality] = {}
@@ -51,7 +59,10 @@ def quality(
             macro_f1=TASK.macro_f1(labels, given),
             teacher_agreement=TASK.agreement(answers["teacher"], given),
             megabytes=sizes[name] / 1e6,
-            calibration_error=TASK.calibration_error(labels, scores[name]) if _are_scores(scores[name]) else None,
+            calibration_error=TASK.calibration_error(labels, scores[name])
+            if _are_scores(scores[name]) and not of_teacher
+            else None,
+            of_teacher=of_teacher,
         )
     return result
 

@@ -2,7 +2,7 @@
 
 import base64
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from stillhouse.evaluation.classes import ClassCounts, class_warnings
 from stillhouse.evaluation.constant import HELP, ConstantComparison
 from stillhouse.evaluation.display import MISSING, number, percent
 from stillhouse.evaluation.quality import Quality
-from stillhouse.evaluation.results import METRIC_TABLE, Model
+from stillhouse.evaluation.reference import NOTE, measured
+from stillhouse.evaluation.results import Model, metric_table
 from stillhouse.evaluation.significance import Gap, p_value
 from stillhouse.evaluation.steps import Row
+from stillhouse.models.members import Member
 from stillhouse.serving.classifier import cores
 
 
@@ -23,6 +25,8 @@ def write_report(
     file: Path,
     *,
     name: str,
+    teachers: Sequence[Member],
+    first_labels: int,
     models: Mapping[str, Quality],
     differences: dict[str, Gap],
     versus_constant: dict[str, ConstantComparison],
@@ -32,6 +36,7 @@ def write_report(
     steps: list[Row],
     card: dict[str, Any],
     behaviours: list[Behaviour],
+    machine_labels: dict[str, Any] | None,
     drift: list[list[str]],
     examples: list[dict[str, Any]],
     frontier: Path,
@@ -43,6 +48,8 @@ def write_report(
     Args:
         file: the HTML file.
         name: the registered model's name.
+        teachers: the teachers that label together.
+        first_labels: number of training texts, whose labels come from ``data.classes`` if no person labelled any.
         models: the measured numbers of each model, by name.
         differences: differences in accuracy, by ``<one> - <other>``.
         versus_constant: the comparisons of ``teacher`` and ``compressed student`` with a constant prediction.
@@ -51,6 +58,7 @@ def write_report(
         source: the network that was compressed, ``student`` or ``control``.
         steps: the steps of the compression.
         card: the data card that the stage ``prepare`` wrote.
+        machine_labels: what a machine's labels were worth (:func:`~.machine.machine_worth`); None if there are none.
         behaviours: the results of ``evaluate.cases``.
         drift: a table of changes in the data; the first row is the heading; empty if there are none.
         examples: example predictions, from :func:`~.examples.select_examples`.
@@ -64,6 +72,8 @@ def write_report(
         "report.html.jinja",
         file,
         name=name,
+        teachers=teachers,
+        first_labels=first_labels,
         models=models,
         differences=differences,
         free=free,
@@ -77,6 +87,7 @@ def write_report(
         steps=steps,
         card=card,
         behaviours=behaviours,
+        machine_labels=machine_labels,
         drift=drift,
         examples=examples,
         teacher=teacher,
@@ -86,6 +97,7 @@ def write_report(
         shrink=teacher.megabytes / student.megabytes,
         frontier=frontier,
         confusion=confusion,
+        measured=measured(student.of_teacher),
     )
 
 
@@ -97,15 +109,17 @@ def render(template: str, file: Path, **values: Any) -> None:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
+    shown = [*values.get("models", {}).values(), *values.get("others", {}).values()]
+    of_teacher = any(model.of_teacher for model in shown)
+    values |= {"machine": machine(), "metrics": metric_table(of_teacher), "of_teacher": of_teacher, "note": NOTE}
     environment.filters.update(percent=percent, number=number, points=_points, p_value=p_value, embed=_embed)
-    file.write_text(
-        environment.get_template(template).render(machine=machine(), metrics=METRIC_TABLE, **values), encoding="utf-8"
-    )
+    file.write_text(environment.get_template(template).render(**values), encoding="utf-8")
 
 
 def table(models: Mapping[str, Quality]) -> list[list[str]]:
     """The short results as rows of text, the heading first. A dash stands for a size or speed that was not measured."""
-    metrics = [metric for metric in METRIC_TABLE.values() if metric.brief]
+    of_teacher = any(model.of_teacher for model in models.values())
+    metrics = [metric for metric in metric_table(of_teacher).values() if metric.brief]
     rows = [["model", *(metric.title for metric in metrics)]]
     for name, model in models.items():
         measured = isinstance(model, Model)

@@ -104,3 +104,10 @@ def load_encoder(source: str | Path, config: Any = None, **options: Any) -> Any:
 def hidden_size(config: Any) -> int:
     """Return the size of a token vector."""
     return int(config.get_text_config().hidden_size)
+
+
+def last_states(output: Any) -> Tensor:
+    """Return the last states of each token (batch, length, hidden size); of an encoder-decoder those of its encoder."""
+    states = getattr(output, "hidden_states", None)
+    last: Tensor = states[-1] if states else output.encoder_last_hidden_state
+    return last

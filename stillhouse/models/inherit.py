@@ -84,7 +84,7 @@ def output_vectors(teacher: Teacher, pieces: list[str]) -> Tensor:
     S. Tulkens and T. van Dongen, "Model2Vec" (2024). Here the teacher is fine-tuned, so the vectors separate words by
     their class.
     """
-    from stillhouse.models.teacher import last_states
+    from stillhouse.models.encoder import last_states
 
     vectors = torch.zeros(len(pieces), teacher.model.config.get_text_config().hidden_size)
     without_prompt = replace(teacher, prompt="")

@@ -16,10 +16,11 @@ from stillhouse.data.sample import sample_teacher
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.models.checkpoint import check_weights, match_head, max_tokens
 from stillhouse.models.encoder import EncoderClassifier, load_encoder
+from stillhouse.models.finished import name_classes
 from stillhouse.models.pooling import PoolingConfig
 from stillhouse.models.sentence import SentenceEncoder, read_sentence_encoder
 from stillhouse.models.teacher import Teacher, adapt_embeddings, adapt_tokenizer
-from stillhouse.params import Teacher as Settings
+from stillhouse.params import OneTeacher as Settings
 from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def load_pretrained(settings: Settings, label_names: list[str]) -> Teacher:
             size, a tokenizer of another checkpoint, or ``max_length`` above the limit of the model.
         Unavailable: the hub does not answer.
     """
-    source, options = _locate(settings)
+    source, options = locate(settings)
     try:
         sentence = read_sentence_encoder(partial(_fetch, source, options), settings.model)
         if sentence and sentence.encoder:
@@ -68,24 +69,37 @@ def load_pretrained(settings: Settings, label_names: list[str]) -> Teacher:
         adapt_tokenizer(tokenizer, model)
         adapt_embeddings(tokenizer, model)
     except Exception as error:  # transformers and tokenizers raise many types for files that they cannot read
-        raise _explain(settings, error) from None
-    limit = max_tokens(model)
-    if limit and settings.max_length > limit:
-        raise BadInput(
-            f"teacher.max_length is {settings.max_length}, but {settings.model} reads at most {limit} tokens."
-        )
+        raise explain(settings, error) from None
+    check_length(model, settings)
     freeze(model, settings.freeze_layers)
     return Teacher(model, tokenizer, settings.max_length, pooling.prompt)
+
+
+def check_length(model: PreTrainedModel | EncoderClassifier, settings: Settings, more: int = 0) -> None:
+    """Refuse a ``max_length`` that is above the limit of ``model``, which reads ``more`` tokens after each text.
+
+    Raises:
+        BadInput: the limit is lower.
+    """
+    limit = max_tokens(model)
+    if limit and settings.max_length + more > limit:
+        beside = f" with the {more} of the longest hypothesis" if more else ""
+        raise BadInput(
+            f"teacher.max_length is {settings.max_length}, but {settings.model} reads at most {limit} tokens{beside}."
+        )
 
 
 def _configure(config: Any, settings: Settings, label_names: list[str]) -> None:
     """Set the classes and dropout of this project, and the form of the outputs, whatever the checkpoint has."""
     for name in ATTENTION_DROPOUT & config.to_dict().keys():
         setattr(config, name, settings.attention_dropout)
-    config.num_labels = len(label_names)
-    config.id2label = dict(enumerate(label_names))
-    config.label2id = {name: index for index, name in enumerate(label_names)}
+    name_classes(config, label_names)
     config.problem_type = None
+    set_outputs(config)
+
+
+def set_outputs(config: Any) -> None:
+    """Set the form of the outputs of a model, whatever its checkpoint has."""
     config.return_dict = True
     config.output_hidden_states = False
     config.output_attentions = False
@@ -151,7 +165,12 @@ def freeze(model: PreTrainedModel | EncoderClassifier, layers: int) -> None:
                     part.p = 0.0
 
 
-def _locate(settings: Settings) -> tuple[str, dict[str, Any]]:
+def locate(settings: Settings) -> tuple[str, dict[str, Any]]:
+    """Return the folder or the hub's name of the checkpoint, and the options to load its files with.
+
+    Raises:
+        BadInput: the directory does not exist, or is not a checkpoint.
+    """
     transformers_logging.set_verbosity_error()  # the report on the missing head would be misleading
     transformers_logging.disable_progress_bar()
     if settings.model == "sample":
@@ -166,7 +185,7 @@ def _locate(settings: Settings) -> tuple[str, dict[str, Any]]:
     return settings.model, {"trust_remote_code": False, "revision": settings.revision}
 
 
-def _explain(settings: Settings, error: Exception) -> Exception:
+def explain(settings: Settings, error: Exception) -> Exception:
     """Return the error for the user. The chain of causes separates a wrong name from a failed connection."""
     if isinstance(error, BadInput):
         return error
@@ -176,6 +195,11 @@ def _explain(settings: Settings, error: Exception) -> Exception:
     names = {type(link).__name__ for link in chain}
     text = " ".join(str(error).split())[:300]
     text = text if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {text}"
+    if "model type `gliclass`" in text.lower():
+        return BadInput(
+            f"teacher.model: {settings.model} is a GLiClass model. transformers has no code for it, so it is not "
+            "supported. Use a zero-shot model of natural language inference (labels entailment and contradiction)."
+        )
     if names & {"RepositoryNotFoundError", "RevisionNotFoundError", "GatedRepoError", "HFValidationError"}:
         return BadInput(
             f"teacher.model: the hub has no checkpoint {settings.model!r} (revision {settings.revision or 'main'}) "

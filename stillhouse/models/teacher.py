@@ -22,11 +22,14 @@ from transformers.utils import logging
 
 from stillhouse.data.encoded import batches, longest_first
 from stillhouse.errors import BadInput
+from stillhouse.models import finished
 from stillhouse.models.batching import CPU_BATCH, SIZES, ShrinkingBatches, fastest_size, pad, prefetched, timed_rate
 from stillhouse.models.encoder import HEAD, EncoderClassifier
+from stillhouse.models.finished import FinishedClassifier, load_classes
 from stillhouse.models.pooling import PoolingConfig
 from stillhouse.provenance import folder_md5
 
+WITHOUT_MACHINE = "head-without-machine.safetensors"  # a head that did not learn from a machine's labels
 PREFETCHED = 2  # batches that are made while the GPU computes
 
 
@@ -34,7 +37,7 @@ PREFETCHED = 2  # batches that are made while the GPU computes
 class Teacher:
     """A sequence classifier with its tokenizer, its maximal number of tokens a text, and its prompt."""
 
-    model: PreTrainedModel | EncoderClassifier
+    model: PreTrainedModel | EncoderClassifier | FinishedClassifier
     tokenizer: PreTrainedTokenizerBase
     max_length: int
     prompt: str = ""
@@ -71,7 +74,7 @@ class Teacher:
             texts: the texts to read.
             batch_size: texts at once.
             bf16: compute in bfloat16 where PyTorch's autocast does.
-            states: the output has the states that :func:`last_states` reads.
+            states: the output has the states that :func:`~stillhouse.models.encoder.last_states` reads.
             tokens: the result of :meth:`tokens` if it was computed before.
         """
         self.model.eval()
@@ -151,14 +154,8 @@ def load_teacher(folder: Path, max_length: int, device: torch.device) -> Teacher
         model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     adapt_tokenizer(tokenizer, model)
-    return Teacher(model.to(device).eval(), tokenizer, max_length, PoolingConfig.load(folder).prompt)
-
-
-def last_states(output: Any) -> Tensor:
-    """Return the last states of each token (batch, length, hidden size); of an encoder-decoder those of its encoder."""
-    states = getattr(output, "hidden_states", None)
-    last: Tensor = states[-1] if states else output.encoder_last_hidden_state
-    return last
+    classifier = load_classes(model, folder) if (folder / finished.FILE).exists() else model
+    return Teacher(classifier.to(device).eval(), tokenizer, max_length, PoolingConfig.load(folder).prompt)
 
 
 def adapt_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | EncoderClassifier) -> None:

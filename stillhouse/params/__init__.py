@@ -21,7 +21,7 @@ from stillhouse.params.section import Section
 from stillhouse.params.soft_labels import Augment, SoftLabels
 from stillhouse.params.student import Network, Student, Training, Varying, Vocabulary, Wide
 from stillhouse.params.study import Study
-from stillhouse.params.teacher import Mutual, Reversed, Teacher
+from stillhouse.params.teacher import Mutual, OneTeacher, Reversed, Teacher
 from stillhouse.params.tracking import Tracking
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Labels",
     "Mutual",
     "Network",
+    "OneTeacher",
     "Params",
     "Price",
     "Register",

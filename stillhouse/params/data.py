@@ -21,13 +21,14 @@ class Data(Format):
     hub_config: Name | None
     hub_revision: Name | None = Field(description="hub: a commit or tag")
     text_column: Name
-    label_column: Name
+    label_column: Name | None = Field(description="null: no text has a label; data.classes names the classes")
     classes: dict[Name, str | None] | None = Field(
         description="the classes and, where there are any, their descriptions; null: the classes of the labels"
     )
     unlabelled: Name | None = Field(description="a split without labels, for the teacher to label")
-    labels_per_class: Annotated[int, Field(ge=2)] | Literal["auto"] | None = Field(
+    labels_per_class: Annotated[int, Field(ge=0)] | Literal["auto"] | None = Field(
         description="labelled texts of each class; the others lose their label; null: all; "
+        "0: none, then a train file needs no labels; "
         f"auto: {SAMPLE_LABELS} of the packaged sample, all of own data",
     )
     labels_seed: Seed | None = Field(description="of that draw; null: the seed of everything")
@@ -52,6 +53,13 @@ class Data(Format):
             raise ValueError("data.source is hub, so data.hub_id must name a dataset")
         if self.source == "sample" and self.unlabelled:
             raise ValueError(f"data.unlabelled is {self.unlabelled!r}, but the packaged sample has no such split")
+        if self.labels_per_class == 1:
+            raise ValueError("data.labels_per_class is 1: use 2 or more, or 0 with data.classes")
+        if self.classes is not None and len(self.classes) < 2:
+            raise ValueError("data.classes has fewer than two classes")
+        if self.without_labels and self.classes is None:
+            key = "data.label_column is null" if self.label_column is None else "data.labels_per_class is 0"
+            raise ValueError(f"{key}, so no training text has a label: data.classes must name the classes")
         if self.unlabelled in ("train", "validation", "test"):
             raise ValueError(f"data.unlabelled is {self.unlabelled!r}, which is the split with labels")
         if self.test_fraction + self.validation_fraction >= 0.9:
@@ -64,8 +72,15 @@ class Data(Format):
         return {"sample": None, "hub": self.hub_id}.get(self.source, self.path)
 
     @property
+    def without_labels(self) -> bool:
+        """Whether no text has a label for training; the stage ``label`` then makes the first labels."""
+        return self.label_column is None or self.labels_per_class == 0
+
+    @property
     def label_limit(self) -> int | None:
         """The number of labelled texts of each class, ``labels_per_class`` with ``auto`` resolved; None: all."""
+        if self.label_column is None:
+            return 0
         if self.labels_per_class == "auto":
             return SAMPLE_LABELS if self.source == "sample" else None
         return self.labels_per_class

@@ -20,8 +20,10 @@ class Label(Section):
 
     source: Literal["none", "language_model", "file"] = Field(description="where the labels come from")
     path: Name | None = Field(description="file: a table with texts, and a label, probabilities or votes")
-    weight: Annotated[Ratio, Field(le=1)] | Literal["auto"] = Field(
-        description="weight of such a label beside a human's; auto: chosen on the human labels by cross-validation"
+    text_column: Name = Field(description="file: the column with the texts")
+    label_column: Name = Field(description="file: the column with the labels, without a column for each class")
+    weight: Ratio | Literal["auto"] = Field(
+        description="weight of such labels as evidence; auto: 1, or 0 where cross-validation shows them to do harm"
     )
     audit: Literal["stop", "warn"] = Field(
         description="if the labels are shown to be worse than the free ones: stop before the rest is paid for, or warn"

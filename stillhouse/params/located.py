@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -34,15 +34,23 @@ def located(params: AnyParams, folder: Path) -> AnyParams:
         origin = Path((folder / ORIGIN).read_text(encoding="utf-8"))
     except OSError:
         origin = None
-    changes: dict[str, dict[str, str]] = {}
-    for section, key, hub in PLACES:
-        value = getattr(getattr(params, section), key)
-        if not isinstance(value, str):
-            continue
-        path = os.path.expanduser(value)  # noqa: PTH111, does not raise for an unknown user
-        if origin is not None:
-            path = os.path.normpath(origin / path)
-        if path != value and (not hub or os.path.isdir(path)):  # noqa: PTH112, does not raise for a forbidden folder
-            changes.setdefault(section, {})[key] = path
-    new = {section: getattr(params, section).model_copy(update=values) for section, values in changes.items()}
-    return params.model_copy(update=new) if new else params
+    sections: dict[str, BaseModel] = {}
+    for name, key, hub in PLACES:
+        section = sections.get(name, getattr(params, name))
+        sections[name] = _opened(section, key, hub, origin)
+    teacher: Any = sections["teacher"]
+    others = [_opened(other, "model", True, origin) for other in teacher.others]
+    sections["teacher"] = teacher.model_copy(update={"others": others})
+    return params.model_copy(update=sections)
+
+
+def _opened(section: BaseModel, key: str, hub: bool, origin: Path | None) -> BaseModel:
+    """``section`` with the path ``key`` as it can be opened; a name on a hub does not change."""
+    value = getattr(section, key)
+    if not isinstance(value, str):
+        return section
+    path = os.path.expanduser(value)  # noqa: PTH111, does not raise for an unknown user
+    if origin is not None:
+        path = os.path.normpath(origin / path)
+    change = path != value and (not hub or os.path.isdir(path))  # noqa: PTH112, does not raise for a forbidden folder
+    return section.model_copy(update={key: path}) if change else section

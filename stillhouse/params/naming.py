@@ -47,4 +47,4 @@ def _allowed(name: str) -> str:
 def source_of(data: Data) -> str:
     """The source of the texts, its place and the columns, as text. It is the same in every clone of a project."""
     where = "/".join(filter(None, [data.hub_id, data.hub_config])) if data.source == "hub" else data.place
-    return f"{data.source}: {where} ({data.text_column}, {data.label_column})" if where else data.source
+    return f"{data.source}: {where} ({data.text_column}, {data.label_column or 'no labels'})" if where else data.source

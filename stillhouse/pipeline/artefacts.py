@@ -28,8 +28,13 @@ def path(name: str, project: Path = Path(), device: str = "") -> Path:
 
 def split(name: str, project: Path = Path()) -> Path:
     """Return the path of a split for the stages after ``label``, which replaces the splits of data without labels."""
-    replaced = path("label/splits", project) / f"{name}.arrow"
-    return replaced if replaced.exists() else path(name, project)
+    folder = path("label/splits", project)
+    return folder / f"{name}.arrow" if is_replaced(folder, name) else path(name, project)
+
+
+def is_replaced(splits: Path, name: str) -> bool:
+    """Whether the folder ``label/splits`` has a split of this name."""
+    return (splits / f"{name}.arrow").exists()
 
 
 def inputs_of(stage: Stage) -> list[Path]:

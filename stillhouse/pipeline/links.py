@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stillhouse.errors import BadInput
 from stillhouse.params import Params, load_params
+from stillhouse.pipeline.stages import OTHER_TEACHERS
 
 INPUTS = Path("inputs")
 NOTHING = "params.yaml names no local file here.\n"
@@ -25,9 +26,12 @@ def link_inputs(params: Params, folder: Path = Path()) -> None:
     Raises:
         BadInput: a link cannot be written.
     """
-    data, teacher = params.data, params.teacher.model
+    data, others = params.data, [other.model for other in params.teacher.others]
     _link(folder, "data", _folder(folder, data.hub_id) if data.source == "hub" else data.place)
-    _link(folder, "teacher", _folder(folder, teacher) if teacher != "sample" else None)
+    teachers = [params.teacher.model, *others, *[None] * (OTHER_TEACHERS - len(others))]
+    for number, model in enumerate(teachers, start=1):
+        name = "teacher" if number == 1 else f"teacher{number}"
+        _link(folder, name, _folder(folder, model) if model != "sample" else None)
     _link(folder, "cases", params.evaluate.cases)
     _link(folder, "labels", params.label.path)
 

@@ -13,6 +13,7 @@ from stillhouse.project import OUTPUTS
 
 SPLITS = ("train", "validation", "test", "unlabelled", "heldout")
 METRICS = "metrics.json"  # written by every stage
+OTHER_TEACHERS = 4  # most entries of teacher.others: each has a link in inputs/
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Stage:
 
 # A split in label/splits replaces that of prepare (pipeline/artefacts.py).
 LEARNT = ("train", "validation", "label/splits")
+TEACHERS = ("inputs/teacher", *(f"inputs/teacher{number}" for number in range(2, OTHER_TEACHERS + 2)))
 STUDENT = ("student.network", "student.start", "student.training", "student.vocabulary")
 PROVENANCE = (
     "data.source",
@@ -103,6 +105,7 @@ CHAIN = (
         "Labels of a machine for texts without a label: from a language model, a file, or class descriptions",
         reads=("train", "validation", "test", "unlabelled", "inputs/labels", "inputs/teacher"),
         writes=("answers", "splits"),
+        beside=("costs.json",),
         params=("seed", "data.classes", "label", "teacher"),
         retries=True,
     ),
@@ -117,20 +120,23 @@ CHAIN = (
     ),
     Stage(
         "teacher",
-        "The large model, fine-tuned or as a linear probe",
-        reads=(*LEARNT, "unlabelled", "label/answers", "control/hints", "inputs/teacher"),
-        writes=("model", "vectors"),
-        params=("seed", "teacher"),
+        "The large model, fine-tuned, as a linear probe or as it is; further ones beside it",
+        reads=(*LEARNT, "unlabelled", "label/answers", "control/hints", *TEACHERS),
+        writes=("model", "vectors", "others"),
+        params=("seed", "teacher", "label.source", "label.weight", "data.classes"),
         plot=Plot("training.csv", "epoch", "loss", "Teacher, training loss"),
         trains=True,
         retries=True,  # the pretrained model may come from a hub
     ),
     Stage(
         "soft_labels",
-        "The soft labels of the transfer set, from the teacher and the second teachers",
-        reads=(*LEARNT, "unlabelled", "heldout", "control/model", "teacher/model", "teacher/vectors"),
+        "The soft labels of the transfer set, from the teachers and the second teachers",
+        reads=(
+            *(*LEARNT, "unlabelled", "heldout"),
+            *("control/model", "teacher/model", "teacher/vectors", "teacher/others"),
+        ),
         writes=("answers",),
-        params=("seed", "soft_labels", *STUDENT, "teacher.bf16", "teacher.max_length"),
+        params=("seed", "soft_labels", *STUDENT, "teacher.bf16"),
         trains=True,
     ),
     Stage(
@@ -155,17 +161,19 @@ CHAIN = (
         "Every model on the same test set",
         reads=(
             *("train", "test", "label/splits", "prepare/card.json", "inputs/cases"),
-            *("control/model", "teacher/model", "student/model", "compress/model", "compress/metrics.json"),
+            *("label/answers", "label/metrics.json", "teacher/metrics.json"),
+            *("control/model", "teacher/model", "teacher/others", "student/model"),
+            *("compress/model", "compress/metrics.json"),
         ),
         writes=("classes.csv", "confusion.png"),
         beside=("speed.json", "report.html", "frontier.png"),
-        params=("seed", "data.source", "data.path", "data.hub_id", "evaluate", "teacher.max_length"),
+        params=("seed", "data.source", "data.path", "data.hub_id", "evaluate"),
         plot=Plot("answers.csv", "answer", "label", "Compressed student on the test set", template="confusion"),
     ),
     Stage(
         "register",
         "A registered version with its evidence; champion if it passes the gate",
-        reads=("test", "compress/model", "evaluate/classes.csv", "evaluate/metrics.json"),
+        reads=("test", "compress/model", "evaluate/answers.csv", "evaluate/classes.csv", "evaluate/metrics.json"),
         writes=("receipt.json",),
         params=("register", *PROVENANCE),
         retries=True,

@@ -17,12 +17,12 @@ from stillhouse.tracking.store import connect, raising_unavailable
 logger = logging.getLogger(__name__)
 
 
-def drift_table(texts: list[str], labels: list[str], teacher: np.ndarray) -> list[list[str]]:
+def drift_table(texts: list[str], labels: list[str] | None, teacher: np.ndarray) -> list[list[str]]:
     """The report's table of changes in the data.
 
     Args:
         texts: the test texts.
-        labels: the names of their classes.
+        labels: the names of their classes; None if they are unknown.
         teacher: the teacher's probabilities for them, ``(texts, classes)``.
 
     Returns:
@@ -35,7 +35,7 @@ def drift_table(texts: list[str], labels: list[str], teacher: np.ndarray) -> lis
     summaries = memory.read()
     if "before" not in summaries:
         return []
-    champion = _champion_row(params, texts, labels)
+    champion = None if labels is None else _champion_row(params, texts, labels)
     return changes(summaries["before"], summaries["now"]) + ([champion] if champion else [])
 
 

@@ -46,7 +46,12 @@ class Wanted:
             raise BadInput(f"{self.key(first)} and {self.key(last)} are both {self.columns[first]!r}.")
 
 
+def may_lack_labels(data: Data, split: str) -> bool:
+    """Whether a split may have no label column: no text has a label, or no text for training has one."""
+    return data.label_column is None or (data.without_labels and split != "test")
+
+
 def wanted_columns(data: Data, labelled: bool = True) -> Wanted:
-    """Return the text column that ``data`` names, and the label column if the table has labels."""
+    """Return the text column that ``data`` names, and the label column if there is one and the table has labels."""
     columns = {"text_column": data.text_column}
-    return Wanted(columns | ({"label_column": data.label_column} if labelled else {}), data)
+    return Wanted(columns | ({"label_column": data.label_column} if labelled and data.label_column else {}), data)

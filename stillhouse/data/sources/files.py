@@ -5,7 +5,7 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from stillhouse.data.readers import Columns, open_table, split_files, wanted_columns
+from stillhouse.data.readers import Columns, open_split, split_files
 from stillhouse.data.source import Source, as_strings
 from stillhouse.params import Data
 from stillhouse.registry import register
@@ -25,8 +25,7 @@ def files(data: Data, cache: Path) -> Source:
     formats: dict[str, dict[str, str]] = {}
     first_rows: dict[str, int] = {}
     for split, file in found.items():
-        wanted = wanted_columns(data, labelled=split != data.unlabelled)
-        table = open_table(file, wanted)
+        table, wanted = open_split(file, data, split)
         names = table.class_names if isinstance(table, Columns) else None
         read[split] = as_strings(table.batches(list(wanted.columns.values())), wanted, names, cache / f"{split}.arrow")
         logger.info("%s", table.description(len(read[split])))

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, load_dataset
 from datasets.exceptions import DatasetNotFoundError
 
-from stillhouse.data.readers import BATCH_ROWS, SPLITS, check_types, wanted_columns
+from stillhouse.data.readers import BATCH_ROWS, SPLITS, Wanted, check_types, may_lack_labels, wanted_columns
 from stillhouse.data.source import Source, as_strings
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.params import Data
@@ -55,23 +55,27 @@ def hub(data: Data, cache: Path) -> Source:
     chosen = splits | ({data.unlabelled: found[data.unlabelled]} if data.unlabelled else {})
     strings_of: dict[str, Dataset] = {}
     for split, dataset in chosen.items():
-        wanted, where = wanted_columns(data, labelled=split in splits), f"{name} {split}"
-        wanted.check(where, dataset.column_names)
-        dataset = dataset.select_columns(list(wanted.columns.values()))
-        check_types(where, dataset.features.arrow_schema, wanted)
-        feature = dataset.features.get(data.label_column) if split in splits else None
-        names = list(feature.names) if isinstance(feature, ClassLabel) else None
-        strings_of[split] = as_strings(_batches(dataset), wanted, names, cache / f"{split}.arrow")
-    feature = splits["train"].features[data.label_column]
+        without = may_lack_labels(data, split) and data.label_column not in dataset.column_names
+        wanted = wanted_columns(data, labelled=split in splits and not without)
+        strings_of[split] = _strings(dataset, wanted, f"{name} {split}", cache / f"{split}.arrow")
+    feature = splits["train"].features.get(data.label_column or "")
     # Cleaning strips labels, so strip the names of the classes too.
     order = list(dict.fromkeys(one.strip() for one in feature.names)) if isinstance(feature, ClassLabel) else None
     unlabelled = strings_of.pop(data.unlabelled) if data.unlabelled else None
-    # A test split without labels (all -1, as in GLUE) cannot measure a model.
-    labelled = {split: rows for split, rows in strings_of.items() if split == "train" or _has_label(rows)}
+    labelled = {split: rows for split, rows in strings_of.items() if _is_used(split, rows, data)}
     for split in strings_of.keys() - labelled.keys():
         logger.warning("%s %s has no labels: it is left out", name, split)
     first = dict.fromkeys(labelled, 0)
     return Source(labelled, {split: f"{name} {split}" for split in labelled}, first, order, unlabelled)
+
+
+def _strings(dataset: Dataset, wanted: Wanted, where: str, file: Path) -> Dataset:
+    wanted.check(where, dataset.column_names)
+    dataset = dataset.select_columns(list(wanted.columns.values()))
+    check_types(where, dataset.features.arrow_schema, wanted)
+    feature = dataset.features.get(wanted.columns.get("label_column", ""))
+    names = list(feature.names) if isinstance(feature, ClassLabel) else None
+    return as_strings(_batches(dataset), wanted, names, file)
 
 
 def _batches(dataset: Dataset) -> Iterator[pa.RecordBatch]:
@@ -79,7 +83,10 @@ def _batches(dataset: Dataset) -> Iterator[pa.RecordBatch]:
         yield from table.combine_chunks().to_batches()
 
 
-def _has_label(rows: Dataset) -> bool:
+def _is_used(split: str, rows: Dataset, data: Data) -> bool:
+    """Whether a split is used: a test split without labels (all -1, as in GLUE) cannot measure a model."""
+    if split == "train" or may_lack_labels(data, split):
+        return True
     chunks = rows.data.column("label").chunks
     return any(bool(pc.any(pc.not_equal(pc.utf8_trim_whitespace(chunk), "")).as_py()) for chunk in chunks)
 

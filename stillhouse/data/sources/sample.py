@@ -18,5 +18,6 @@ def sample(data: Data, cache: Path) -> Source:
         BadInput: the package is not installed, or damaged.
     """
     texts, labels = sample_texts()
-    dataset = Dataset.from_dict({"text": texts, "label": labels})
+    columns = {"text": texts} | ({"label": labels} if data.label_column else {})
+    dataset = Dataset.from_dict(columns)
     return Source({"train": dataset}, {"train": "the packaged sample"})

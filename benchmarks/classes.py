@@ -1,0 +1,43 @@
+"""The classes of the corpora, each with a line that describes it, for the cases without labels."""
+
+CLASSES = {
+    "bbc": {
+        "business": "companies, markets, the economy and trade",
+        "entertainment": "film, music, television and the arts",
+        "politics": "government, parliament, parties and elections",
+        "sports": "matches, players, teams and competitions",
+        "tech": "computers, the internet, phones, software and games",
+    },
+    "r8": {
+        "acq": "mergers, takeovers and acquisitions of companies",
+        "crude": "crude oil and petroleum",
+        "earn": "company earnings, profits, losses and dividends",
+        "grain": "grain, wheat and corn",
+        "interest": "interest rates of banks and central banks",
+        "money-fx": "foreign exchange, currencies and the money market",
+        "ship": "ships, shipping and ports",
+        "trade": "foreign trade, tariffs, imports and exports",
+    },
+    "20ng": {
+        "alt.atheism": "atheism, belief and arguments about the existence of god",
+        "comp.graphics": "computer graphics, images and rendering software",
+        "comp.os.ms-windows.misc": "the operating system Microsoft Windows",
+        "comp.sys.ibm.pc.hardware": "hardware of IBM-compatible PCs: disks, controllers, boards",
+        "comp.sys.mac.hardware": "hardware of Apple Macintosh computers",
+        "comp.windows.x": "the X Window System, its servers, toolkits and programming",
+        "misc.forsale": "things for sale, offers and prices",
+        "rec.autos": "cars, driving and dealers",
+        "rec.motorcycles": "motorcycles, riding and helmets",
+        "rec.sport.baseball": "baseball teams, players and games",
+        "rec.sport.hockey": "ice hockey teams, players and games",
+        "sci.crypt": "cryptography, encryption, keys and privacy",
+        "sci.electronics": "electronic circuits and components",
+        "sci.med": "medicine, diseases and treatments",
+        "sci.space": "space flight, satellites and astronomy",
+        "soc.religion.christian": "Christianity, the Bible, faith and churches",
+        "talk.politics.guns": "guns, gun control and weapons laws",
+        "talk.politics.mideast": "politics of the Middle East: Israel, Arabs, Turkey and Armenia",
+        "talk.politics.misc": "politics, government and society in the United States",
+        "talk.religion.misc": "religion in general, sects, morals and beliefs",
+    },
+}

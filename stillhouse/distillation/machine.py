@@ -1,0 +1,128 @@
+"""What a machine's labels (of a language model, or from a file) add to the teacher's probe.
+
+The machine errs. Its answers for texts whose label is known show how often, and so how sure an answer is: a temperature
+calibrates its probabilities (C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599).
+The calibrated probabilities then are evidence in co-training, as the answers of an independent labeller (A. Dawid and
+A. Skene, "Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm", 1979). They are left
+out where cross-validation on the labelled texts shows them to do harm.
+"""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from datasets import Dataset, concatenate_datasets
+from scipy.optimize import minimize_scalar
+from sklearn.linear_model import LogisticRegression
+
+from stillhouse.distillation.material import Material
+from stillhouse.evaluation.significance import p_value, paired
+from stillhouse.labelling.answers import MachineLabels
+from stillhouse.task import TASK
+
+logger = logging.getLogger(__name__)
+
+FULL = 1.0  # weight of an independent labeller
+LEAST = 0.01  # probability: a single answer is no certainty
+SHARPEST, SOFTEST = 0.1, 20.0  # limits of the temperature
+CALIBRATION_TEXTS = 10  # fewer known answers calibrate nothing
+
+
+def temperature(known: np.ndarray, labels: np.ndarray) -> float:
+    """Return the temperature that calibrates probabilities.
+
+    Args:
+        known: the machine's probabilities (texts, classes) for texts whose label is known.
+        labels: their class numbers.
+
+    Returns:
+        The temperature with the least log loss; 1 for fewer than 10 texts.
+    """
+    if len(labels) < CALIBRATION_TEXTS:
+        return 1.0
+    logits = TASK.logits(np.maximum(known, LEAST))
+
+    def loss(log_temperature: float) -> float:
+        return float(TASK.log_losses(TASK.probabilities(logits / np.exp(log_temperature)), labels).mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(SHARPEST), np.log(SOFTEST)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def calibrated(answers: np.ndarray, warmth: float) -> np.ndarray:
+    """Return the machine's probabilities (texts, classes) at a temperature."""
+    return TASK.probabilities(TASK.logits(np.maximum(answers, LEAST)) / warmth)
+
+
+def evidence_of(texts: int, positions: np.ndarray, answers: np.ndarray, weight: float) -> np.ndarray:
+    """Return evidence for ``texts`` texts, (texts, classes): the answers to the power of ``weight``, else ones.
+
+    Args:
+        texts: number of texts.
+        positions: of the answered texts among them.
+        answers: calibrated probabilities of the answered texts.
+        weight: 0 is no evidence, 1 that of an independent labeller.
+    """
+    evidence = np.ones((texts, answers.shape[1]))
+    evidence[positions] = answers**weight
+    return evidence
+
+
+@dataclass(frozen=True)
+class Used:
+    """A probe that learnt from a machine's labels.
+
+    Attributes:
+        probe: with the labels; the same as ``without`` if their weight is 0.
+        without: a probe without the labels.
+        weight: of the labels.
+        loss: cross-validated log loss with that weight.
+    """
+
+    probe: LogisticRegression
+    without: LogisticRegression
+    weight: float
+    loss: float
+
+
+def use_machine_labels(material: Material, machine: MachineLabels, rows: np.ndarray, weight: float | str) -> Used:
+    """Fit and co-train a probe on the labelled texts and the machine's labels.
+
+    Args:
+        material: the labelled texts, then texts without a label.
+        machine: the machine's answers.
+        rows: of the texts without a label in ``unlabelled``, ascending; all answered texts are among them.
+        weight: of these labels. ``auto``: 1, or 0 where cross-validation on the labelled texts shows them to do harm.
+    """
+    warmth = temperature(machine.train.probabilities, material.labels[machine.train.rows])
+    answers = calibrated(machine.unlabelled.probabilities, warmth)
+    positions = len(material.labels) + np.searchsorted(rows, machine.unlabelled.rows)
+
+    def evidence(power: float) -> np.ndarray | None:
+        return evidence_of(len(material.features), positions, answers, power) if power else None
+
+    base, predicted = (material.out_of_fold(evidence(power), first=positions) for power in (0.0, FULL))
+    chosen = FULL
+    if weight != "auto":
+        chosen = float(weight)
+    else:
+        right = [TASK.correct(material.labels, TASK.decision(found)).astype(float) for found in (predicted, base)]
+        gap = paired(right[0], right[1])
+        chosen = 0.0 if gap.is_loss else FULL
+        logger.info(
+            "accuracy in cross-validation: %.4f without the machine's labels, %.4f with them (%s)",
+            right[1].mean(),
+            right[0].mean(),
+            p_value(gap.p),
+        )
+    logger.info("%d labels of a machine: temperature %.2f, weight %g", len(positions), warmth, chosen)
+    loss = TASK.log_losses(predicted if chosen else base, material.labels)
+    without = material.probe()
+    return Used(material.probe(evidence(chosen)) if chosen else without, without, chosen, float(loss.mean()))
+
+
+def with_machine_labels(train: Dataset, unlabelled: Dataset, machine: MachineLabels) -> Dataset:
+    """Return ``train`` and the machine's decisions for texts of ``unlabelled``, for fine-tuning."""
+    labels = TASK.decision(machine.unlabelled.probabilities)
+    added = unlabelled.select(machine.unlabelled.rows).select_columns("text").add_column("label", labels)
+    return concatenate_datasets([train, added.cast(train.features)])

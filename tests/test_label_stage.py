@@ -1,0 +1,64 @@
+"""The stage ``label`` in the whole chain: a language model, its cap, its cache, and what its labels are worth."""
+
+import json
+
+import pytest
+from llm_server import scripted_server
+from material import texts_and_labels
+from project import new_project
+
+
+def read(project, name):
+    return json.loads((project.folder / "outputs" / name).read_text())
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """A project with 12 labels a class, whose language model is right on nine of ten texts, and the model's server."""
+    project = new_project(tmp_path_factory.mktemp("label") / "project")
+    with scripted_server(dict(texts_and_labels(360)), right=0.9) as server:
+        project.set(
+            data__labels_per_class=12,
+            teacher__finetune=False,
+            label__source="language_model",
+            label__url=server.url,
+            label__model="scripted",
+            label__key=None,
+            label__texts=120,
+            label__test_texts=30,
+            label__max_cost=0.0006,
+            label__price={"input": 0.1, "output": 0.1},
+        )
+        yield project, server
+
+
+def test_a_language_model_labels_up_to_a_cap_and_continues_when_it_is_raised(labelled):
+    project, server = labelled
+    assert project.dvc("repro", "prepare").returncode == 0
+    estimate = project.python("-m", "flows.estimate").stdout
+    assert "150 texts, of which 0 are stored" in estimate and "about $0.00" in estimate, estimate
+    assert server.calls == 0
+    done = project.dvc("repro", "label")
+    assert done.returncode == 0 and "label.max_cost ($0.0006) is reached" in done.stdout, done.stdout
+    first, calls = read(project, "label/metrics.json"), server.calls
+    assert 0 < first["texts"] < 120 and read(project, "label/costs.json")["dollars"] <= 0.0006
+    project.set(label__max_cost=1.0)
+    done = project.dvc("repro", "evaluate")
+    assert done.returncode == 0, done.stdout
+    second = read(project, "label/metrics.json")
+    assert second["texts"] > first["texts"] and second["test_texts"] == 30
+    assert second["audit"]["texts"] >= 20 and second["audit"]["low"] < 0.9 < second["audit"]["high"]
+    worth = read(project, "evaluate/metrics.json")["machine"]
+    assert worth["test"]["texts"] == 30 and worth["weight"] in (0, 1)
+    report = (project.folder / "outputs/evaluate/report.html").read_text()
+    assert "Labels of a machine" in report and ("did not pay" in report) == (not worth["pays"])
+    assert server.calls > calls
+
+
+def test_the_stage_run_again_pays_for_nothing_and_gives_the_same_bytes(labelled):
+    project, server = labelled
+    answers = project.folder / "outputs/label/answers"
+    before, calls = {file.name: file.read_bytes() for file in answers.iterdir()}, server.calls
+    done = project.dvc("repro", "--force", "--single-item", "label")
+    assert done.returncode == 0, done.stdout
+    assert {file.name: file.read_bytes() for file in answers.iterdir()} == before and server.calls == calls

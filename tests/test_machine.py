@@ -1,0 +1,140 @@
+"""A machine's labels: read from a file, audited, calibrated, and weighed."""
+
+import numpy as np
+import pytest
+
+from stillhouse.distillation.logistic import probabilities
+from stillhouse.distillation.machine import calibrated, evidence_of, temperature, use_machine_labels
+from stillhouse.distillation.material import cotrained_rows, material_of
+from stillhouse.errors import BadInput
+from stillhouse.labelling.answers import Answered, MachineLabels, answered, not_answered, read_machine_labels
+from stillhouse.labelling.audit import audit
+from stillhouse.labelling.choice import balanced, choose
+from stillhouse.labelling.file import matched, read_labels
+
+CLASSES = ["cat", "dog", "cow"]
+
+
+def read(tmp_path, content, name="labels.csv"):
+    file = tmp_path / name
+    file.write_text(content, encoding="utf-8")
+    return file
+
+
+def test_rows_of_the_same_text_are_votes(tmp_path):
+    file = read(tmp_path, "text,label\nIt purrs,cat\nit  purrs,cat\nit purrs,dog\nit barks,dog\nit sleeps,\n")
+    found = matched(read_labels(file, "text", "label", CLASSES), ["it purrs", "it barks", "it sleeps"], 3)
+    assert found[:2].tolist() == pytest.approx(np.array([[2 / 3, 1 / 3, 0], [0, 1, 0]]), abs=1e-6)
+    assert np.isnan(found[2]).all()
+
+
+@pytest.mark.parametrize("rows", ["a,0.5,0.25,0.25\nb,0,1,0\n", "a,2,1,1\nb,,7,\n"])
+def test_a_column_for_each_class_has_probabilities_or_counts(tmp_path, rows):
+    file = read(tmp_path, f"text,cat,dog,cow\n{rows}")
+    found = matched(read_labels(file, "text", "label", CLASSES), ["b", "a"], 3)
+    assert found.tolist() == [[0, 1, 0], [0.5, 0.25, 0.25]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text,label\na,horse\n", "1 labels are no class of the data: horse (first in row 2)"),
+        ("text,cat,dog\na,1,0\n", "none for cow"),
+        ("text,cat,dog,cow\na,0.5,0.2,0.1\n", "the sum of row 2 is not 1"),
+        ("text,cat,dog,cow\na,1,0,0\nb,x,0,0\n", "row 3, column 'cat': 'x' is no probability and no count"),
+        ("text,cat,dog,cow\na,-1,2,0\n", "row 2, column 'cat': '-1'"),
+        ("text,kind\na,cat\n", "no column 'label' (label.label_column)"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_row_and_column(tmp_path, content, message):
+    with pytest.raises(BadInput) as raised:
+        read_labels(read(tmp_path, content), "text", "label", CLASSES)
+    assert message in str(raised.value)
+
+
+def test_answers_are_stored_in_the_order_of_the_split_and_texts_without_one_are_left_out(tmp_path):
+    found = answered(np.array([7, 2, 5]), np.array([[1, 0], [np.nan, np.nan], [0.25, 0.75]]))
+    assert found.rows.tolist() == [5, 7]
+    MachineLabels(found, not_answered(2), found).save(tmp_path)
+    again = read_machine_labels(tmp_path)
+    assert again.train.probabilities.tolist() == [[0.25, 0.75], [1, 0]] and len(again.test) == 0
+
+
+def test_the_audit_states_accuracy_confusions_and_whether_the_free_labels_are_better():
+    labels = np.arange(60) % 3
+    machine = np.eye(3)[np.where(np.arange(60) < 30, 1, labels)]  # half of the answers are "dog"
+    found = audit(labels, machine, np.eye(3)[labels], CLASSES)
+    assert found.accuracy == pytest.approx(40 / 60) and found.low < 40 / 60 < found.high
+    assert sorted(found.confusions) == [("cat", "dog", 10), ("cow", "dog", 10)]
+    assert found.recall == {"cat": 0.5, "dog": 1.0, "cow": 0.5}
+    assert found.is_worse and "66.7 %" in found.sentence and "100.0 %: shown to be worse" in found.sentence
+    assert not audit(labels, np.eye(3)[labels], None, CLASSES).is_worse
+
+
+@pytest.mark.parametrize("right", [0.9, 0.6])
+def test_the_temperature_makes_hard_answers_as_sure_as_they_are_right(right):
+    labels = np.arange(400) % 3
+    wrong = np.arange(400) % 100 >= 100 * right
+    answers = np.eye(3)[np.where(wrong, (labels + 1) % 3, labels)]
+    sure = calibrated(answers, temperature(answers, labels)).max(1)
+    assert sure == pytest.approx(right, abs=0.03)
+
+
+def test_few_known_answers_calibrate_nothing():
+    assert temperature(np.eye(2)[[0] * 9], np.zeros(9, int)) == 1.0
+
+
+def two_views(count):
+    """Texts and vectors of two classes, in which neither words nor vectors decide alone."""
+    random = np.random.default_rng(3)
+    labels = np.arange(count) % 2
+    vectors = random.normal(size=(count, 4)) + labels[:, None] * 1.2
+    words = [["red", "blue"][label if random.random() < 0.7 else 1 - label] for label in labels]
+    return labels, vectors.astype(np.float32), [f"{word} thing {number % 7}" for number, word in enumerate(words)]
+
+
+@pytest.mark.parametrize(
+    ("known", "answers", "least"),
+    [
+        (8, lambda labels: np.where(np.arange(400) % 20 == 0, 1 - labels, labels), 0.03),  # 95 % are right
+        (40, lambda labels: np.arange(400) // 2 % 2, -0.02),  # every second answer is right
+        (40, lambda labels: 1 - labels, -0.02),  # all are wrong
+    ],
+)
+def test_good_labels_improve_the_probe_and_useless_ones_hardly_change_it(known, answers, least):
+    labels, vectors, texts = two_views(400)
+    material, rows = material_of(texts, vectors, labels[:known], 2, rounds=1, seed=1), np.arange(400 - known)
+    soft = np.eye(2, dtype=np.float32)[answers(labels)]
+    machine = MachineLabels(Answered(np.arange(known), soft[:known]), not_answered(2), Answered(rows, soft[known:]))
+    found = use_machine_labels(material, machine, rows, "auto")
+    gained, free = ((probabilities(one, vectors, 2).argmax(1) == labels).mean() for one in (found.probe, found.without))
+    assert gained >= free + least
+
+
+def test_labels_that_do_harm_in_cross_validation_get_no_weight():
+    labels, vectors, texts = two_views(200)
+    material = material_of(texts, vectors, labels[:60], 2, rounds=1, seed=0)
+    known = Answered(np.arange(60), np.eye(2, dtype=np.float32)[labels[:60]])  # right where it is checked
+    wrong = Answered(np.arange(140), np.eye(2, dtype=np.float32)[1 - labels[60:]])
+    used = use_machine_labels(material, MachineLabels(known, not_answered(2), wrong), np.arange(140), "auto")
+    assert used.weight == 0 and used.probe is used.without
+
+
+def test_evidence_of_weight_zero_is_none():
+    assert (evidence_of(3, np.array([1]), np.array([[0.9, 0.1]]), 0.0) == 1).all()
+
+
+def test_the_texts_of_the_probe_include_all_that_a_machine_labelled():
+    rows = cotrained_rows(9000, 3, np.array([1, 8999]), seed=0)
+    assert {1, 8999} <= set(rows.tolist()) and 5000 <= len(rows) <= 5002 and (np.diff(rows) > 0).all()
+    assert cotrained_rows(9000, 0, np.array([4]), seed=0).tolist() == [4]
+
+
+def test_the_chosen_texts_are_random_unsure_or_diverse():
+    sure = np.linspace(0.5, 1, 50)
+    soft, features = np.stack([sure, 1 - sure], 1), np.repeat(np.eye(5), 10, 0).astype(np.float32)
+    assert sorted(choose("uncertain", 5, soft, features, 0).tolist()) == [0, 1, 2, 3, 4]
+    assert len({row // 10 for row in choose("diverse", 5, soft, features, 0).tolist()}) == 5
+    assert len(set(choose("random", 5, soft, features, 0).tolist())) == 5
+    labels = np.repeat([0, 1, 2], [40, 5, 5])
+    assert np.bincount(labels[balanced(labels, 15, 0)]).tolist() == [5, 5, 5]
