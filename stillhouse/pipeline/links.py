@@ -34,6 +34,7 @@ def link_inputs(params: Params, folder: Path = Path()) -> None:
         _link(folder, name, _folder(folder, model) if model != "sample" else None)
     _link(folder, "cases", params.evaluate.cases)
     _link(folder, "labels", params.label.path)
+    _link(folder, "prompt", params.label.prompt)
 
 
 def _folder(base: Path, named: str | None) -> str | None:

@@ -103,7 +103,7 @@ CHAIN = (
     Stage(
         "label",
         "Labels of a machine for texts without a label: from a language model, a file, or class descriptions",
-        reads=("train", "validation", "test", "unlabelled", "inputs/labels", "inputs/teacher"),
+        reads=("train", "validation", "test", "unlabelled", "inputs/labels", "inputs/prompt", "inputs/teacher"),
         writes=("answers", "splits"),
         beside=("costs.json",),
         params=("seed", "data.classes", "label", "teacher"),
