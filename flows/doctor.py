@@ -142,8 +142,7 @@ def _classes() -> Iterator[Finding]:
         yield "note", f"classes with fewer than {FEW} training texts, too few to learn them well: {listed(few)}"
     if not any(test.values()):
         yield "note", "no test text has a label: the report shows agreement with the teacher only, not accuracy"
-        return
-    if untested := [repr(name) for name, count in test.items() if not count]:
+    elif untested := [repr(name) for name, count in test.items() if not count]:
         yield "note", f"classes without test texts, which cannot be evaluated: {listed(untested)}"
     name = max(test, key=test.__getitem__)
     if (share := test[name] / max(sum(test.values()), 1)) > IMBALANCED:
