@@ -94,7 +94,7 @@ def check(
 
 @app.command(rich_help_panel=FIND_OUT)
 def doctor() -> None:
-    """Check what a run needs on this machine. Changes nothing."""
+    """Check what a run needs on this machine. Changes no file of the project."""
     from flows.doctor import main
 
     main()
@@ -152,8 +152,8 @@ def reproduce(
 
 @app.command(rich_help_panel=USE)
 def gc(
-    days: Annotated[float, typer.Option(help="Keep what is younger than this number of days.")] = 30.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed.")] = False,
+    days: Annotated[float, typer.Option(help="Age in days of the runs, versions and copies to remove.")] = 30.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; print what is old.")] = False,
 ) -> None:
     """Remove old files of runs that are no longer needed."""
     from flows.gc import main

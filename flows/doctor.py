@@ -1,4 +1,4 @@
-"""``stillhouse doctor``: check what a run needs on this machine. Changes nothing."""
+"""``stillhouse doctor``: check what a run needs on this machine. Changes no file of the project."""
 
 import importlib.metadata
 import json
@@ -27,7 +27,7 @@ from stillhouse.pipeline.lock import LOCK, holder, is_held
 from stillhouse.pipeline.room import needed_bytes, size_of
 from stillhouse.secrets import masked
 from stillhouse.tracking.address import tracking_uri
-from stillhouse.tracking.registry import PIPELINE, champion_since
+from stillhouse.tracking.registry import PIPELINE, champion_and_registration
 from stillhouse.tracking.runs import last_flow
 from stillhouse.tracking.store import connect
 
@@ -106,8 +106,8 @@ def _checkpoint(name: str) -> str:
         return f"the packaged MiniLM in {sample_teacher()}"
     if Path(name).is_dir():
         _readable("teacher.model", Path(name))
-        if not (Path(name) / "config.json").exists():
-            raise BadInput(f"teacher.model: the directory {name} holds no config.json, so it is not a checkpoint.")
+        if not any((Path(name) / file).exists() for file in ("config.json", "modules.json")):
+            raise BadInput(f"teacher.model: the directory {name} has no config.json, so it is not a checkpoint.")
         return f"the folder {name}"
     if name.startswith((".", "~", "/")) or name.count("/") > 1:  # a path, not a name on a hub
         raise BadInput(f"teacher.model: the directory {name} does not exist.")
@@ -152,19 +152,19 @@ def _classes() -> Iterator[Finding]:
 
 
 def _device(params: Params) -> str:
-    return f"device: trainings run on {choose_device(params.device).type}"
+    return f"device: training runs on {choose_device(params.device).type}"
 
 
 def _folder() -> Iterator[Finding]:
     free, wanted = shutil.disk_usage(Path()).free, needed_bytes()
-    message = f"disk: {free / 1e9:.0f} GB free here; a run takes up to {wanted / 1e9:.1f}"
+    message = f"disk: {free / 1e9:.0f} GB free here; a run takes up to {wanted / 1e9:.1f} GB"
     yield ("ok", message) if free > wanted else ("fail", f"{message}. Free some: stillhouse gc")
     for folder in (Path(), Path("outputs"), Path(".dvc")):
         if folder.exists() and not os.access(folder, os.W_OK):
             yield "fail", f"{folder.resolve()} is not writable"
     yield from project_findings()
     if LOCK.exists() and is_held():
-        yield "note", f"a run works on this project: {holder()}"
+        yield "note", f"a run is in progress: {holder()}"
 
 
 def _server(name: str, address: str, path: str) -> Finding:
@@ -222,8 +222,8 @@ def _champion(params: Params) -> str:
     if _store_exists():
         connect(params.tracking.experiment)
         check_name(params)
-        found = champion_since(params.model_name, PIPELINE)
-    champion = "version {}, made {}".format(*found) if found else "none yet"
+        found = champion_and_registration(params.model_name, PIPELINE)
+    champion = "version {}, registered {}".format(*found) if found else "none yet"
     return f"champion of {params.model_name}: {champion}"
 
 
@@ -234,7 +234,7 @@ def _store_exists() -> bool:
 
 
 def main() -> None:
-    """Print the findings. Exits with status 1 if one of them would stop a run."""
+    """Print the findings. Exits with status 1 if a check failed."""
     failed = False
     for kind, message in findings():
         print(f"{kind:<5} {message}")

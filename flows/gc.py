@@ -1,9 +1,10 @@
 """``stillhouse gc``: remove old files of runs that are no longer needed.
 
 It removes copies of the project in which experiments and reproductions ran, checkpoints, registered versions without an
-alias, tracked runs without a registered version, flow runs in Prefect's own database, and files in DVC's cache that
-neither the workspace nor a commit names. It keeps the data, the outputs and every version with an alias. It also keeps
-a DVC cache outside of the project, since other projects may use it.
+alias, tracked runs without a registered version, and flow runs in the project's own Prefect database, if they are older
+than ``--days``. It also removes files in DVC's cache that neither the workspace nor a commit names, of any age. The
+data, the outputs and every version with an alias stay, and so does a DVC cache outside of the project, since other
+projects may use it.
 """
 
 import os
@@ -39,7 +40,7 @@ COPIES = ("comparison", "labels", "study", "bench", "reproduce", "scratch", "tea
 
 
 def old_copies(days: float) -> list[Path]:
-    """Return the folders of experiments, reproductions and trainings that did not change for ``days`` days."""
+    """Return the folders of experiments, reproductions and trainings in which no file changed for ``days`` days."""
     limit = time.time() - days * 86_400
     folders = [folder for name in COPIES for folder in (STATE / name).glob("*") if folder.is_dir()]
     return [folder for folder in folders if max(_times(folder), default=0.0) < limit]
@@ -82,7 +83,7 @@ def shared_cache() -> Path | None:
 
 
 def _dvc_gc() -> None:
-    scope = ["--workspace", *(["--all-commits"] if in_git() else [])]  # of all branches and tags
+    scope = ["--workspace", *(["--all-commits"] if in_git() else [])]
     if cache := shared_cache():
         words = shlex.join(["dvc", "gc", *scope, "--projects"])
         print(
@@ -98,8 +99,9 @@ def main(days: float, dry_run: bool) -> None:
     """Remove old files and print their number and size.
 
     Args:
-        days: Age in days. Younger files are not removed.
-        dry_run: Only print.
+        days: Age in days of what is removed. DVC's cache, and runs that were deleted in MLflow, are cleaned whatever
+            their age.
+        dry_run: Remove nothing. Print the number of copies, checkpoints, versions and tracked runs.
     """
     params = load_params()
     with project_lock(params.flow.when_busy, print):
@@ -114,10 +116,10 @@ def main(days: float, dry_run: bool) -> None:
             return
         for folder in copies:
             shutil.rmtree(folder)
-        if tracking_uri().startswith("sqlite:"):  # the owner of an MLflow server removes its files
+        if tracking_uri().startswith("sqlite:"):  # the owner of an MLflow server removes the server's files
             words = ["gc", "--backend-store-uri", tracking_uri()]
             subprocess.run([sys.executable, "-m", "mlflow", *words], check=True, capture_output=True)
-        print(f"flow runs in Prefect's own database: {remove_old_flow_runs(days)}")
+        print(f"flow runs in the project's own Prefect database: {remove_old_flow_runs(days)}")
         _dvc_gc()
         print(f"{(before - _used_bytes()) / 1e6:,.1f} MB were freed.")
 

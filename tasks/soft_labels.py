@@ -55,7 +55,9 @@ def soft_labels(context: Context) -> Metrics:
         for first, *others in zip(*labelled, strict=True):
             pool_logits(first, others, [one.weight for one in teachers])
     train_accuracy = TASK.accuracy(labels_of(train), TASK.decision(logits[: len(train)]))
-    # A network has memorised its training labels, so second teachers help only if there are other texts.
+    # A network has memorised its training labels, so second teachers help only where most texts are others.
+    if settings.second_teachers and written <= len(train):
+        logger.info("no second teachers: %d further texts are not more than the %d training texts", written, len(train))
     seconds = _second_teachers(context, settings.second_teachers if written > len(train) else 0)
     same = add_second_teachers(logits, seconds, settings.second_weight, [train, extra])
     for file, texts, own in ((VALIDATION, validation, unseen[0]), (HELDOUT, heldout, unseen[1])):
@@ -78,14 +80,14 @@ def _label(
     """Label the transfer set, the validation texts and the held-out texts with one teacher.
 
     Args:
-        context: of the stage.
+        context: the context of the stage.
         teacher: the teacher. The first one also gives features and relations.
-        sets: the data sets of each of the three.
+        sets: the transfer set (training and further texts), the validation texts, and the held-out texts.
         rows: number of training texts, altered copies and unlabelled texts in the transfer set.
-        folder: gets the soft labels of the transfer set.
+        folder: the soft labels of the transfer set are written there.
 
     Returns:
-        The logits of each of the three, ``(texts, classes)``.
+        The logits of each of these, float32 of shape ``(texts, classes)``.
     """
     params, settings, device = context.params, context.params.soft_labels, choose_device(context.device)
     place = teacher.folder(context.path("teacher/model").parent, context.path("teacher/others"))
@@ -104,7 +106,7 @@ def _label(
 
 
 def _second_teachers(context: Context, count: int) -> list[Student]:
-    """Return ``count`` networks: the control, and others of its kind with other seeds that start from the teacher."""
+    """Return the control, and ``count - 1`` networks trained like it, with other seeds and the start of a student."""
     if count == 0:
         return []
     params = context.params

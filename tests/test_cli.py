@@ -20,6 +20,7 @@ STARTS = {
     "run": ("", "flows.distillation", {}),
     "serve-schedule": ("", "flows.schedule", {}),
     "labels": ("", "flows.labels", {}),
+    "estimate": ("", "flows.estimate", {}),
     "compare": ("", "flows.comparison", {}),
     "study": ("--best", "flows.study", {"best": True, "apply": False}),
     "check": ("--schema", "flows.check", {"schema": True}),

@@ -146,6 +146,8 @@ def test_json_lines(rows, ascii_only, encoding):
         (b'text\tlabel\n"on" a\tx\nb\ty\n', ".tsv", [('"on" a', "x"), ("b", "y")]),
         (b'id;text;label;score\n1;"a; b";x;0,5\n', ".csv", [("a; b", "x")]),
         (b"sep=;\r\ntext;label\r\na;x\r\n", ".csv", [("a", "x")]),
+        (b"\r\nsep=\t\r\ntext\tlabel\r\na,b\tx\r\n", ".csv", [("a,b", "x")]),
+        (b"\nsep=:\ntext:label\na:x\n", ".csv", [("a", "x")]),
         (b"text,label\n\na,x\n\n", ".csv", [("a", "x")]),
         (b'text,label\n"a ""b"", c",x\nd,y\n', ".csv", [('a "b", c', "x"), ("d", "y")]),
         (b'text,label\n"a \\"b\\", c",x\nd,y\n', ".csv", [('a "b", c', "x"), ("d", "y")]),
@@ -168,6 +170,19 @@ def test_json_lines(rows, ascii_only, encoding):
 )
 def test_how_a_table_is_written_is_found_out(content, suffix, expected):
     assert read(content, suffix) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "message"),
+    [
+        ("text,label\n日本,x".encode("cp932")[:-1] + b"\x93", "cp932", "The file ends within a character"),
+        ("text,label\na,x\n".encode("utf-16-be"), "utf-16", "has no byte order mark. Set data.encoding to utf-16-le or"),
+    ],
+)
+def test_a_file_that_does_not_decode_is_refused_with_the_reason(content, encoding, message):
+    with pytest.raises(BadInput) as raised:
+        read(content, ".csv", encoding=encoding)
+    assert message in str(raised.value)
 
 
 def test_doubled_quotes_show_that_fields_of_several_lines_are_quoted():

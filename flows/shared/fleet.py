@@ -22,7 +22,7 @@ class Fleet:
     """Results of the devices.
 
     Attributes:
-        table: rows of text, one for each device.
+        table: rows of text: the heading, then one row for each device.
         files: files about the devices.
         report: the path of the report, one of the files.
     """
@@ -42,8 +42,11 @@ def run_fleet(
     Args:
         params: the parameters of the project.
         models: the evaluated models, for comparison in the report.
-        outcomes: the outcome of each stage; the stages of the devices are added.
-        seconds: the duration of each stage; those of ``device`` and ``deploy`` are added.
+        outcomes: the outcome of each stage, by its address; this function adds those of the devices.
+        seconds: the duration of each stage; this function adds ``device`` and ``deploy``.
+
+    Returns:
+        The results of all devices.
     """
     from stillhouse.evaluation.fleet import (  # imports matplotlib, which takes a second
         fleet_table,
@@ -59,7 +62,7 @@ def run_fleet(
     start, run = time.perf_counter(), prefect_task(DEPLOY, params)
     for name in names:
         outcome = run(force=is_missing(path("deploy/receipt.json", device=name), params.model_name), instance=name)
-        if not deployment_is_timed(name):
+        if not deployment_is_timed(name):  # the timings are missing, or of another model
             outcome = run(force=True, instance=name)
         outcomes[DEPLOY.of(name).address] = outcome
     seconds["deploy"] = time.perf_counter() - start

@@ -186,7 +186,7 @@ def promote(version: Version, aliases: Aliases) -> None:
         client.delete_registered_model_alias(version.name, aliases.challenger)
 
 
-def champion_since(name: str, aliases: Aliases) -> tuple[int, str] | None:
+def champion_and_registration(name: str, aliases: Aliases) -> tuple[int, str] | None:
     """The number of the present champion and the time of its registration (local time); None if there is none."""
     if (version := version_of(name, aliases.champion)) is None:
         return None

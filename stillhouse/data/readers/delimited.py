@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from stillhouse.data.readers.dialect import find_delimiter, find_dialect, read_records
+from stillhouse.data.readers.delimiter import find_delimiter
+from stillhouse.data.readers.dialect import find_dialect, read_records
 from stillhouse.data.readers.encoding import find_encoding, name_of
 from stillhouse.data.readers.records import Dialect, Row, Text, header, open_text
 from stillhouse.data.readers.table import BATCH_ROWS, Table, partition_columns

@@ -1,40 +1,17 @@
-"""Detects delimiter, quoting and escape of delimited text. Refuses ambiguous files."""
+"""Detects quoting and escape of delimited text. Refuses ambiguous files."""
 
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stillhouse.data.readers.evidence import BACKSLASH, Evidence
-from stillhouse.data.readers.records import QUOTE, Dialect, Quoting, Row, Text, header, rows, separator
+from stillhouse.data.readers.records import QUOTE, Dialect, Quoting, Row, Text, rows
 from stillhouse.data.readers.wanted import Wanted
 from stillhouse.errors import BadInput
 
 QUOTED_BACKSLASH = "'\\'"  # valid in YAML and in a shell
 
 AUTO = "auto"
-DELIMITERS = (",", ";", "\t", "|")
-DELIMITER_BY_SUFFIX = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
-
-
-def find_delimiter(text: Text, wanted: Wanted) -> str:
-    """Return the delimiter: as set, as in Excel's line ``sep=``, or as detected.
-
-    A delimiter fits if the header then has all wanted columns. If several fit, the one that is usual for the file's
-    suffix comes first. If none fits, the function returns the one that gives the most columns.
-    """
-    if wanted.format.delimiter != AUTO:
-        return wanted.format.delimiter
-    if text.skipped and (named := separator(_first_line(text))):
-        return named
-    usual = DELIMITER_BY_SUFFIX.get(text.file.suffix.lower(), ",")
-    order = sorted(DELIMITERS, key=lambda delimiter: delimiter != usual)
-    headers = {delimiter: header(text, Dialect(delimiter, "minimal")) for delimiter in order}
-    fitting = [delimiter for delimiter in order if set(wanted.columns.values()) <= set(headers[delimiter])]
-    return fitting[0] if fitting else max(order, key=lambda delimiter: len(headers[delimiter]))
-
-
-def _first_line(text: Text) -> str:
-    return next(Text(text.file, text.encoding, text.end).lines(), "").strip()
 
 
 @dataclass
@@ -136,12 +113,16 @@ def find_dialect(texts: list[Text], wanted: Wanted, delimiter: str) -> ParseResu
     """Find the dialect of all ``texts``, each with a header.
 
     The texts are read without escapes first: with quoting, and without quoting if that may make a difference. If both
-    fit, quotes enclose fields. Then they are read with backslashes as escapes if these may be escapes.
+    readings fit, the one with quoting is used. If backslashes may be escapes, the texts are read again with the
+    backslash as the escape character.
 
     Raises:
-        BadInput: no dialect fits; quotes may be text or enclose fields (:func:`_refuse_ambiguous_quotes`); a dialect
-            with escapes fits and one without, even with equal results; or Spark and other programs read the backslashes
-            differently (:func:`_select_escaped`). The message names the settings.
+        BadInput: The message names the settings. The cases are:
+
+            - No dialect fits.
+            - Quotes may be text or enclose fields (:func:`_refuse_ambiguous_quotes`).
+            - Backslashes may be text or escapes: a reading with escapes fits, and one without.
+            - Spark and other programs read the backslashes differently (:func:`_select_escaped`).
     """
     settings, evidence, escaped_evidence = wanted.format, Evidence(), Evidence()
     quotings: tuple[Quoting, ...] = ("minimal", "none") if settings.quoting == "auto" else (settings.quoting,)
@@ -172,7 +153,11 @@ def find_dialect(texts: list[Text], wanted: Wanted, delimiter: str) -> ParseResu
 def _read_unescaped(
     texts: list[Text], delimiter: str, quotings: tuple[Quoting, ...], evidence: Evidence
 ) -> list[ParseResult]:
-    """Read the texts with the first quoting; also with the second if there is one and the texts have quotes."""
+    """Read the texts with the first quoting.
+
+    If there is a second quoting, they are also read with that one where the first reading failed, or found a quoted
+    field outside of the header or a record of several lines.
+    """
     first = _try(texts, Dialect(delimiter, quotings[0]), evidence)
     if len(quotings) == 2 and (first.error or evidence.quoted or evidence.spanning):
         return [first, _try(texts, Dialect(delimiter, quotings[1]), evidence)]
@@ -180,7 +165,11 @@ def _read_unescaped(
 
 
 def _may_be_escaped(unescaped: list[ParseResult], evidence: Evidence, delimiter: str) -> bool:
-    """Return whether backslashes may be escapes. They are text if the file fits without escapes and none looks so."""
+    """Return whether backslashes may be escapes.
+
+    True if no reading without escapes fits, if a backslash looks like an escape, or if reading with quoting fails and a
+    backslash stands before a quote.
+    """
     if not evidence.follows:
         return False
     if all(result.error for result in unescaped) or evidence.looks_escaped(delimiter):
@@ -191,11 +180,19 @@ def _may_be_escaped(unescaped: list[ParseResult], evidence: Evidence, delimiter:
 def _refuse_ambiguous_quotes(text: Text, valid: list[ParseResult], evidence: Evidence, wanted: Wanted) -> None:
     """Raise BadInput if quotes may be part of the texts or enclose fields.
 
-    This is so in three cases. The results with and without quoting differ in their number of rows. Most lines of the
-    records of several lines have as many fields as the header, even if only the result with quoting fits. Or the
-    delimiter is a tab, and the quotes are not where a CSV writer puts them: texts in such files often begin and end in
-    quotes. Nothing is refused if the evidence for quoting is strong (``Evidence.surely_quoted``). ``valid`` has the
-    results that fit, the one with quoting first. The message names the file of ``text``.
+    Nothing is refused if no reading with quoting fits, or if the evidence for quoting is strong
+    (``Evidence.surely_quoted``). Otherwise these cases are refused:
+
+    - The readings with and without quoting differ in their number of rows.
+    - Most lines of multi-line records have as many fields as the header. Only the reading with quoting may fit.
+    - The delimiter is a tab, and the quotes are not where a CSV writer puts them. Texts in such files often begin and
+      end with quotes.
+
+    Args:
+        text: the message names its file.
+        valid: the readings that fit, the one with quoting first.
+        evidence: of the reading with quoting.
+        wanted: the settings.
     """
     if not valid or valid[0].dialect.quoting != "minimal" or evidence.surely_quoted:
         return
@@ -220,7 +217,7 @@ def _refuse_ambiguous_quotes(text: Text, valid: list[ParseResult], evidence: Evi
 
 
 def _select_escaped(texts: list[Text], valid: list[ParseResult], evidence: Evidence, wanted: Wanted) -> ParseResult:
-    """Return the result with quoting if it fits, unless no field is in quotes; then the one without quoting.
+    """Return the first reading; the one without quoting if both fit and no field is in quotes.
 
     Raises:
         BadInput: the results differ in their number of rows, and :func:`_refuse_ambiguous_quotes` refuses them; or a
@@ -241,7 +238,10 @@ def _select_escaped(texts: list[Text], valid: list[ParseResult], evidence: Evide
 
 
 def _why_unreadable(results: list[ParseResult], wanted: Wanted) -> str:
-    """Return the error of the first result; if the CSV parser raised it, also that of the first one without quoting."""
+    """Return the error of the first reading.
+
+    If the CSV parser raised it and quoting is ``auto``, the error of the first reading without quoting is added.
+    """
     message = str(results[0].error)
     if results[0].is_csv_error and wanted.format.quoting == AUTO:
         other = next((result.error for result in results if result.dialect.quoting == "none"), None)

@@ -1,4 +1,7 @@
-"""Finds the encoding of a text file: as set, from its byte order mark, or UTF-8 if the whole file decodes.
+"""Finds the encoding of a text file.
+
+It is the setting, else that of the byte order mark, else UTF-16 or UTF-32 if the zero bytes show it, else UTF-8. A file
+that does not decode is refused.
 
 A legacy code page must be set. It is only suggested, since nearly every byte sequence is valid in one.
 """
@@ -33,6 +36,8 @@ BINARY = {
     b"PAR1": "a Parquet file. Rename it to .parquet",
     b"ARROW1": "an Arrow file. Write it as Parquet first",
 }
+# CPython's reasons if a text ends within a character.
+CUT = ("end of data", "truncated", "incomplete multibyte sequence")
 # Common code pages of exports.
 LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r"]
 LEGACY += ["cp932", "euc_jp", "gb18030", "big5", "cp949"]
@@ -77,7 +82,11 @@ def _check_name(encoding: str, wanted: Wanted) -> None:
 
 
 def _unmarked(head: bytes) -> str:
-    """Return UTF-16 or UTF-32 if the zero bytes of ASCII characters are at one end of each code unit, else UTF-8."""
+    """Return the encoding of text without a byte order mark: UTF-16 or UTF-32 if the zero bytes show it, else UTF-8.
+
+    All bytes but one of an ASCII character are zero there. In most texts at least 30 % of the characters are ASCII, and
+    less than 2 % of the lowest bytes are zero.
+    """
     if b"\0" not in head:
         return "utf-8"
     for width, codec in ((4, "utf-32"), (2, "utf-16")):
@@ -99,17 +108,20 @@ def _blocks(file: Path, encoding: str) -> Iterator[str]:
 
 
 def _fault(file: Path, encoding: str) -> tuple[int, int, bool] | None:
-    """Return line and byte of the first error, and whether the file ends within a character; None without an error."""
+    """Return where the file does not decode: line (from 1), value of the wrong byte, whether the file ends too early.
+
+    None if the whole file decodes.
+    """
     line = 1
     try:
         for text in _blocks(file, encoding):
             line += text.count("\n")
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode(encoding, errors="ignore")
-        cut = "end of data" in error.reason or "truncated" in error.reason
+        cut = any(reason in error.reason for reason in CUT)
         return line + before.count("\n"), error.object[error.start], cut
     except UnicodeError:  # UTF-16 or UTF-32 without the required mark
-        return 1, file.open("rb").read(1)[0], False
+        return 1, file.read_bytes()[0], False
     return None
 
 
@@ -118,6 +130,8 @@ def _message(file: Path, encoding: str, line: int, byte: int, cut: bool, wanted:
     if cut:
         return f"{start} The file ends within a character, so it is incomplete."
     key = wanted.key("encoding")
+    if encoding.lower().replace("_", "-") in ("utf-16", "utf-32"):
+        return f"{file} has no byte order mark. Set {key} to {encoding}-le or {encoding}-be."
     if encoding.startswith("utf-8"):
         lines = list(_foreign(file))
         if sum(map(_is_utf8, lines)) > 0.8 * len(lines):
