@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from servers import free_port
 
-ALL = ["prepare", "control", "teacher", "soft_labels", "student", "compress", "evaluate", "register"]
+ALL = ["prepare", "label", "control", "teacher", "soft_labels", "student", "compress", "evaluate", "register"]
 
 
 def ran(output: str) -> list[str]:

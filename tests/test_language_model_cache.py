@@ -21,10 +21,11 @@ from stillhouse.labelling.language_model.tokens import CUT
 
 PRICE = {"input": 10.0, "output": 10.0}
 RUN = """
-import json, sys
+import json, signal, sys
 from pathlib import Path
 from stillhouse.labelling.language_model import label_texts
 from stillhouse.params import Label
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets processes in the background ignore it
 texts, classes, settings, folder = json.load(sys.stdin)
 print(label_texts(texts, classes, [], Label.model_validate(settings), Path(folder)).paid)
 """

@@ -109,7 +109,7 @@ def test_a_teacher_trained_again_under_the_same_path_reruns_the_stage_and_so_do_
     weights = project.folder / "data" / "teacher" / "model.safetensors"
     old = weights.read_bytes()
     weights.write_bytes(old[:-1] + bytes([old[-1] ^ 1]))
-    assert stale(project) == ["teacher"]
+    assert stale(project) == ["label", "teacher"]
     weights.write_bytes(old)
     (project.folder / "cases.csv").write_text("text,label,same_as\n")
     assert stale(project) == ["evaluate"]

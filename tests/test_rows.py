@@ -176,7 +176,11 @@ def test_how_a_table_is_written_is_found_out(content, suffix, expected):
     ("content", "encoding", "message"),
     [
         ("text,label\n日本,x".encode("cp932")[:-1] + b"\x93", "cp932", "The file ends within a character"),
-        ("text,label\na,x\n".encode("utf-16-be"), "utf-16", "has no byte order mark. Set data.encoding to utf-16-le or"),
+        (
+            "text,label\na,x\n".encode("utf-16-be"),
+            "utf-16",
+            "has no byte order mark. Set data.encoding to utf-16-le or",
+        ),
     ],
 )
 def test_a_file_that_does_not_decode_is_refused_with_the_reason(content, encoding, message):

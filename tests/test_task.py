@@ -23,6 +23,7 @@ ALLOWED = {
     ("stillhouse/data/splitting.py", "argmax"): "over texts: the one with the largest hash",
     ("stillhouse/distillation/watch.py", "argmax"): "over steps: the one with the largest loss",
     ("stillhouse/models/pooling.py", "argmax"): "over tokens: the first and the last one",
+    ("stillhouse/models/finished.py", "log_softmax"): "over the labels of a checkpoint, which are added up by class",
     ("stillhouse/models/students/pooling.py", "softmax"): "over tokens: the weights of attention pooling",
     ("stillhouse/distillation/losses/minilm.py", "log_softmax"): "over words: attention between them",
     ("stillhouse/distillation/losses/dkd.py", "log_softmax"): "the formula of this loss for single-label logits",
