@@ -1,4 +1,4 @@
-"""The stage ``label`` in the whole chain: a language model, its cap, its cache, and what its labels are worth."""
+"""The stages ``label`` and ``teacher`` with a language model: its audit, its cap and its stored answers."""
 
 import json
 
@@ -34,25 +34,19 @@ def labelled(tmp_path_factory):
 
 def test_a_language_model_labels_up_to_a_cap_and_continues_when_it_is_raised(labelled):
     project, server = labelled
-    assert project.dvc("repro", "prepare").returncode == 0
-    estimate = project.python("-m", "flows.estimate").stdout
-    assert "150 texts, of which 0 are stored" in estimate and "about $0.00" in estimate, estimate
-    assert server.calls == 0
     done = project.dvc("repro", "label")
     assert done.returncode == 0 and "label.max_cost ($0.0006) is reached" in done.stdout, done.stdout
     first, calls = read(project, "label/metrics.json"), server.calls
     assert 0 < first["texts"] < 120 and read(project, "label/costs.json")["dollars"] <= 0.0006
+    estimate = project.python("-m", "flows.estimate").stdout
+    assert "150 texts, of which" in estimate and "about $0.00" in estimate and server.calls == calls, estimate
     project.set(label__max_cost=1.0)
-    done = project.dvc("repro", "evaluate")
+    done = project.dvc("repro", "teacher")
     assert done.returncode == 0, done.stdout
     second = read(project, "label/metrics.json")
     assert second["texts"] > first["texts"] and second["test_texts"] == 30
     assert second["audit"]["texts"] >= 20 and second["audit"]["low"] < 0.9 < second["audit"]["high"]
-    worth = read(project, "evaluate/metrics.json")["machine"]
-    assert worth["test"]["texts"] == 30 and worth["weight"] in (0, 1)
-    report = (project.folder / "outputs/evaluate/report.html").read_text()
-    assert "Labels of a machine" in report and ("did not pay" in report) == (not worth["pays"])
-    assert server.calls > calls
+    assert server.calls > calls and read(project, "teacher/metrics.json")["machine_weight"] == 1
 
 
 def test_the_stage_run_again_pays_for_nothing_and_gives_the_same_bytes(labelled):

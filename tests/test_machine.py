@@ -7,7 +7,17 @@ from stillhouse.distillation.logistic import probabilities
 from stillhouse.distillation.machine import calibrated, evidence_of, temperature, use_machine_labels
 from stillhouse.distillation.material import cotrained_rows, material_of
 from stillhouse.errors import BadInput
-from stillhouse.labelling.answers import Answered, MachineLabels, answered, not_answered, read_machine_labels
+from stillhouse.evaluation.machine import machine_worth
+from stillhouse.evaluation.report import render
+from stillhouse.evaluation.significance import paired
+from stillhouse.labelling.answers import (
+    Answered,
+    MachineLabels,
+    answered,
+    no_machine_labels,
+    not_answered,
+    read_machine_labels,
+)
 from stillhouse.labelling.audit import audit
 from stillhouse.labelling.choice import balanced, choose
 from stillhouse.labelling.file import matched, read_labels
@@ -118,6 +128,21 @@ def test_labels_that_do_harm_in_cross_validation_get_no_weight():
     wrong = Answered(np.arange(140), np.eye(2, dtype=np.float32)[1 - labels[60:]])
     used = use_machine_labels(material, MachineLabels(known, not_answered(2), wrong), np.arange(140), "auto")
     assert used.weight == 0 and used.probe is used.without
+
+
+def test_the_report_states_what_the_labels_were_worth(tmp_path):
+    labels, sure = np.arange(40) % 2, np.eye(2)[np.arange(40) % 2]
+    machine = MachineLabels(not_answered(2), Answered(np.arange(0, 40, 4), np.eye(2)[[1] * 10]), Answered(labels, sure))
+    scores = {"teacher": sure, "compressed student": sure}
+    found = audit(labels, np.eye(2)[np.ones(40, int)], sure, CLASSES[:2])
+    worth = machine_worth(machine, labels, scores, found.content(), 1.0, paired(np.ones(40), np.zeros(40)))
+    assert worth["pays"] and worth["test"]["machine"] == 0 and worth["test"]["compressed student"] == 1
+    assert not machine_worth(machine, labels, scores, None, 0.0, None)["pays"]
+    assert machine_worth(no_machine_labels(2), labels, scores, None, None, None) is None
+    render("machine.html.jinja", tmp_path / "page.html", machine_labels=worth)
+    page = (tmp_path / "page.html").read_text()
+    assert "40 texts without a label got one" in page and "Of 10 test texts the machine labels 0.0 %" in page
+    assert "<bdi>cat</bdi> as <bdi>dog</bdi> (20)" in page
 
 
 def test_evidence_of_weight_zero_is_none():

@@ -37,6 +37,7 @@ REGISTRIES = (
 # Files that a module reads without importing them.
 READ = {
     "stillhouse/evaluation/report.py": (
+        "stillhouse/evaluation/machine.html.jinja",
         "stillhouse/evaluation/models.html.jinja",
         "stillhouse/evaluation/report.html.jinja",
         "stillhouse/evaluation/steps.html.jinja",
