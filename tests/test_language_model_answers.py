@@ -1,4 +1,4 @@
-"""What a language model is asked, and what its answers mean: codes, prompts, and probabilities of the classes."""
+"""The requests to a language model, and the meaning of its answers: codes, prompts, and probabilities of the classes."""
 
 import math
 from collections import Counter

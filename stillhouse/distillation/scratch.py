@@ -95,9 +95,9 @@ def stored_result(identity: Mapping[str, Any], make: Callable[[Path], None]) -> 
 
 def clear_results(keep: Collection[Path]) -> None:
     """Remove the stored results except the folders ``keep``, which :func:`stored_result` returned."""
-    kept = {folder.parent for folder in keep}
+    needed = {folder.parent for folder in keep}
     for place in RESULTS.glob("*"):
-        if place not in kept:
+        if place not in needed:
             shutil.rmtree(place, ignore_errors=True)
 
 

@@ -83,8 +83,8 @@ def first_labels(texts: Sequence[str], vectors: np.ndarray, classes: np.ndarray)
     except ValueError:  # no term is in two texts, so the bag of words has no features
         logger.warning("no word is in two texts: the labels rest on the teacher's vectors alone")
     soft = TASK.probabilities(np.mean([TASK.logits(answer) for answer in answers], axis=0))
-    kept = float(TASK.correct(found, TASK.decision(soft)).mean())
-    return FirstLabels(soft.astype(np.float32), surest(soft, TRAINED), kept)
+    agreement = float(TASK.correct(found, TASK.decision(soft)).mean())
+    return FirstLabels(soft.astype(np.float32), surest(soft, TRAINED), agreement)
 
 
 def surest(scores: np.ndarray, share: float) -> np.ndarray:

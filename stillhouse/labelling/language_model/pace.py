@@ -38,7 +38,7 @@ class Pace:
             self._token_at -= (estimated - counted) * self._per_token
 
     def pause(self, seconds: float) -> None:
-        """Send no call of any thread for so long: the server has asked for it."""
+        """Send no call of any thread for so long, as the server requires."""
         with self._lock:
             self._resume_at = max(self._resume_at, time.monotonic() + seconds)
 
