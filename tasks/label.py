@@ -47,7 +47,8 @@ def _machine(context: Context, train: Dataset, unlabelled: Dataset) -> Metrics:
     else:
         labeller = LanguageModel(settings, {name: (params.data.classes or {}).get(name) for name in names})
     context.run.dataset(context.path("unlabelled"), "unlabelled")
-    found = machine_labels(labeller, settings, params.teacher.each[0], train, test, unlabelled, params.seed)
+    described = {name: text for name, text in (params.data.classes or {}).items() if text}
+    found = machine_labels(labeller, settings, params.teacher.each[0], described, train, test, unlabelled, params.seed)
     labels = found.labels
     if not len(train):
         labels = train_on_machine_labels(labels, unlabelled, names, context.out / "splits")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
+from datasets import ClassLabel, Dataset
 from material import texts_and_labels, tiny_teacher
 from project import ROOT
 from transformers import (
@@ -19,6 +19,7 @@ from transformers import (
 
 from stillhouse.distillation.softlabels import write_soft_labels
 from stillhouse.errors import BadInput
+from stillhouse.labelling.probe import free_probe
 from stillhouse.models.finished import FinishedClassifier, ZeroShotClassifier, hypotheses, suffixes_of
 from stillhouse.models.labels import match_labels
 from stillhouse.models.teacher import load_teacher
@@ -181,3 +182,14 @@ def test_a_tokenizer_that_puts_the_hypothesis_elsewhere_is_refused(tmp_path):
     )
     with pytest.raises(BadInput, match="does not put a hypothesis after a text"):
         suffixes_of(tokenizer, ["the team"], "some/model")
+
+
+def test_a_finished_classifier_is_what_a_machine_is_compared_with(tmp_path):
+    folder = checkpoint(tmp_path / "model", CLASSES)
+    train = Dataset.from_dict({"text": TEXTS, "label": [0] * len(TEXTS)}).cast_column(
+        "label", ClassLabel(names=CLASSES)
+    )
+    settings = OneTeacher.model_validate({**SETTINGS, "model": str(folder), "max_length": 32, "finetune": "never"})
+    found = free_probe(settings, {}, train, train.remove_columns("label"), 0)
+    np.testing.assert_allclose(found.known, probabilities(folder), atol=1e-5)
+    assert len(found.rows) == 0

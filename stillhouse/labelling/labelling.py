@@ -44,6 +44,7 @@ def machine_labels(
     labeller: Labeller,
     settings: Label,
     teacher: OneTeacher,
+    descriptions: dict[str, str],
     train: Dataset,
     test: Dataset,
     unlabelled: Dataset,
@@ -55,6 +56,7 @@ def machine_labels(
         labeller: a language model or a file.
         settings: everything under ``label`` in params.yaml.
         teacher: the first teacher, for the probe that the labels are compared with.
+        descriptions: of the classes, by name, for a zero-shot teacher.
         train: texts with labels. The audit uses some of them.
         test: test texts, for the report.
         unlabelled: texts without a label.
@@ -64,13 +66,13 @@ def machine_labels(
         BadInput: the labels are shown to be worse than those of the probe, and ``settings.audit`` is ``stop``.
     """
     names, labels = label_names(train), labels_of(train)
-    probe = free_probe(teacher, train, unlabelled, seed) if len(train) else None
+    probe = free_probe(teacher, descriptions, train, unlabelled, seed) if len(train) else None
     planned = plan(labeller.most, settings, labels, len(test), len(unlabelled), seed)
     others = np.setdiff1d(np.arange(len(train)), planned.train)  # no text is an example of its own
     known = _label(labeller, len(names), train, planned.train, _examples(train, others))
     audited = _audit(known, labels, names, probe, settings) if len(known) else None
     examples, rows = _examples(train, np.arange(len(train))), planned.unlabelled
-    if settings.choose != "random" and probe is not None and len(rows) < len(unlabelled):
+    if settings.choose != "random" and probe is not None and len(probe.rows) and len(rows) < len(unlabelled):
         rows = probe.rows[choose(settings.choose, len(rows), probe.probabilities, probe.features, seed)]
     return Labelled(
         MachineLabels(
