@@ -35,7 +35,7 @@ test: install
 	$(BIN)/python -m pytest
 
 test-ops: $(VENV)/.ops
-	$(BIN)/python -m pytest tests/ops
+	$(BIN)/python -m pytest tests/ops $(ARGS)
 
 $(VENV)/.ops: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev,ops]'

@@ -97,7 +97,7 @@ def test_old_litter_goes_and_what_is_needed_stays(project):
     before = Prefect(project.server).states()
     done = project.python("-m", "flows.gc", "--days", "0")
     assert done.returncode == 0 and last_line(done.stdout).endswith("MB were freed."), done.stdout
-    assert "flow runs in Prefect's own database: 0" in done.stdout  # the server is not this project's alone
+    assert "flow runs in the project's own Prefect database: 0" in done.stdout  # the server is not this project's alone
     assert Prefect(project.server).states().keys() >= before.keys()
     own = project.python("-m", "flows.gc", "--days", "0", PREFECT_API_URL="")
     assert own.returncode == 0 and "flow runs in Prefect's own database: 1" in own.stdout, own.stdout
