@@ -100,7 +100,7 @@ def test_old_litter_goes_and_what_is_needed_stays(project):
     assert "flow runs in the project's own Prefect database: 0" in done.stdout  # the server is not this project's alone
     assert Prefect(project.server).states().keys() >= before.keys()
     own = project.python("-m", "flows.gc", "--days", "0", PREFECT_API_URL="")
-    assert own.returncode == 0 and "flow runs in Prefect's own database: 1" in own.stdout, own.stdout
+    assert own.returncode == 0 and "flow runs in the project's own Prefect database: 1" in own.stdout, own.stdout
     assert not (project.folder / ".stillhouse" / "labels" / "old").exists()
     again = project.flow()
     assert again.returncode == 0 and "so no stage ran" in again.stdout, again.stdout
