@@ -36,7 +36,7 @@ def estimated() -> Estimate:
     parts = zip(splits, (rows.train, rows.test, rows.unlabelled), strict=True)
     texts = [text for split, chosen in parts for text in split.select(chosen)["text"]]
     names = label_names(train)
-    classes = {name: (params.data.classes or {}).get(name) for name in names}
+    classes = {name: params.data.descriptions.get(name) for name in names}
     examples = [(text, names[number]) for text, number in zip(train["text"], train["label"], strict=True)]
     return estimate(texts, classes, examples, params.label, MODEL_ANSWERS)
 

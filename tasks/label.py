@@ -40,15 +40,15 @@ def _machine(context: Context, train: Dataset, unlabelled: Dataset) -> Metrics:
     from stillhouse.labelling.labelling import machine_labels, train_on_machine_labels
 
     params, settings, names = context.params, context.params.label, label_names(train)
-    (test,) = context.read("test")
+    (test,), descriptions = context.read("test"), params.data.descriptions
     labeller: FileLabels | LanguageModel
     if settings.source == "file":
         labeller = FileLabels(Path(str(settings.path)), settings.text_column, settings.label_column, names)
     else:
-        labeller = LanguageModel(settings, {name: (params.data.classes or {}).get(name) for name in names})
+        labeller = LanguageModel(settings, {name: descriptions.get(name) for name in names})
     context.run.dataset(context.path("unlabelled"), "unlabelled")
-    described = {name: text for name, text in (params.data.classes or {}).items() if text}
-    found = machine_labels(labeller, settings, params.teacher.each[0], described, train, test, unlabelled, params.seed)
+    teacher = params.teacher.each[0]
+    found = machine_labels(labeller, settings, teacher, descriptions, train, test, unlabelled, params.seed)
     labels = found.labels
     if not len(train):
         labels = train_on_machine_labels(labels, unlabelled, names, context.out / "splits")

@@ -48,7 +48,7 @@ def teacher(context: Context) -> Metrics:
         read_hints(hints),
         machine=read_machine_labels(answers),
         machine_weight=context.params.label.weight,
-        descriptions={name: text for name, text in (context.params.data.classes or {}).items() if text},
+        descriptions=context.params.data.descriptions,
         files={name: context.path(name) for name in names} | {"hints": hints, "answers": answers},
     )
     each = context.params.teacher.each

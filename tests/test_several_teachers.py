@@ -88,8 +88,8 @@ def test_two_teachers_label_together_and_each_is_measured_and_stored_alone(mine,
         run(teacher)
         assert caplog.text.count("linear probe on") == 1 and "finished classifier, not trained" not in caplog.text
         again = {file: file.stat().st_mtime_ns for file in RESULTS.rglob("model.safetensors")}
-        kept = set(stored.items()) & set(again.items())
-        assert len(stored) == len(again) == 2 and len(kept) == 1
+        reused = set(stored.items()) & set(again.items())
+        assert len(stored) == len(again) == 2 and len(reused) == 1
         caplog.clear()
         mine.set(teacher__weights=[1, 3])
         run(teacher)

@@ -101,14 +101,14 @@ def use_machine_labels(material: Material, machine: MachineLabels, rows: np.ndar
     def evidence(power: float) -> np.ndarray | None:
         return evidence_of(len(material.features), positions, answers, power) if power else None
 
-    base, predicted = (material.out_of_fold(evidence(power), first=positions) for power in (0.0, FULL))
-    chosen = FULL
-    if weight != "auto":
-        chosen = float(weight)
-    else:
+    chosen = FULL if weight == "auto" else float(weight)
+    predicted = material.out_of_fold(evidence(chosen), first=positions)
+    if weight == "auto":
+        base = material.out_of_fold(first=positions)
         right = [TASK.correct(material.labels, TASK.decision(found)).astype(float) for found in (predicted, base)]
         gap = paired(right[0], right[1])
-        chosen = 0.0 if gap.is_loss else FULL
+        if gap.is_loss:
+            chosen, predicted = 0.0, base
         logger.info(
             "accuracy in cross-validation: %.4f without the machine's labels, %.4f with them (%s)",
             right[1].mean(),
@@ -116,7 +116,7 @@ def use_machine_labels(material: Material, machine: MachineLabels, rows: np.ndar
             p_value(gap.p),
         )
     logger.info("%d labels of a machine: temperature %.2f, weight %g", len(positions), warmth, chosen)
-    loss = TASK.log_losses(predicted if chosen else base, material.labels)
+    loss = TASK.log_losses(predicted, material.labels)
     without = material.probe()
     return Used(material.probe(evidence(chosen)) if chosen else without, without, chosen, float(loss.mean()))
 

@@ -14,7 +14,7 @@ from stillhouse.evaluation.candidate import Candidate, folder_bytes
 from stillhouse.evaluation.machine import WITHOUT
 from stillhouse.models.members import Member, mean_probabilities
 from stillhouse.models.students.student import load_student
-from stillhouse.models.teacher import WITHOUT_MACHINE, load_teacher
+from stillhouse.models.teacher import WITHOUT_MACHINE, Teacher, load_teacher
 from stillhouse.serving.classifier import Classifier
 from stillhouse.task import TASK
 
@@ -44,12 +44,7 @@ def teacher_candidates(teachers: Sequence[Member], first: Path, others: Path, ba
 
 def teacher_candidate(folder: Path, max_length: int, batch_size: int, name: str = "teacher") -> Candidate:
     """One trained teacher in PyTorch on the CPU."""
-    teacher = load_teacher(folder, max_length, torch.device("cpu"))
-
-    def predict(texts: Sequence[str]) -> np.ndarray:
-        return TASK.probabilities(teacher.logits(texts, batch_size))
-
-    return Candidate(name, predict, folder_bytes(folder))
+    return _teacher(load_teacher(folder, max_length, torch.device("cpu")), folder, batch_size, name)
 
 
 def without_machine_candidate(folder: Path, max_length: int, batch_size: int) -> Candidate | None:
@@ -60,11 +55,14 @@ def without_machine_candidate(folder: Path, max_length: int, batch_size: int) ->
     head = classifier_head(teacher.model, teacher.model.config.num_labels)
     assert head is not None
     head.load_state_dict(load_file(str(folder / WITHOUT_MACHINE)))
+    return _teacher(teacher, folder, batch_size, WITHOUT)
 
+
+def _teacher(teacher: Teacher, folder: Path, batch_size: int, name: str) -> Candidate:
     def predict(texts: Sequence[str]) -> np.ndarray:
         return TASK.probabilities(teacher.logits(texts, batch_size))
 
-    return Candidate(WITHOUT, predict, folder_bytes(folder))
+    return Candidate(name, predict, folder_bytes(folder))
 
 
 def student_candidate(name: str, folder: Path, batch_size: int) -> Candidate:

@@ -44,7 +44,7 @@ def begin_without_labels(
     if len(rows) < len(names):
         raise BadInput(f"data: {len(rows)} texts without labels are too few for {len(names)} classes. Add texts.")
     texts = list(unlabelled.select(rows)["text"])
-    described = params.data.classes or {}
+    described = params.data.descriptions
     sentences = [class_sentences(name, described.get(name)) for name in names]
     numbers = np.repeat(np.arange(len(names)), [len(one) for one in sentences])
     teacher = load_pretrained(params.teacher, names)

@@ -77,6 +77,11 @@ class Data(Format):
         return self.label_column is None or self.labels_per_class == 0
 
     @property
+    def descriptions(self) -> dict[str, str]:
+        """The descriptions of ``classes``, by name. A class without one is left out."""
+        return {name: text for name, text in (self.classes or {}).items() if text}
+
+    @property
     def label_limit(self) -> int | None:
         """The number of labelled texts of each class, ``labels_per_class`` with ``auto`` resolved; None: all."""
         if self.label_column is None:
