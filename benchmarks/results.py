@@ -1,12 +1,13 @@
 """Writes ``RESULTS.md`` from the measured cases: tables, paired differences, and targets met or missed."""
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.machine_tables import machine_tables
+from benchmarks.packing import unpack
 from stillhouse.evaluation.comparison import Arm, compare, tables
 from stillhouse.evaluation.display import number
 from stillhouse.evaluation.report import as_markdown
@@ -35,16 +36,6 @@ SOURCES = (
 )
 
 
-def pack(numbers: list[int]) -> str:
-    """Encode class numbers below 255 (-1: no class) as text."""
-    return base64.b64encode(np.array(numbers, dtype=np.int16).astype(np.uint8).tobytes()).decode()
-
-
-def unpack(text: str) -> np.ndarray:
-    """Decode the text of :func:`pack`. -1 becomes 255, which is no class."""
-    return np.frombuffer(base64.b64decode(text), dtype=np.uint8)
-
-
 def write_results(folder: Path, file: Path) -> None:
     """Write ``file`` from every ``<case>.json`` in ``folder``, and the notes beside it."""
     measured = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
@@ -60,7 +51,7 @@ def write_results(folder: Path, file: Path) -> None:
             parts += [as_markdown(_summary(list(cases.values())))]
             for name, result in cases.items():
                 parts += _case(name, result)
-    parts += ["## Published figures", SOURCES]
+    parts += [*machine_tables(folder / "machine"), "## Published figures", SOURCES]
     parts += [(file.parent / "NOTES.md").read_text(encoding="utf-8").strip()]
     file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.corpora import Case, cases, fetch
+from benchmarks.packing import pack, unpack
 from benchmarks.peers import PEERS, Peer, Split
-from benchmarks.results import pack, unpack, write_results
+from benchmarks.results import write_results
 from flows.shared.workspace import workspace
 from stillhouse.evaluation.report import machine
 from stillhouse.files import replacing

@@ -3,12 +3,10 @@
 import math
 from collections import Counter
 
-import numpy as np
 import pytest
 from test_language_model import CLASSES, NAMES
 
 from stillhouse.errors import BadInput
-from stillhouse.labelling.language_model import calibrate
 from stillhouse.labelling.language_model.answers import read_logprobs, read_single, read_votes
 from stillhouse.labelling.language_model.codes import codes_for
 from stillhouse.labelling.language_model.prompt import load_prompt
@@ -104,20 +102,6 @@ def test_every_class_has_a_code_of_its_own(count):
 
 def test_a_name_that_is_a_code_has_that_code():
     assert codes_for(["C", "dog", "A"]) == ["C", "B", "A"]
-
-
-def test_calibration_removes_a_constant_factor():
-    truth = np.random.default_rng(0).dirichlet([0.3, 0.3, 0.3], 4000)
-    biased = truth * [5, 1, 0.5]
-    biased /= biased.sum(1, keepdims=True)
-    biased[7] = np.nan
-    calibrated = calibrate(biased)
-    assert np.isnan(calibrated[7]).all() and calibrated.dtype == np.float32
-    best, found, uncalibrated = (np.delete(array, 7, 0).argmax(1) for array in (truth, calibrated, biased))
-    assert np.nansum(calibrated, 1)[:7] == pytest.approx(1)
-    assert (found == best).mean() > (uncalibrated == best).mean() + 0.1
-    assert calibrate(biased[:5], biased).tobytes() == calibrated[:5].tobytes()
-    assert np.isnan(calibrate(np.full((2, 3), np.nan))).all() and calibrate(np.zeros((0, 3))).shape == (0, 3)
 
 
 # The prompt

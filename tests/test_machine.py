@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stillhouse.distillation.logistic import probabilities
-from stillhouse.distillation.machine import calibrated, evidence_of, temperature, use_machine_labels
+from stillhouse.distillation.machine import evidence_of, use_machine_labels
 from stillhouse.distillation.material import cotrained_rows, material_of
 from stillhouse.errors import BadInput
 from stillhouse.evaluation.machine import machine_worth
@@ -19,6 +19,7 @@ from stillhouse.labelling.answers import (
     read_machine_labels,
 )
 from stillhouse.labelling.audit import audit
+from stillhouse.labelling.calibration import calibration_of
 from stillhouse.labelling.choice import balanced, choose
 from stillhouse.labelling.file import matched, read_labels
 
@@ -86,12 +87,25 @@ def test_the_temperature_makes_hard_answers_as_sure_as_they_are_right(right):
     labels = np.arange(400) % 3
     wrong = np.arange(400) % 100 >= 100 * right
     answers = np.eye(3)[np.where(wrong, (labels + 1) % 3, labels)]
-    sure = calibrated(answers, temperature(answers, labels)).max(1)
+    sure = calibration_of(answers, labels, answers)(answers).max(1)
     assert sure == pytest.approx(right, abs=0.03)
 
 
 def test_few_known_answers_calibrate_nothing():
-    assert temperature(np.eye(2)[[0] * 9], np.zeros(9, int)) == 1.0
+    assert calibration_of(np.eye(2)[[0] * 9], np.zeros(9, int), np.eye(2)).temperature == 1.0
+
+
+@pytest.mark.parametrize("factors", [[6, 1, 0.4], [1, 1, 1]])
+def test_a_bias_towards_a_class_is_removed_where_known_texts_show_it(factors):
+    random = np.random.default_rng(0)
+    truth = random.dirichlet([0.4, 0.4, 0.4], 2000)
+    labels = np.array([random.choice(3, p=row) for row in truth])
+    answers = truth * factors
+    answers /= answers.sum(1, keepdims=True)
+    calibration = calibration_of(answers[:100], labels[:100], answers[100:])
+    assert (calibration.prior is not None) == (factors[0] != 1)
+    found, right = calibration(answers[100:]).argmax(1), truth[100:].argmax(1)
+    assert (found == right).mean() >= (answers[100:].argmax(1) == right).mean() + (0.1 if factors[0] != 1 else 0)
 
 
 def two_views(count):

@@ -1,8 +1,7 @@
 """What a machine's labels (of a language model, or from a file) add to the teacher's probe.
 
-The machine errs. Its answers for texts whose label is known show how often, and so how sure an answer is: a temperature
-calibrates its probabilities (C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599).
-The calibrated probabilities then are evidence in co-training, as the answers of an independent labeller (A. Dawid and
+The machine errs. Its answers for texts whose label is known show how often, and so calibrate its probabilities. The
+calibrated probabilities then are evidence in co-training, as the answers of an independent labeller (A. Dawid and
 A. Skene, "Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm", 1979). They are left
 out where cross-validation on the labelled texts shows them to do harm.
 """
@@ -12,46 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from datasets import Dataset, concatenate_datasets
-from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 
 from stillhouse.distillation.material import Material
 from stillhouse.evaluation.significance import p_value, paired
 from stillhouse.labelling.answers import MachineLabels
+from stillhouse.labelling.calibration import calibration_of
 from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
 FULL = 1.0  # weight of an independent labeller
-LEAST = 0.01  # probability: a single answer is no certainty
-SHARPEST, SOFTEST = 0.1, 20.0  # limits of the temperature
-CALIBRATION_TEXTS = 10  # fewer known answers calibrate nothing
-
-
-def temperature(known: np.ndarray, labels: np.ndarray) -> float:
-    """Return the temperature that calibrates probabilities.
-
-    Args:
-        known: the machine's probabilities (texts, classes) for texts whose label is known.
-        labels: their class numbers.
-
-    Returns:
-        The temperature with the least log loss; 1 for fewer than 10 texts.
-    """
-    if len(labels) < CALIBRATION_TEXTS:
-        return 1.0
-    logits = TASK.logits(np.maximum(known, LEAST))
-
-    def loss(log_temperature: float) -> float:
-        return float(TASK.log_losses(TASK.probabilities(logits / np.exp(log_temperature)), labels).mean())
-
-    found = minimize_scalar(loss, bounds=(np.log(SHARPEST), np.log(SOFTEST)), method="bounded")
-    return float(np.exp(found.x))
-
-
-def calibrated(answers: np.ndarray, warmth: float) -> np.ndarray:
-    """Return the machine's probabilities (texts, classes) at a temperature."""
-    return TASK.probabilities(TASK.logits(np.maximum(answers, LEAST)) / warmth)
 
 
 def evidence_of(texts: int, positions: np.ndarray, answers: np.ndarray, weight: float) -> np.ndarray:
@@ -94,8 +64,9 @@ def use_machine_labels(material: Material, machine: MachineLabels, rows: np.ndar
         rows: of the texts without a label in ``unlabelled``, ascending; all answered texts are among them.
         weight: of these labels. ``auto``: 1, or 0 where cross-validation on the labelled texts shows them to do harm.
     """
-    warmth = temperature(machine.train.probabilities, material.labels[machine.train.rows])
-    answers = calibrated(machine.unlabelled.probabilities, warmth)
+    known, found = machine.train, machine.unlabelled.probabilities
+    calibration = calibration_of(known.probabilities, material.labels[known.rows], found)
+    answers = calibration(found)
     positions = len(material.labels) + np.searchsorted(rows, machine.unlabelled.rows)
 
     def evidence(power: float) -> np.ndarray | None:
@@ -115,7 +86,9 @@ def use_machine_labels(material: Material, machine: MachineLabels, rows: np.ndar
             right[0].mean(),
             p_value(gap.p),
         )
-    logger.info("%d labels of a machine: temperature %.2f, weight %g", len(positions), warmth, chosen)
+    bias = "none" if calibration.prior is None else "removed"
+    message = "%d labels of a machine: temperature %.2f, bias towards classes: %s, weight %g"
+    logger.info(message, len(positions), calibration.temperature, bias, chosen)
     loss = TASK.log_losses(predicted, material.labels)
     without = material.probe()
     return Used(material.probe(evidence(chosen)) if chosen else without, without, chosen, float(loss.mean()))

@@ -3,8 +3,7 @@
 Use :func:`label_texts` and, for the price in advance, :func:`estimate`.
 """
 
-from stillhouse.labelling.language_model.calibration import calibrate
 from stillhouse.labelling.language_model.estimate import Estimate, estimate
 from stillhouse.labelling.language_model.labelling import Answers, label_texts
 
-__all__ = ["Answers", "Estimate", "calibrate", "estimate", "label_texts"]
+__all__ = ["Answers", "Estimate", "estimate", "label_texts"]
