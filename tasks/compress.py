@@ -61,7 +61,7 @@ def write_compressed(
         ladder = compress_student(student, settings, train, known, reference, Path(scratch), made)
     # The digest names the model that was timed: DVC may later restore another model next to this file.
     write_json(out / "speed.json", {"model_md5": folder_md5(out / "model"), "docs_per_s": ladder.docs_per_s})
-    return {"kept": ladder.last, "steps": ladder.numbers}
+    return {"last_step": ladder.last, "steps": ladder.numbers}
 
 
 def _reference(context: Context, student: Student) -> Reference:

@@ -111,7 +111,7 @@ def evaluate(context: Context) -> Metrics:
         "models": {name: as_dict(quality) for name, quality in results.items()},
         "differences": {name: as_dict(gap, of_teacher) for name, gap in gaps.items()},
         "classes": class_numbers(classes[COMPRESSED]),
-        "cases": {"asked": len(shown), "kept": passed_share(shown)},
+        "cases": {"count": len(shown), "passed": passed_share(shown)},
         **({"machine": machine} if machine else {}),
     }
     write_json(out / "metrics.json", metrics)

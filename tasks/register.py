@@ -44,7 +44,7 @@ def register(context: Context) -> Metrics:
         {name: gaps[f"compressed student - {name}"] for name in FREE},
         latency,
         read_classes(context.path("evaluate/classes.csv")),
-        json.loads(metrics.read_text(encoding="utf-8"))["cases"]["kept"],
+        json.loads(metrics.read_text(encoding="utf-8"))["cases"]["passed"],
         texts,
         labels,
         label_names(test),

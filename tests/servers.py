@@ -1,4 +1,4 @@
-"""Real servers on this machine's loopback, and what is asked of Prefect's without starting a Python for it."""
+"""Real servers on this machine's loopback, and calls to Prefect's that need no new Python process."""
 
 import contextlib
 import json

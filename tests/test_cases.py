@@ -39,7 +39,7 @@ def test_no_cases_are_all_kept(cases):
     assert passed_share(behaviours(cases(HEADING), predict)) == 1.0
 
 
-def test_cases_for_labels_that_the_data_lacks_are_not_asked_and_counted(cases, caplog):
+def test_cases_for_labels_that_the_data_lacks_are_not_checked_and_are_counted(cases, caplog):
     with caplog.at_level(logging.WARNING):
         assert [case.text for case in cases(HEADING + "a,sports,\nb,good,\n")] == ["b"]
     assert "1 cases of" in caplog.text

@@ -61,7 +61,7 @@ def test_what_is_served_is_int8(finished):
     session = onnxruntime.InferenceSession(str(model))
     assert [node.type for node in session.get_inputs()] == ["tensor(int64)"]
     message = json.loads((finished.folder / "outputs" / "compress" / "metrics.json").read_text())
-    assert message["kept"] == "int8_static" and list(message["steps"]) == ["float32", "int8_static"]
+    assert message["last_step"] == "int8_static" and list(message["steps"]) == ["float32", "int8_static"]
     assert b"QuantizeLinear" in model.read_bytes()
 
 

@@ -240,7 +240,7 @@ def texts_of(splits):
     return {name: set(split.dataset[split.rows.tolist()]["text"]) for name, split in splits.items()}
 
 
-def test_splits_are_disjoint_of_the_asked_size_and_the_same_bytes_each_time(tmp_path):
+def test_splits_are_disjoint_of_the_set_size_and_the_same_bytes_each_time(tmp_path):
     file = write_csv(tmp_path / "texts.csv", texts_and_labels(3000))
     result = cleaned(file, tmp_path)
     first, second = (complete(result.splits, DATA, seed=5) for _ in range(2))

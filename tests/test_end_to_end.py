@@ -36,7 +36,7 @@ def test_the_flow_ends_with_what_a_user_wants_to_know(finished):
     metrics = json.loads((finished.folder / "outputs/evaluate/metrics.json").read_text())
     assert metrics["models"]["teacher"]["accuracy"] > 0.8
     assert metrics["models"]["compressed student"]["accuracy"] > 0.8
-    assert metrics["cases"] == {"asked": 2, "kept": 1.0}
+    assert metrics["cases"] == {"count": 2, "passed": 1.0}
     assert re.search(r"^most frequent class +\d+\.\d % +\d+\.\d % +– +–$", log, re.MULTILINE)
     assert metrics["classes"]["never_recognised"] == 0 and "never recognised" not in log
     assert "ok: is better than always answering" in log

@@ -114,12 +114,12 @@ def test_the_gate_says_which_condition_is_broken(student, latency, free, champio
     assert ("Use TF-IDF + SVM, or" in "".join(failed)) == (broken == "below TF-IDF + SVM")
 
 
-@pytest.mark.parametrize(("asked", "kept", "passed"), [(None, 0.0, True), (0.9, 0.5, False), (0.9, 0.95, True)])
-def test_the_gate_may_ask_for_behaviours(asked, kept, passed):
-    settings = GATE.model_copy(update={"min_cases": asked})
-    verdict = judge(settings, STUDENT, TEACHER, 2.0, {}, None, BALANCED, passed_cases=kept)
+@pytest.mark.parametrize(("least", "share", "passed"), [(None, 0.0, True), (0.9, 0.5, False), (0.9, 0.95, True)])
+def test_the_gate_may_require_a_share_of_the_cases(least, share, passed):
+    settings = GATE.model_copy(update={"min_cases": least})
+    verdict = judge(settings, STUDENT, TEACHER, 2.0, {}, None, BALANCED, passed_cases=share)
     assert verdict.passed == passed
-    assert any("register.min_cases: 90%" in reason for reason in verdict.reasons) == (asked is not None)
+    assert any("register.min_cases: 90%" in reason for reason in verdict.reasons) == (least is not None)
 
 
 def test_the_control_goes_on_only_where_it_is_shown_to_be_better():

@@ -52,7 +52,7 @@ def test_changes_are_written_into_params_and_leave_its_comments(params_file):
     assert write_changes(changes, params_file) == {}
 
 
-def test_a_null_counts_only_where_it_is_asked_for(params_file):
+def test_a_null_counts_only_with_nulls(params_file):
     changes = Changes.model_validate({"data": {"labels_per_class": None}})
     assert write_changes(changes, params_file) == {}
     assert write_changes(changes, params_file, nulls=True) == {"data.labels_per_class": None}

@@ -99,7 +99,7 @@ def test_a_messenger_that_fails_is_logged_without_its_password(target, caplog):
     with caplog.at_level(logging.WARNING):
         notify(target, "failed")
     assert "was not sent" in caplog.text and "hush" not in caplog.text
-    notify(None, "nobody asked")
+    notify(None, "no target")
 
 
 def test_a_failed_run_and_a_refused_gate_are_told(project):

@@ -1,4 +1,4 @@
-"""All four students: padding counts for nothing, weights start as asked, the teacher's knowledge is taken over."""
+"""All four students: padding changes nothing, the initialisation is the one that was set, weights come from the teacher."""
 
 import json
 

@@ -83,7 +83,7 @@ def test_a_killed_process_run_is_ended_by_the_next_with_all_that_it_said(here):
     killed = subprocess.run([sys.executable, "-c", KILLED], env=environment, capture_output=True, text=True)
     assert killed.stdout == "said\n" and only_run().info.status == "RUNNING"
     (folder,) = journal.journal_home().glob("*/")
-    with (folder / "said.jsonl").open("a") as lines:
+    with (folder / "entries.jsonl").open("a") as lines:
         lines.write('{"what": "metr')  # as a power cut may leave it
     assert journal.send_remaining() == 0
     found = only_run()
@@ -100,8 +100,8 @@ def test_a_run_that_is_at_work_is_left_alone(here):
 def test_a_crash_while_a_run_is_created_makes_no_second_one(here, monkeypatch):
     create = journal.Sender.create
 
-    def crash(self, asked_before, logged):
-        create(self, asked_before, logged)
+    def crash(self, created_before, logged):
+        create(self, created_before, logged)
         raise ConnectionError("cut off before the answer came")
 
     with monkeypatch.context() as during:
@@ -185,12 +185,12 @@ def test_a_journal_that_disappears_before_it_is_locked_is_no_error(here, away, m
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda folder: (folder / "taken.json").write_text('{"run": nul'),
-        lambda folder: (folder / "taken.json").write_text("[]"),
-        lambda folder: (folder / "taken.json").unlink(),
-        lambda folder: (folder / "said.jsonl").open("ab").write(b'{"what": "metr'),
-        lambda folder: (folder / "said.jsonl").open("ab").write(b"\x00" * 500),
-        lambda folder: (folder / "said.jsonl").open("ab").write(b'[1]\n{"what": "metrics"}\n{"what": "nonsense"}\n'),
+        lambda folder: (folder / "state.json").write_text('{"run": nul'),
+        lambda folder: (folder / "state.json").write_text("[]"),
+        lambda folder: (folder / "state.json").unlink(),
+        lambda folder: (folder / "entries.jsonl").open("ab").write(b'{"what": "metr'),
+        lambda folder: (folder / "entries.jsonl").open("ab").write(b"\x00" * 500),
+        lambda folder: (folder / "entries.jsonl").open("ab").write(b'[1]\n{"what": "metrics"}\n{"what": "nonsense"}\n'),
     ],
 )
 def test_a_damaged_journal_loses_what_was_damaged_and_nothing_else(here, damage):
@@ -206,12 +206,12 @@ def test_a_damaged_journal_loses_what_was_damaged_and_nothing_else(here, damage)
 
 def test_a_journal_without_its_first_line_is_set_aside_and_the_others_are_sent(here, away, caplog):
     folder = dead("first", loss=1.0)
-    lines = (folder / "said.jsonl").read_bytes().splitlines(keepends=True)
-    (folder / "said.jsonl").write_bytes(b"\xff" + b"".join(lines))
+    lines = (folder / "entries.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "entries.jsonl").write_bytes(b"\xff" + b"".join(lines))
     dead("second", loss=2.0)
     away()
     assert journal.send_remaining() == 0 and names_and_losses() == {"second": 2.0}
-    assert (here / f"{folder}.unreadable" / "said.jsonl").exists() and "unreadable" in caplog.text
+    assert (here / f"{folder}.unreadable" / "entries.jsonl").exists() and "unreadable" in caplog.text
     assert journal.send_remaining() == 0
 
 
@@ -275,10 +275,10 @@ def test_on_a_full_disk_entries_wait_in_memory_and_the_work_goes_on(here, monkey
         run._journal._not_before = float("inf")
         run.metrics({"loss": 1.0}, step=1)
         folder = run._journal._folder
-        assert (folder / "said.jsonl").read_bytes() == b"" and "held in memory" in caplog.text
+        assert (folder / "entries.jsonl").read_bytes() == b"" and "held in memory" in caplog.text
         full = False
         run.metrics({"loss": 2.0}, step=2)
-        assert len((folder / "said.jsonl").read_bytes().splitlines()) == 2
+        assert len((folder / "entries.jsonl").read_bytes().splitlines()) == 2
         full = True
         run._journal._not_before = 0.0
         run.metrics({"loss": 3.0}, step=3)

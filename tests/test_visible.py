@@ -58,7 +58,7 @@ def test_a_gpu_that_is_not_visible_is_refused_with_what_is(device, variable):
     assert repr(variable) in str(raised.value) and ("2: 4, 7" if variable == "4,7" else "no GPU") in str(raised.value)
 
 
-def test_a_place_is_the_gpus_whatever_name_it_was_asked_by(tmp_path, monkeypatch):
+def test_a_gpu_has_one_slot_under_all_its_names(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv(VARIABLE, "6,3")
     with gpu_slot(1, print, "cuda:1"):

@@ -1,7 +1,7 @@
 """Journals: a write-ahead log of the calls of MLflow, so that an outage of the tracking store loses no metric.
 
-The journal of a run is a folder. ``said.jsonl`` has a line for each entry, ``files`` the copies of artifacts, and
-``taken.json`` the position up to which the entries were sent. After the last entry was sent, the folder is deleted. A
+The journal of a run is a folder. ``entries.jsonl`` has a line for each entry, ``files`` the copies of artifacts, and
+``state.json`` the position up to which the entries were sent. After the last entry was sent, the folder is deleted. A
 file lock shows whether the writing process is alive, also after a restart and in another container.
 
 No failure here ends the stage or flow that is tracked. A line that cannot be read or sent is logged and skipped. If the
@@ -42,8 +42,8 @@ class Journal:
 
     def __init__(self, folder: Path, lock: FileLock) -> None:
         self._folder, self._lock = folder, lock
-        self._lines, self._files = Lines(folder / "said.jsonl"), folder / "files"
-        self._state_file = folder / "taken.json"
+        self._lines, self._files = Lines(folder / "entries.jsonl"), folder / "files"
+        self._state_file = folder / "state.json"
         self._thread_lock = threading.RLock()
         self._not_before = 0.0  # no attempt to send before this time (of time.monotonic())
         self._state = self._saved_state()
@@ -56,7 +56,7 @@ class Journal:
         journal = cls(folder, FileLock(f"{folder}.lock", thread_local=False))
         journal._lock.acquire()  # before the folder exists: a process that sees it unlocked takes it for an orphan
         folder.mkdir()
-        journal._save_state(asked=False)
+        journal._save_state(create_sent=False)
         journal.record(
             "create", experiment=experiment, name=name, tags={**tags, JOURNAL_TAG: folder.name}, store=_store()
         )
@@ -160,12 +160,13 @@ class Journal:
         if entry is None:
             logger.warning("a line of %s is damaged, and is not sent to MLflow", self._lines.path)
             return
-        what, asked = entry["what"], self._state["asked"]
+        what, created = entry["what"], self._state["create_sent"]
         sender = Sender(MlflowClient(tracking_uri()), self._state["run"], self._folder)
         try:
             if what == "create":
-                self._save_state(asked=True)  # so that a retry after a crash looks for the run before it creates one
-                self._save_state(run=sender.create(self._folder.name if asked else "", entry))
+                # A retry after a crash then looks for the run before it creates one.
+                self._save_state(create_sent=True)
+                self._save_state(run=sender.create(self._folder.name if created else "", entry))
             else:
                 getattr(sender, what)(entry)
         except MlflowException as error:
@@ -179,7 +180,8 @@ class Journal:
 
     def _saved_state(self) -> dict[str, Any]:
         """The saved state. If it cannot be read, the run is looked for in MLflow and all entries are sent again."""
-        unknown = {"run": None, "asked": True, "to": 0}  # its id, whether MLflow was asked to create it, bytes sent
+        # The id of the run, whether the call that creates it was sent, and the number of bytes that were sent.
+        unknown = {"run": None, "create_sent": True, "to": 0}
         try:
             state: dict[str, Any] = json.loads(self._state_file.read_text(encoding="utf-8"))
             return state if isinstance(state["to"], int) and state.keys() == unknown.keys() else unknown

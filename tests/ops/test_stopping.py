@@ -114,7 +114,7 @@ def test_a_run_stopped_in_any_way_ends_at_once_and_the_next_goes_on_to_the_same_
     last = project.flow()
     assert last.returncode == 0, last.stdout
     assert "topics version 1 (@champion)" in last.stdout
-    assert results(project) == results(request.getfixturevalue("finished"))  # asked for late, since all wait for it
+    assert results(project) == results(request.getfixturevalue("finished"))  # last: the fixture takes minutes
     assert "1 earlier run(s) of stopped died; this one goes on from there" in message.read_text()
     states = prefect_states(project)
     assert states[-1] == "COMPLETED" and set(states[:-1]) == {"CRASHED"}, states

@@ -164,7 +164,7 @@ def test_twenty_kills_two_outages_and_the_right_champion(
         for stage, epochs in (("control", 15), ("student", 15)):
             assert message["steps"][f"{stage} loss"] == list(range(1, epochs + 1)), message["steps"]
         assert not list((project.folder / ".stillhouse" / "tracking").glob("*/"))
-        assert results(project) == results(request.getfixturevalue("finished"))  # asked for late, since all wait for it
+        assert results(project) == results(request.getfixturevalue("finished"))  # last: the fixture takes minutes
         assert "up to date" in house.command(sys.executable, "-m", "dvc", "status")
         assert not house.processes()
         kept = dumped(postgres) + house.log.read_text()
