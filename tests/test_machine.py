@@ -147,16 +147,26 @@ def test_labels_that_do_harm_in_cross_validation_get_no_weight():
 def test_the_report_states_what_the_labels_were_worth(tmp_path):
     labels, sure = np.arange(40) % 2, np.eye(2)[np.arange(40) % 2]
     machine = MachineLabels(not_answered(2), Answered(np.arange(0, 40, 4), np.eye(2)[[1] * 10]), Answered(labels, sure))
-    scores = {"teacher": sure, "compressed student": sure}
+    scores = {"teacher": sure, "compressed student": sure, "TF-IDF + SVM": 1 - labels}
     found = audit(labels, np.eye(2)[np.ones(40, int)], sure, CLASSES[:2])
     worth = machine_worth(machine, labels, scores, found.content(), 1.0, paired(np.ones(40), np.zeros(40)))
     assert worth["pays"] and worth["test"]["machine"] == 0 and worth["test"]["compressed student"] == 1
+    assert worth["test"]["TF-IDF + SVM"] == 0
     assert not machine_worth(machine, labels, scores, None, 0.0, None)["pays"]
     assert machine_worth(no_machine_labels(2), labels, scores, None, None, None) is None
     render("machine.html.jinja", tmp_path / "page.html", machine_labels=worth)
     page = (tmp_path / "page.html").read_text()
     assert "40 texts without a label got one" in page and "Of 10 test texts the machine labels 0.0 %" in page
     assert "<bdi>cat</bdi> as <bdi>dog</bdi> (20)" in page
+
+
+def test_the_report_needs_no_labels_of_test_texts(tmp_path):
+    labels, sure = np.arange(4) % 2, np.eye(2)[np.arange(4) % 2]
+    machine = MachineLabels(not_answered(2), not_answered(2), Answered(labels, sure))
+    worth = machine_worth(machine, labels, {"teacher": sure, "compressed student": sure}, None, 1.0, None)
+    render("machine.html.jinja", tmp_path / "page.html", machine_labels=worth)
+    page = (tmp_path / "page.html").read_text()
+    assert "4 texts without a label got one" in page and "test texts" not in page
 
 
 def test_evidence_of_weight_zero_is_none():

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from stillhouse.evaluation.quality import answers_of
 from stillhouse.evaluation.significance import Gap, paired
 from stillhouse.labelling.answers import MachineLabels
 from stillhouse.task import TASK
@@ -25,22 +26,22 @@ def machine_worth(
     Args:
         machine: its labels.
         labels: class numbers of the test texts (texts,).
-        scores: probabilities of each model on the test texts (texts, classes).
+        scores: of each model on the test texts, probabilities (texts, classes) or class numbers (texts,).
         audit: the content of :class:`stillhouse.labelling.audit.Audit`; None without known labels.
         weight: of the labels in the teacher's training; None if the teacher was fine-tuned.
         gain: accuracy of the teacher minus that of the teacher without the labels; None if they are the same.
 
     Returns:
-        ``texts``, ``weight``, ``audit``, ``pays`` (whether the teacher is shown to be better with the labels), and, if
-        the machine labelled test texts, ``test``: number of texts and accuracies on them.
+        ``texts``, ``weight``, ``audit``, ``pays`` (whether the teacher is shown to be better with the labels), and
+        ``test``: number of test texts that the machine labelled and accuracies on them; None without such texts.
     """
     if not len(machine.unlabelled):
         return None
     worth: dict[str, Any] = {"texts": len(machine.unlabelled), "weight": weight, "audit": audit}
-    worth["pays"] = gain is not None and gain.is_gain
+    worth |= {"pays": gain is not None and gain.is_gain, "test": None}
     rows = machine.test.rows
     if len(rows):
-        right = {name: TASK.correct(labels[rows], TASK.decision(score[rows])) for name, score in scores.items()}
+        right = {name: TASK.correct(labels[rows], answers_of(score[rows])) for name, score in scores.items()}
         answers = TASK.correct(labels[rows], TASK.decision(machine.test.probabilities))
         gap = paired(right["compressed student"].astype(float), answers.astype(float))
         worth["test"] = {
