@@ -361,6 +361,11 @@ def test_the_same_texts_give_the_same_vocabulary_in_every_process():
     assert len({run.stdout for run in runs}) == 1 and runs[0].stdout.startswith("{")
 
 
+def test_labels_are_those_of_the_selected_rows():
+    whole = Dataset.from_dict({"text": list("abcd"), "label": [3, 2, 1, 0]})
+    assert labels_of(whole.select([2, 0])).tolist() == [1, 3] and labels_of(whole.select([])).tolist() == []
+
+
 def test_all_labels_of_own_data_are_used_and_few_of_the_sample(tmp_path):
     assert settings(tmp_path, labels_per_class="auto").label_limit is None
     assert settings(tmp_path, labels_per_class="auto", source="sample").label_limit == 16

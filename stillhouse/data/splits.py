@@ -59,5 +59,6 @@ def label_names(dataset: Dataset) -> list[str]:
 
 def labels_of(dataset: Dataset) -> np.ndarray:
     """Return all class numbers, int64 of shape ``(rows,)``."""
-    labels: np.ndarray = dataset.data.column("label").to_numpy().astype(np.int64)
+    column = dataset.select_columns("label").with_format("arrow")[:]["label"]
+    labels: np.ndarray = column.to_numpy().astype(np.int64)
     return labels
