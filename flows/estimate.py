@@ -33,6 +33,8 @@ def estimated() -> Estimate:
         raise BadInput("There are no prepared texts yet. Run: dvc repro prepare")
     train, test, unlabelled = splits = [read_split(file) for file in files]
     rows = plan(params.label.texts, params.label, labels_of(train), len(test), len(unlabelled), params.seed)
+    counts = ((rows.train, "for the audit"), (rows.unlabelled, "without a label"), (rows.test, "of the test set"))
+    print("texts: " + ", ".join(f"{len(chosen):,} {name}" for chosen, name in counts))
     parts = zip(splits, (rows.train, rows.test, rows.unlabelled), strict=True)
     texts = [text for split, chosen in parts for text in split.select(chosen)["text"]]
     names = label_names(train)

@@ -103,7 +103,7 @@ def evaluate(context: Context) -> Metrics:
         read_machine_labels(context.path("label/answers")),
         labels,
         scores,
-        recorded["label"].get("audit"),
+        recorded["label"],
         recorded["teacher"].get("machine_weight"),
         gaps.get(f"{TEACHER} - {WITHOUT}"),
     )
@@ -123,6 +123,7 @@ def evaluate(context: Context) -> Metrics:
         name=params.model_name,
         teachers=teachers,
         first_labels=len(train),
+        first_source=recorded["label"].get("source", ""),
         models=full | {CONSTANT: results[CONSTANT]},
         versus_constant=against,
         classes=classes[COMPRESSED],

@@ -32,7 +32,9 @@ def label(context: Context) -> Metrics:
     from stillhouse.models.device import choose_device
 
     device = choose_device(context.device)
-    return {"texts": 0, **begin_without_labels(context.params, train, unlabelled, device, context.out / "splits")}
+    numbers = begin_without_labels(context.params, train, unlabelled, device, context.out / "splits")
+    source = "the finished classifier" if context.params.teacher.finetune == "never" else "data.classes"
+    return {"texts": 0, "source": source, **numbers}
 
 
 def _machine(context: Context, train: Dataset, unlabelled: Dataset) -> Metrics:
@@ -57,6 +59,7 @@ def _machine(context: Context, train: Dataset, unlabelled: Dataset) -> Metrics:
     write_json(context.out / "costs.json", costs)
     context.run.metrics({"costs": costs})
     return {
+        **labeller.summary(),
         "texts": len(found.labels.unlabelled),
         "test_texts": len(found.labels.test),
         "audit": found.audit.content() if found.audit else None,

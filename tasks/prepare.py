@@ -63,7 +63,7 @@ def prepare(context: Context) -> Metrics:
     counts = {**rows, "unlabelled": texts, "held out": held}
     logger.info("texts: %s", ", ".join(f"{count} {name}" for name, count in counts.items()))
     if data.without_labels:
-        logger.info("no text has a label for training: the stage label makes the first labels from data.classes")
+        logger.info("no text has a label for training: the stage label makes the first labels")
     else:
         logger.info(
             "labels used: %d of %d (data.labels_per_class: %s: %s)",

@@ -17,8 +17,10 @@ from transformers import (
     pipeline,
 )
 
+from stillhouse.data.splits import Split, labels_of, read_split, write_split
 from stillhouse.distillation.softlabels import write_soft_labels
 from stillhouse.errors import BadInput
+from stillhouse.labelling.beginning import begin_without_labels
 from stillhouse.labelling.probe import free_probe
 from stillhouse.models.finished import FinishedClassifier, ZeroShotClassifier, hypotheses, suffixes_of
 from stillhouse.models.labels import match_labels
@@ -182,6 +184,21 @@ def test_a_tokenizer_that_puts_the_hypothesis_elsewhere_is_refused(tmp_path):
     )
     with pytest.raises(BadInput, match="does not put a hypothesis after a text"):
         suffixes_of(tokenizer, ["the team"], "some/model")
+
+
+def test_a_finished_classifier_gives_the_first_labels_of_data_without_labels(tmp_path):
+    folder = checkpoint(tmp_path / "model", CLASSES)
+    texts = [f"{text} {number}" for number in range(20) for text in TEXTS]
+    nothing = Split(Dataset.from_dict({"text": ["a"]}), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    write_split(nothing, list(CLASSES), tmp_path / "empty.arrow")
+    own = {"model": str(folder), "max_length": 32, "finetune": "never"}
+    params = load_params(ROOT / "params.yaml")
+    params = params.model_copy(update={"teacher": params.teacher.model_copy(update=own)})
+    unlabelled, device = Dataset.from_dict({"text": texts}), torch.device("cpu")
+    begin_without_labels(params, read_split(tmp_path / "empty.arrow"), unlabelled, device, tmp_path)
+    train = read_split(tmp_path / "train.arrow")
+    expected = load_finished(params.teacher, CLASSES, {}).logits(list(train["text"]), 8).argmax(1)
+    assert len(train) > len(texts) / 2 and (labels_of(train) == expected).all()
 
 
 def test_a_finished_classifier_is_what_a_machine_is_compared_with(tmp_path):

@@ -315,6 +315,9 @@ def test_wrong_settings_are_named(tmp_path, monkeypatch, caplog):
         ({"url": "localhost:11434"}, "label.url must start with http"),
         ({"max_cost": 1.0}, "label.max_cost needs label.price.input"),
         ({"options": {"n": 3}}, "label.options must not have n"),
+        ({"options": {"extra": [{"api_key": "sk-abc"}]}}, "label.options must not have api_key: parameters are stored"),
+        ({"url": "http://me:sk-abc@host/v1"}, "label.url must have no user, password or query"),
+        ({"url": "http://host/v1?key=sk-abc"}, "label.url must have no user, password or query"),
     ],
 )
 def test_wrong_parameters_are_refused_without_their_value(changes, message):

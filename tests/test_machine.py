@@ -49,12 +49,15 @@ def test_a_column_for_each_class_has_probabilities_or_counts(tmp_path, rows):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("text,label\na,horse\n", "1 labels are no class of the data: horse (first in row 2)"),
+        ("text,label\na,horse\n", "has labels that are no class of the data: horse; 1 rows have one (first in row 2)"),
         ("text,cat,dog\na,1,0\n", "none for cow"),
         ("text,cat,dog,cow\na,0.5,0.2,0.1\n", "the sum of row 2 is not 1"),
         ("text,cat,dog,cow\na,1,0,0\nb,x,0,0\n", "row 3, column 'cat': 'x' is no probability and no count"),
         ("text,cat,dog,cow\na,-1,2,0\n", "row 2, column 'cat': '-1'"),
-        ("text,kind\na,cat\n", "no column 'label' (label.label_column)"),
+        (
+            "text,kind\na,cat\n",
+            "no column 'label' (label.label_column), and none with the name of a class (cat, dog, cow)",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_row_and_column(tmp_path, content, message):
@@ -149,24 +152,39 @@ def test_the_report_states_what_the_labels_were_worth(tmp_path):
     machine = MachineLabels(not_answered(2), Answered(np.arange(0, 40, 4), np.eye(2)[[1] * 10]), Answered(labels, sure))
     scores = {"teacher": sure, "compressed student": sure, "TF-IDF + SVM": 1 - labels}
     found = audit(labels, np.eye(2)[np.ones(40, int)], sure, CLASSES[:2])
-    worth = machine_worth(machine, labels, scores, found.content(), 1.0, paired(np.ones(40), np.zeros(40)))
+    worth = machine_worth(
+        machine, labels, scores, {"source": "a file", "audit": found.content()}, 1.0, paired(np.ones(40), np.zeros(40))
+    )
     assert worth["pays"] and worth["test"]["machine"] == 0 and worth["test"]["compressed student"] == 1
     assert worth["test"]["TF-IDF + SVM"] == 0
-    assert not machine_worth(machine, labels, scores, None, 0.0, None)["pays"]
-    assert machine_worth(no_machine_labels(2), labels, scores, None, None, None) is None
+    assert not machine_worth(machine, labels, scores, {"source": "a file"}, 0.0, None)["pays"]
+    assert machine_worth(no_machine_labels(2), labels, scores, {}, None, None) is None
     render("machine.html.jinja", tmp_path / "page.html", machine_labels=worth)
     page = (tmp_path / "page.html").read_text()
-    assert "40 texts without a label got one" in page and "Of 10 test texts the machine labels 0.0 %" in page
+    assert "40 texts without a label got one" in page and "Of 10 test texts 0.0 % have the right label" in page
     assert "<bdi>cat</bdi> as <bdi>dog</bdi> (20)" in page
 
 
 def test_the_report_needs_no_labels_of_test_texts(tmp_path):
     labels, sure = np.arange(4) % 2, np.eye(2)[np.arange(4) % 2]
     machine = MachineLabels(not_answered(2), not_answered(2), Answered(labels, sure))
-    worth = machine_worth(machine, labels, {"teacher": sure, "compressed student": sure}, None, 1.0, None)
+    worth = machine_worth(
+        machine, labels, {"teacher": sure, "compressed student": sure}, {"source": "a file"}, 1.0, None
+    )
     render("machine.html.jinja", tmp_path / "page.html", machine_labels=worth)
     page = (tmp_path / "page.html").read_text()
     assert "4 texts without a label got one" in page and "test texts" not in page
+
+
+def test_a_machines_labels_of_test_texts_alone_are_reported(tmp_path):
+    labels, sure = np.arange(4) % 2, np.eye(2)[np.arange(4) % 2]
+    machine = MachineLabels(not_answered(2), Answered(np.arange(4), sure), not_answered(2))
+    worth = machine_worth(
+        machine, labels, {"compressed student": sure, "teacher": sure}, {"source": "a file"}, None, None
+    )
+    assert worth["pays"] is None and worth["test"]["machine"] == 1
+    render("machine.html.jinja", tmp_path / "page.html", machine_labels=worth)
+    assert "the training labels are these" in (tmp_path / "page.html").read_text()
 
 
 def test_evidence_of_weight_zero_is_none():

@@ -151,6 +151,11 @@ def test_texts_without_a_common_word_get_labels_too():
     assert found.probabilities.shape == (60, 3)
 
 
+def test_equal_texts_get_one_class():
+    found = first_labels(["win match goal"] * 20, np.ones((20, 3)), np.eye(3))
+    assert len(np.unique(found.probabilities.argmax(1))) == 1 and len(found.surest) == 5
+
+
 def test_too_few_texts_are_refused(tmp_path):
     nothing = Split(Dataset.from_dict({"text": ["a"]}), np.zeros(0, np.int64), np.zeros(0, np.int64))
     write_split(nothing, list(CLASSES), tmp_path / "train.arrow")

@@ -81,13 +81,13 @@ def use_machine_labels(material: Material, machine: MachineLabels, rows: np.ndar
         if gap.is_loss:
             chosen, predicted = 0.0, base
         logger.info(
-            "accuracy in cross-validation: %.4f without the machine's labels, %.4f with them (%s)",
+            "accuracy in cross-validation: %.4f without the added labels, %.4f with them (%s)",
             right[1].mean(),
             right[0].mean(),
             p_value(gap.p),
         )
     bias = "none" if calibration.prior is None else "removed"
-    message = "%d labels of a machine: temperature %.2f, bias towards classes: %s, weight %g"
+    message = "%d added labels: temperature %.2f, bias towards classes: %s, weight %g"
     logger.info(message, len(positions), calibration.temperature, bias, chosen)
     loss = TASK.log_losses(predicted, material.labels)
     without = material.probe()

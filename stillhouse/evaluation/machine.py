@@ -10,14 +10,14 @@ from stillhouse.evaluation.significance import Gap, paired
 from stillhouse.labelling.answers import MachineLabels
 from stillhouse.task import TASK
 
-WITHOUT = "teacher without the machine's labels"
+WITHOUT = "teacher without the added labels"
 
 
 def machine_worth(
     machine: MachineLabels,
     labels: np.ndarray,
     scores: Mapping[str, np.ndarray],
-    audit: Mapping[str, Any] | None,
+    recorded: Mapping[str, Any],
     weight: float | None,
     gain: Gap | None,
 ) -> dict[str, Any] | None:
@@ -27,18 +27,22 @@ def machine_worth(
         machine: its labels.
         labels: class numbers of the test texts (texts,).
         scores: of each model on the test texts, probabilities (texts, classes) or class numbers (texts,).
-        audit: the content of :class:`stillhouse.labelling.audit.Audit`; None without known labels.
+        recorded: the metrics of the stage ``label``: ``source``, ``audit`` (None without known labels), and for a
+            language model ``model``, ``kind`` and ``dollars``.
         weight: of the labels in the teacher's training; None if the teacher was fine-tuned.
         gain: accuracy of the teacher minus that of the teacher without the labels; None if they are the same.
 
     Returns:
-        ``texts``, ``weight``, ``audit``, ``pays`` (whether the teacher is shown to be better with the labels), and
-        ``test``: number of test texts that the machine labelled and accuracies on them; None without such texts.
+        ``texts``, ``weight``, what was recorded, ``pays`` (whether the teacher is shown to be better with the labels;
+        None if a machine's labels are all the labels that there are), and ``test``: number of test texts that the
+        machine labelled and accuracies on them; None without such texts.
     """
-    if not len(machine.unlabelled):
+    if not len(machine.unlabelled) and not len(machine.test):
         return None
-    worth: dict[str, Any] = {"texts": len(machine.unlabelled), "weight": weight, "audit": audit}
-    worth |= {"pays": gain is not None and gain.is_gain, "test": None}
+    worth: dict[str, Any] = {"audit": None, "model": "", "kind": "", "dollars": 0.0} | dict(recorded)
+    worth |= {"texts": len(machine.unlabelled), "weight": weight}
+    pays = gain is not None and gain.is_gain
+    worth |= {"pays": pays if len(machine.unlabelled) else None, "test": None}
     rows = machine.test.rows
     if len(rows):
         right = {name: TASK.correct(labels[rows], answers_of(score[rows])) for name, score in scores.items()}

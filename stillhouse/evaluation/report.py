@@ -27,6 +27,7 @@ def write_report(
     name: str,
     teachers: Sequence[Member],
     first_labels: int,
+    first_source: str,
     models: Mapping[str, Quality],
     differences: dict[str, Gap],
     versus_constant: dict[str, ConstantComparison],
@@ -49,7 +50,8 @@ def write_report(
         file: the HTML file.
         name: the registered model's name.
         teachers: the teachers that label together.
-        first_labels: number of training texts, whose labels come from ``data.classes`` if no person labelled any.
+        first_labels: number of training texts.
+        first_source: where their labels come from if no person labelled any.
         models: the measured numbers of each model, by name.
         differences: differences in accuracy, by ``<one> - <other>``.
         versus_constant: the comparisons of ``teacher`` and ``compressed student`` with a constant prediction.
@@ -74,6 +76,7 @@ def write_report(
         name=name,
         teachers=teachers,
         first_labels=first_labels,
+        first_source=first_source,
         models=models,
         differences=differences,
         free=free,

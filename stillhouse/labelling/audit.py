@@ -23,7 +23,9 @@ class Audit:
         high: its upper end.
         recall: for each class the share of its texts that the machine labels correctly; None without texts.
         confusions: the most frequent mistakes: label, answer, number.
-        free: accuracy of the co-trained probe on the same texts, which costs nothing; None without a probe.
+        counts: for each class the number of its texts.
+        free: accuracy of what is free on the same texts; None if nothing is.
+        free_name: what that is: the co-trained probe, or a finished classifier.
         gap: accuracy of the machine minus that of the probe; None without a probe.
     """
 
@@ -33,7 +35,9 @@ class Audit:
     high: float
     recall: dict[str, float | None]
     confusions: list[tuple[str, str, int]]
+    counts: dict[str, int]
     free: float | None
+    free_name: str
     gap: Gap | None
 
     @property
@@ -45,7 +49,7 @@ class Audit:
     def sentence(self) -> str:
         """The result in one sentence."""
         sentence = (
-            f"on {self.texts} texts with a known label the machine is right on {100 * self.accuracy:.1f} % "
+            f"of {self.texts} texts with a known label {100 * self.accuracy:.1f} % have the right label "
             f"({100 * self.low:.1f} to {100 * self.high:.1f})"
         )
         if self.gap is None or self.free is None:
@@ -53,7 +57,7 @@ class Audit:
         shown = "not shown to differ"
         if self.gap.is_loss or self.gap.is_gain:
             shown = f"shown to be {'worse' if self.gap.is_loss else 'better'}"
-        return f"{sentence}, the co-trained probe, which is free, on {100 * self.free:.1f} %: {shown}"
+        return f"{sentence}; {self.free_name}, which is free, is right on {100 * self.free:.1f} %: {shown}"
 
     def content(self) -> dict[str, Any]:
         """Return the numbers for a JSON file."""
@@ -63,14 +67,22 @@ class Audit:
             "low": self.low,
             "high": self.high,
             "free": self.free,
+            "free_name": self.free_name,
             "difference": self.gap and self.gap.accuracy,
             "p": self.gap and self.gap.p,
             "recall": self.recall,
+            "counts": self.counts,
             "confusions": [list(one) for one in self.confusions],
         }
 
 
-def audit(labels: np.ndarray, machine: np.ndarray, probe: np.ndarray | None, names: list[str]) -> Audit:
+def audit(
+    labels: np.ndarray,
+    machine: np.ndarray,
+    probe: np.ndarray | None,
+    names: list[str],
+    probe_name: str = "the co-trained probe",
+) -> Audit:
     """Compare a machine's probabilities with those of the probe on texts with a known label.
 
     Args:
@@ -78,6 +90,7 @@ def audit(labels: np.ndarray, machine: np.ndarray, probe: np.ndarray | None, nam
         machine: probabilities (texts, classes).
         probe: out-of-fold probabilities of the co-trained probe (texts, classes); None: there is no probe.
         names: the classes.
+        probe_name: for messages.
     """
     answers = TASK.decision(machine)
     right = _right(labels, machine)
@@ -95,7 +108,9 @@ def audit(labels: np.ndarray, machine: np.ndarray, probe: np.ndarray | None, nam
         high=float(interval.high),
         recall=recall,
         confusions=confusions,
+        counts={name: int(labelled[n]) for n, name in enumerate(names)},
         free=None if free is None else float(free.mean()),
+        free_name=probe_name,
         gap=None if free is None else paired(right, free),
     )
 

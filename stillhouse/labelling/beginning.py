@@ -1,4 +1,4 @@
-"""The beginning without labels: a training split from the descriptions of the classes."""
+"""The beginning without labels: a training split from the descriptions of the classes, or of a finished classifier."""
 
 import logging
 from pathlib import Path
@@ -8,11 +8,21 @@ import torch
 from datasets import Dataset
 
 from stillhouse.data.splits import Split, label_names, write_split, write_texts
-from stillhouse.distillation.probe import head_and_inputs
+from stillhouse.distillation.probe import BATCH, head_and_inputs
 from stillhouse.errors import BadInput
-from stillhouse.labelling.descriptions import TEXTS, class_sentences, class_vectors, first_labels
+from stillhouse.labelling.descriptions import (
+    TEXTS,
+    TRAINED,
+    FirstLabels,
+    alike,
+    class_sentences,
+    class_vectors,
+    first_labels,
+    surest,
+)
 from stillhouse.models.pretrained import load_pretrained
-from stillhouse.params import Params
+from stillhouse.models.unchanged import load_finished
+from stillhouse.params import OneTeacher, Params
 from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
@@ -23,12 +33,14 @@ LOW = 0.5  # agreement of similarity and correction below which the descriptions
 def begin_without_labels(
     params: Params, train: Dataset, unlabelled: Dataset, device: torch.device, folder: Path
 ) -> dict[str, float]:
-    """Write ``train.arrow``, the surest texts with labels from the descriptions, and ``unlabelled.arrow``, the rest.
+    """Write ``train.arrow``, the surest texts with their first labels, and ``unlabelled.arrow``, the rest.
+
+    The labels are from the descriptions of the classes, or from a finished classifier (``teacher.finetune: never``).
 
     Args:
         params: with the sections ``data.classes`` and ``teacher``.
         train: the split without rows; it has the classes.
-        unlabelled: the texts; at most 5,000 of them, drawn at random, are compared with the descriptions.
+        unlabelled: the texts; at most 5,000 of them, drawn at random, may get a label.
         device: the device of the teacher's encoder.
         folder: for the two files.
 
@@ -36,18 +48,62 @@ def begin_without_labels(
         Metrics: the number of texts compared and of training texts, and how often similarity and correction agree.
 
     Raises:
-        BadInput: there are fewer texts than classes, all texts are most similar to one class, or the teacher has no
-            vectors of texts.
+        BadInput: there are fewer texts than classes, all texts have the same class, or the teacher has no vectors of
+            texts.
     """
     names = label_names(train)
     rows = np.sort(np.random.default_rng(params.seed).permutation(len(unlabelled))[:TEXTS])
     if len(rows) < len(names):
         raise BadInput(f"data: {len(rows)} texts without labels are too few for {len(names)} classes. Add texts.")
     texts = list(unlabelled.select(rows)["text"])
-    described = params.data.descriptions
+    finished = params.teacher.finetune == "never"
+    find = _by_classifier if finished else _by_description
+    found = find(params.teacher, names, params.data.descriptions, texts, device)
+    labels = TASK.decision(found.probabilities[found.surest])
+    missing = [name for name, count in zip(names, np.bincount(labels, minlength=len(names)), strict=True) if not count]
+    if len(names) - len(missing) < 2:
+        raise BadInput(
+            f"teacher.model: it gives all texts the class {names[labels[0]]!r}. Use another finished classifier."
+            if finished
+            else f"data.classes: all texts are most similar to the class {names[labels[0]]!r}. Describe the classes in "
+            "words that occur in their texts."
+        )
+    if missing:
+        logger.warning("no text has one of these classes, so no model learns them: %s", ", ".join(missing))
+    if found.agreement < LOW:
+        logger.warning(
+            "the correction changed the class of %.0f %% of the texts: the descriptions in data.classes may not fit "
+            "the texts. Check some labels, and describe the classes in words that occur in their texts",
+            100 * (1 - found.agreement),
+        )
+    counts = zip(names, np.bincount(labels, minlength=len(names)), strict=True)
+    logger.info("first labels: %s", ", ".join(f"{count} {name}" for name, count in counts))
+    chosen = rows[found.surest]
+    rest = np.setdiff1d(np.arange(len(unlabelled)), chosen)
+    write_split(Split(unlabelled, chosen, labels), names, folder / "train.arrow")
+    write_texts([(unlabelled, rest)], folder / "unlabelled.arrow")
+    source = "the finished classifier"
+    if not finished:
+        source = f"the descriptions; correction and similarity agree on {100 * found.agreement:.1f} %"
+    logger.info("%d of %d texts got a label from %s", len(chosen), len(rows), source)
+    return {"compared": len(rows), "labelled": len(chosen), "agreement": found.agreement, "missing": len(missing)}
+
+
+def _by_classifier(
+    settings: OneTeacher, names: list[str], described: dict[str, str], texts: list[str], device: torch.device
+) -> FirstLabels:
+    teacher = load_finished(settings, names, described)
+    teacher.model.to(device)
+    soft = TASK.probabilities(teacher.logits(texts, BATCH))
+    return FirstLabels(soft, surest(soft, TRAINED), 1.0)
+
+
+def _by_description(
+    settings: OneTeacher, names: list[str], described: dict[str, str], texts: list[str], device: torch.device
+) -> FirstLabels:
     sentences = [class_sentences(name, described.get(name)) for name in names]
     numbers = np.repeat(np.arange(len(names)), [len(one) for one in sentences])
-    teacher = load_pretrained(params.teacher, names)
+    teacher = load_pretrained(settings, names)
     teacher.model.to(device)
     encoded = head_and_inputs(teacher, [sentence for one in sentences for sentence in one] + texts)
     if encoded is None:
@@ -56,30 +112,11 @@ def begin_without_labels(
             "encoder, or label some texts."
         )
     of_sentences, of_texts = np.split(encoded[1], [len(numbers)])
-    found = first_labels(texts, of_texts, class_vectors(of_sentences, numbers))
-    labels = TASK.decision(found.probabilities[found.surest])
-    missing = [name for name, count in zip(names, np.bincount(labels, minlength=len(names)), strict=True) if not count]
-    if len(names) - len(missing) < 2:
-        raise BadInput(
-            f"data.classes: all texts are most similar to the class {names[labels[0]]!r}. Describe the classes in "
-            "words that occur in their texts."
-        )
-    if missing:
-        logger.warning("no text is most similar to these classes, so no model learns them: %s", ", ".join(missing))
-    if found.agreement < LOW:
+    classes = class_vectors(of_sentences, numbers)
+    for one, other in alike(classes):
         logger.warning(
-            "the correction changed the class of %.0f %% of the texts: the descriptions in data.classes may not fit "
-            "the texts. Check some labels, and describe the classes in words that occur in their texts",
-            100 * (1 - found.agreement),
+            "the classes %r and %r are nearly equal for the teacher: describe each in words of its texts alone",
+            names[one],
+            names[other],
         )
-    chosen = rows[found.surest]
-    rest = np.setdiff1d(np.arange(len(unlabelled)), chosen)
-    write_split(Split(unlabelled, chosen, labels), names, folder / "train.arrow")
-    write_texts([(unlabelled, rest)], folder / "unlabelled.arrow")
-    logger.info(
-        "%d of %d texts got a label from the descriptions of the classes; correction and similarity agree on %.1f %%",
-        len(chosen),
-        len(rows),
-        100 * found.agreement,
-    )
-    return {"compared": len(rows), "labelled": len(chosen), "agreement": found.agreement, "missing": len(missing)}
+    return first_labels(texts, of_texts, classes)

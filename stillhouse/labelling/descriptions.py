@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 SUREST = 0.25  # share of the texts of each class, by similarity, that the two classifiers learn from
 TRAINED = 0.75  # share of the texts of each class, by the corrected labels, that become training texts
+ALIKE = 0.95  # cosine of two classes that texts can hardly tell apart
 TEXTS = 5000  # most texts that are compared with the descriptions; more take time and gain little
 
 
@@ -64,6 +65,13 @@ def class_vectors(vectors: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return np.stack([unit[classes == number].mean(axis=0) for number in range(int(classes.max()) + 1)])
 
 
+def alike(classes: np.ndarray) -> list[tuple[int, int]]:
+    """Return the pairs of classes whose vectors (classes, size) are nearly equal: cosine of at least 0.95."""
+    unit = _unit(classes)
+    pairs = np.argwhere(np.triu(unit @ unit.T >= ALIKE, k=1))
+    return [(int(one), int(other)) for one, other in pairs]
+
+
 def first_labels(texts: Sequence[str], vectors: np.ndarray, classes: np.ndarray) -> FirstLabels:
     """Label texts by their similarity to the classes, and correct the labels in one round of co-training.
 
@@ -76,6 +84,8 @@ def first_labels(texts: Sequence[str], vectors: np.ndarray, classes: np.ndarray)
     similarity = unit @ _unit(classes).T
     found = TASK.decision(similarity)
     rows = surest(similarity, SUREST)
+    if len(np.unique(found)) < 2:  # nothing can be learnt
+        return FirstLabels(TASK.probabilities(similarity).astype(np.float32), rows, 1.0)
     bag = TfidfVectorizer(token_pattern=None, sublinear_tf=True, analyzer=analyser(texts), min_df=2, max_features=TERMS)
     answers = [_learn(unit, found, rows, len(classes))]
     try:

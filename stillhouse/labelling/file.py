@@ -49,7 +49,14 @@ def read_labels(path: Path, text_column: str, label_column: str, classes: Sequen
                 f"{path} has columns for {listed(found, LISTED)}, but none for {listed(missing, LISTED)}. Add them; a "
                 "class without votes has 0."
             )
+        if label_column in present:
+            logger.info("%s: the columns of the classes are read, and not the column %r", path, label_column)
         return _numbers(path, plain, text_column, classes)
+    if label_column not in present:
+        raise BadInput(
+            f"{path} has no column {label_column!r} (label.label_column), and none with the name of a class "
+            f"({listed(list(classes), LISTED)}). It has: {listed(present, LISTED)}."
+        )
     return _labels(path, Wanted({**plain.columns, "label_column": label_column}, form, "label."), classes)
 
 
@@ -76,9 +83,9 @@ def _labels(path: Path, wanted: Wanted, classes: Sequence[str]) -> dict[bytes, n
             row += 1
     if unknown:
         raise BadInput(
-            f"{path}: {sum(unknown.values())} labels are no class of the data: {listed(list(unknown), LISTED)} "
-            f"(first in row {first}). The classes: {listed(list(classes), LISTED)}. Correct them, or leave "
-            "the label empty."
+            f"{path} has labels that are no class of the data: {listed(list(unknown), LISTED)}; "
+            f"{sum(unknown.values())} rows have one (first in row {first}). The classes: "
+            f"{listed(list(classes), LISTED)}. Correct them, or leave the label empty."
         )
     if empty:
         logger.info("%s: %d rows without text or label are left out", path, empty)
@@ -88,7 +95,7 @@ def _labels(path: Path, wanted: Wanted, classes: Sequence[str]) -> dict[bytes, n
 def _numbers(path: Path, wanted: Wanted, text_column: str, classes: Sequence[str]) -> dict[bytes, np.ndarray]:
     table = open_table(path, wanted)
     sums: dict[bytes, np.ndarray] = {}
-    row, whole = table.first_row, True
+    row, whole, empty = table.first_row, True, 0
     irregular: list[int] = []
     for batch in table.batches([text_column, *classes]):
         texts = strings(batch.column(text_column)).to_pylist()
@@ -96,12 +103,16 @@ def _numbers(path: Path, wanted: Wanted, text_column: str, classes: Sequence[str
         for text, *values in zip(texts, *columns, strict=True):
             answer = np.array(values)
             whole = whole and bool((answer == np.round(answer)).all())
-            if (text or "").strip() and answer.sum() > 0:
+            if not (text or "").strip() or answer.sum() <= 0:
+                empty += 1
+            else:
                 if abs(answer.sum() - 1) > TOLERANCE:
                     irregular.append(row)
                 key = text_key(text)
                 sums[key] = sums.get(key, 0) + answer
             row += 1
+    if empty:
+        logger.info("%s: %d rows without text or label are left out", path, empty)
     if irregular and not whole:
         raise BadInput(
             f"{path}: the columns of the classes are neither probabilities nor counts: the sum of row {irregular[0]} "

@@ -63,25 +63,27 @@ def machine_labels(
         seed: of random choices.
 
     Raises:
-        BadInput: the labels are shown to be worse than those of the probe, and ``settings.audit`` is ``stop``.
+        BadInput: the labels are shown to be worse than those of the probe, and ``settings.audit`` is ``stop``; or a
+            file has a label for no text.
     """
     names, labels = label_names(train), labels_of(train)
+    logger.info("the probe that the labels are compared with: reading the texts")
     probe = free_probe(teacher, descriptions, train, unlabelled, seed) if len(train) else None
     planned = plan(labeller.most, settings, labels, len(test), len(unlabelled), seed)
     others = np.setdiff1d(np.arange(len(train)), planned.train)  # no text is an example of its own
     known = _label(labeller, len(names), train, planned.train, _examples(train, others))
-    audited = _audit(known, labels, names, probe, settings) if len(known) else None
+    audited = _audit(known, labels, names, probe, labeller, settings) if len(known) else None
     examples, rows = _examples(train, np.arange(len(train))), planned.unlabelled
     if settings.choose != "random" and probe is not None and len(probe.rows) and len(rows) < len(unlabelled):
         rows = probe.rows[choose(settings.choose, len(rows), probe.probabilities, probe.features, seed)]
-    return Labelled(
-        MachineLabels(
-            train=known,
-            unlabelled=_label(labeller, len(names), unlabelled, rows, examples),
-            test=_label(labeller, len(names), test, planned.test, examples),
-        ),
-        audited,
-    )
+    elif settings.choose != "random" and len(rows) < len(unlabelled):
+        logger.info("label.choose: %s needs a probe, and there is none: the texts are random ones", settings.choose)
+    # Test texts first: at the cap they are few, and the only measurement.
+    tested = _label(labeller, len(names), test, planned.test, examples)
+    found = MachineLabels(known, tested, _label(labeller, len(names), unlabelled, rows, examples))
+    if settings.source == "file":
+        _report_matches(found, settings, len(train), len(unlabelled), len(test))
+    return Labelled(found, audited)
 
 
 def plan(most: int | None, settings: Label, labels: np.ndarray, test: int, unlabelled: int, seed: int) -> Plan:
@@ -135,6 +137,22 @@ def train_on_machine_labels(
     return MachineLabels(not_answered(len(names)), labels.test, not_answered(len(names)))
 
 
+def _report_matches(found: MachineLabels, settings: Label, train: int, unlabelled: int, test: int) -> None:
+    """Log how many texts have a label in the file. Raises BadInput if there are none."""
+    parts = (
+        (found.unlabelled, unlabelled, "texts without a label"),
+        (found.train, train, "labelled texts"),
+        (found.test, test, "test texts"),
+    )
+    matches = ", ".join(f"{len(part):,} of {texts:,} {name}" for part, texts, name in parts)
+    if not any(len(part) for part, _, _ in parts):
+        raise BadInput(
+            f"{settings.path} (label.path) has a label for no text of the data ({matches}). Does label.text_column, "
+            f"{settings.text_column!r}, name the column with the same texts?"
+        )
+    logger.info("%s has labels for %s", settings.path, matches)
+
+
 def _examples(train: Dataset, rows: np.ndarray) -> list[tuple[str, str]]:
     part, names = train.select(rows), label_names(train)
     return [(text, names[number]) for text, number in zip(part["text"], part["label"], strict=True)]
@@ -148,18 +166,22 @@ def _label(
     return answered(rows, labeller.label(list(texts.select(rows)["text"]), examples))
 
 
-def _audit(known: Answered, labels: np.ndarray, names: list[str], probe: FreeProbe | None, settings: Label) -> Audit:
+def _audit(
+    known: Answered,
+    labels: np.ndarray,
+    names: list[str],
+    probe: FreeProbe | None,
+    labeller: Labeller,
+    settings: Label,
+) -> Audit:
     free = None if probe is None else probe.known[known.rows]
-    found = audit(labels[known.rows], known.probabilities, free, names)
+    found = audit(labels[known.rows], known.probabilities, free, names, probe.name if probe else "")
     logger.info("audit: %s", found.sentence)
     for label, answer, count in found.confusions:
         logger.info("audit: %d of %r labelled %r", count, label, answer)
     if found.is_worse:
-        message = f"The machine's labels are worse than what is free: {found.sentence}."
+        message = f"The labels of {labeller.name} are worse than what is free: {found.sentence}."
         if settings.audit == "stop":
-            raise BadInput(
-                f"{message} Nothing more was labelled. Improve the descriptions (data.classes) or the prompt "
-                "(label.prompt), take another model, or set label.audit: warn."
-            )
+            raise BadInput(f"{message} Nothing more was labelled. {labeller.advice}, or set label.audit: warn.")
         logger.warning(message)
     return found

@@ -24,12 +24,14 @@ class FreeProbe:
         rows: int64 (texts,), rows in ``unlabelled`` of the texts below.
         probabilities: of these texts (texts, classes).
         features: inputs of the probe for these texts, float32 (texts, size).
+        name: for messages.
     """
 
     known: np.ndarray
     rows: np.ndarray
     probabilities: np.ndarray
     features: np.ndarray
+    name: str
 
 
 def free_probe(
@@ -53,7 +55,9 @@ def free_probe(
     if settings.finetune == "never":
         finished = load_finished(settings, names, descriptions)
         known = TASK.probabilities(finished.logits(list(train["text"]), BATCH))
-        return FreeProbe(known, NONE, np.zeros((0, len(names))), np.zeros((0, 0), np.float32))
+        return FreeProbe(
+            known, NONE, np.zeros((0, len(names))), np.zeros((0, 0), np.float32), "the finished classifier"
+        )
     teacher = load_pretrained(settings, names)
     rows = cotrained_rows(len(unlabelled), max(settings.cotraining, 1), NONE, seed)
     texts = [*train["text"], *unlabelled.select(rows)["text"]]
@@ -62,4 +66,5 @@ def free_probe(
     material = material_of(texts, found[1], labels, len(names), settings.cotraining, seed)
     features = material.features[len(labels) :]
     predicted = probabilities(material.probe(), features, len(names)) if len(rows) else np.zeros((0, len(names)))
-    return FreeProbe(material.out_of_fold(), rows, predicted, features)
+    name = "the co-trained probe" if settings.cotraining else "the probe"
+    return FreeProbe(material.out_of_fold(), rows, predicted, features, name)

@@ -47,6 +47,11 @@ def match_labels(
         "in teacher.labels, no labels of the checkpoint": unknown,
         "in teacher.labels, no classes of the data": wrong,
     }
+    if len(labels) < len(classes):
+        raise BadInput(
+            f"teacher.labels: {model} has {len(labels)} labels ({listed(labels)}) and the data {len(classes)} classes "
+            f"({listed(classes)}). Each class needs a label of its own: use another model, or teacher.finetune: auto."
+        )
     if any(problems.values()):
         found = "; ".join(f"{what}: {listed(names)}" for what, names in problems.items() if names)
         raise BadInput(

@@ -85,7 +85,8 @@ def check_length(model: PreTrainedModel | EncoderClassifier, settings: Settings,
     if limit and settings.max_length + more > limit:
         beside = f" with the {more} of the longest hypothesis" if more else ""
         raise BadInput(
-            f"teacher.max_length is {settings.max_length}, but {settings.model} reads at most {limit} tokens{beside}."
+            f"teacher.max_length is {settings.max_length}, but {settings.model} reads at most {limit} tokens{beside}. "
+            f"Set it to {limit - more} or less."
         )
 
 

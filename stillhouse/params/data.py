@@ -1,8 +1,8 @@
 """The section ``data``."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from stillhouse.params.format import Format
 from stillhouse.params.section import Fraction, Name, OneOf, Seed
@@ -10,6 +10,24 @@ from stillhouse.registry import names_in
 
 SAMPLE_LABELS = 16  # labelled texts of each class of the packaged sample with data.labels_per_class: auto
 SOURCES = names_in("stillhouse.data.sources")
+
+
+# The schema of data.classes: names with their descriptions, or names alone.
+CLASSES = {
+    "anyOf": [
+        {"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+        {"type": "array", "items": {"type": "string"}},
+    ]
+}
+
+
+def _described(classes: Any) -> Any:
+    """Return a list of names as names without a description."""
+    if isinstance(classes, list) and all(isinstance(name, str) for name in classes):
+        if len(set(classes)) < len(classes):
+            raise ValueError("data.classes names a class twice")
+        return dict.fromkeys(classes)
+    return classes
 
 
 class Data(Format):
@@ -22,7 +40,7 @@ class Data(Format):
     hub_revision: Name | None = Field(description="hub: a commit or tag")
     text_column: Name
     label_column: Name | None = Field(description="null: no text has a label; data.classes names the classes")
-    classes: dict[Name, str | None] | None = Field(
+    classes: Annotated[dict[Name, str | None], BeforeValidator(_described), WithJsonSchema(CLASSES)] | None = Field(
         description="the classes and, where there are any, their descriptions; null: the classes of the labels"
     )
     unlabelled: Name | None = Field(description="a split without labels, for the teacher to label")

@@ -1,11 +1,25 @@
 """The section ``label``."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from stillhouse.params.section import Count, Name, NotNegative, Positive, Ratio, Section
+
+SECRET = re.compile(r"(^|[-_])(key|apikey|secret|password|token|authorization)$", re.IGNORECASE)
+
+
+def _keys(options: Any) -> Iterator[str]:
+    """The names in ``options``, at any depth."""
+    if isinstance(options, dict):
+        for name, value in options.items():
+            yield str(name)
+            yield from _keys(value)
+    elif isinstance(options, list):
+        for value in options:
+            yield from _keys(value)
 
 
 class Price(Section):
@@ -67,6 +81,13 @@ class Label(Section):
             raise ValueError("label.source is file, so label.path must name the file")
         if not re.match("https?://.", self.url):
             raise ValueError("label.url must start with http:// or https://")
+        if "@" in self.url.split("/")[2] or "?" in self.url:  # not shown: it may contain a key
+            raise ValueError("label.url must have no user, password or query; label.key names a variable with the key")
+        if secret := sorted(name for name in _keys(self.options) if SECRET.search(name)):
+            raise ValueError(
+                f"label.options must not have {', '.join(secret)}: parameters are stored as plain text; label.key "
+                "names the variable with the key"
+            )
         if own := {"model", "messages", "max_tokens", "max_completion_tokens", "n", "stream"} & self.options.keys():
             raise ValueError(f"label.options must not have {', '.join(sorted(own))}")
         if self.max_cost is not None and None in (self.price.input, self.price.output):

@@ -71,7 +71,13 @@ class Cache:
     def dollars(self) -> float:
         """The price of all calls so far. Calls whose outcome is not known count with their highest price."""
         with self._mutex:
-            return sum(totals.dollars for totals in self.totals.values()) + sum(self._open.values())
+            return sum(totals.dollars for totals in self.totals.values()) + self.unknown_dollars
+
+    @property
+    def unknown_dollars(self) -> float:
+        """The highest price of the calls whose outcome is not known."""
+        with self._mutex:
+            return sum(self._open.values())
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The answer with this key, or None."""

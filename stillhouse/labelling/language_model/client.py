@@ -120,7 +120,12 @@ class Client:
                     self.budget.learn(prompt, counted)
                     answered = True
                     return Reply(content, time.monotonic() - start, call)
-                reason = "an answer that is not the protocol's JSON"
+                reason = "an answer that is not the protocol's JSON; is label.url the address up to and including /v1?"
+                if "html" in headers.get("content-type", "") and not patient and problem is None:
+                    raise BadInput(
+                        f"{masked(self.url)} answers with a web page: label.url must be the address of the API, up to "
+                        "and including /v1."
+                    )
                 if problem is not None:
                     unpaid = problem[0] not in PERHAPS_PAID
                     reason = f"status {problem[0]}: {self.shown(problem[1])}"
@@ -138,7 +143,7 @@ class Client:
             finally:
                 if not answered:
                     self.budget.end(call, unpaid)
-        raise Failed(f"{masked(self.url)} gave no answer in {self.settings.retries + 1} tries; the last one: {reason}.")
+        raise Failed(f"{masked(self.url)} gave no answer in {self.settings.retries + 1} tries; the last one: {reason}")
 
     def _post(self, data: bytes) -> tuple[int, httpx.Headers, Any]:
         """The status, headers and JSON of one try; the content is None if it is not JSON."""

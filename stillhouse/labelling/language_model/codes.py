@@ -4,6 +4,7 @@ One token carries a class's whole probability. Names of several tokens do not: t
 """
 
 import string
+from collections import Counter
 from collections.abc import Sequence
 
 LETTERS = string.ascii_uppercase
@@ -14,11 +15,12 @@ def codes_for(names: Sequence[str]) -> list[str]:
 
     Most tokenizers have two capital letters as one token; where they are two tokens, the first one stands for a small
     group of neighbouring classes: 52 classes are ``AA``, ``AB``, ``BA``, ... with two classes for each first letter.
-    A class whose name is itself one of the codes has that code.
+    A class whose name is itself one of the codes has that code; case does not count, as in answers.
     """
     every = _codes(len(names))
-    own = {name: name for name in names if name in every}
-    free = iter(code for code in every if code not in own)
+    capitals = Counter(name.upper() for name in names)
+    own = {name: name.upper() for name in names if name.upper() in every and capitals[name.upper()] == 1}
+    free = iter(code for code in every if code not in own.values())
     return [own[name] if name in own else next(free) for name in names]
 
 

@@ -36,6 +36,7 @@ class Estimate:
         completion_tokens: of the calls, at most.
         dollars: of the calls; None without prices.
         dollars_in_all: of all calls in the folder so far.
+        cap: ``label.max_cost``.
         seconds: of the calls; None if no answer of this model is stored and no limit a minute is set.
     """
 
@@ -48,15 +49,22 @@ class Estimate:
     completion_tokens: int
     dollars: float | None
     dollars_in_all: float
+    cap: float | None
     seconds: float | None
 
     def __str__(self) -> str:
         price = "no price is set" if self.dollars is None else f"about ${self.dollars:.4f}"
         duration = "time unknown until the first answers" if self.seconds is None else f"about {self.seconds:,.0f} s"
+        cap = ""
+        if self.cap is not None and self.dollars and self.dollars_in_all + self.dollars > self.cap:
+            share = max(self.cap - self.dollars_in_all, 0.0) / self.dollars
+            cap = (
+                f"; label.max_cost (${self.cap:g}) is enough for about {share * (self.texts - self.cached):,.0f} texts"
+            )
         return (
             f"{self.texts:,} texts, of which {self.cached:,} are stored and {self.cut:,} will be cut; {self.calls:,} "
             f"calls with about {self.prompt_tokens:,} tokens, answers of {self.completion_tokens:,} tokens at most; "
-            f"{price} (${self.dollars_in_all:.4f} so far); {duration}"
+            f"{price} (${self.dollars_in_all:.4f} so far){cap}; {duration}"
         )
 
 
@@ -109,6 +117,7 @@ def estimate(
             completion_tokens=completion,
             dollars=stored.budget.cost(prompt_tokens, completion) if priced else None,
             dollars_in_all=stored.cache.dollars,
+            cap=settings.max_cost,
             seconds=_seconds(calls, prompt_tokens + completion, known, settings),
         )
 

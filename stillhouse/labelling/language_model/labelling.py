@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from stillhouse.labelling.language_model.abilities import Abilities, Kind, probe
 from stillhouse.labelling.language_model.budget import AtCap, Stopped
 from stillhouse.labelling.language_model.calls import Calls
 from stillhouse.labelling.language_model.client import Failed
+from stillhouse.labelling.language_model.outcome import Answers
 from stillhouse.labelling.language_model.prompt import Prompt, load_prompt
 from stillhouse.labelling.language_model.requests import read, requests_for, shown
 from stillhouse.labelling.language_model.similar import most_similar
@@ -24,44 +25,6 @@ LEAST_ANSWERS = 20  # before the share of unusable answers is judged
 FAILURES = 3  # texts in a row without an answer after all retries, which end the run
 LOG_EVERY_S = 15.0
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What the language model answered. Counts are of distinct texts.
-
-    Attributes:
-        probabilities: float32 (texts, classes), in the order of the classes that were given. Each row adds up to 1, or
-            is NaN for a text without a usable answer.
-        kind: what the probabilities are from; None without texts, or if the cap allows no call.
-        cached: texts whose answer was stored before.
-        paid: texts that were answered in this run.
-        unusable: of these two, texts without a usable answer.
-        failed: texts without an answer after all retries; a further run tries them again.
-        left: texts that were not reached below the cap.
-        cut: texts that were cut in the middle.
-        calls: answered calls of this run, with those that found out what the server supports.
-        prompt_tokens: of this run.
-        completion_tokens: of this run.
-        dollars: of this run; 0 without prices. Calls whose outcome is unknown count with their highest price.
-        dollars_in_all: of all runs in the folder.
-        at_cap: whether the run stopped at ``label.max_cost``.
-    """
-
-    probabilities: np.ndarray
-    kind: Kind | None
-    cached: int
-    paid: int
-    unusable: int
-    failed: int
-    left: int
-    cut: int
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-    dollars: float
-    dollars_in_all: float
-    at_cap: bool
 
 
 def label_texts(
@@ -103,12 +66,23 @@ def label_texts(
         return run.answers(texts, abilities.kind)
 
 
+def check_server(classes: Mapping[str, str | None], settings: Label, folder: Path) -> None:
+    """Find out what the server supports, before anything else takes time. The arguments are those of `label_texts`.
+
+    Raises:
+        BadInput, Unavailable: as :func:`label_texts`.
+    """
+    load_prompt(classes, settings.prompt, settings.context, settings.max_tokens)
+    with Calls(settings, folder) as calls, suppress(AtCap):
+        probe(calls, settings)
+
+
 class _Run:
     def __init__(self, texts: list[str], prompt: Prompt, settings: Label, calls: Calls) -> None:
         self.texts, self.prompt, self.settings, self.calls = texts, prompt, settings, calls
         self.rows = np.full((len(texts), len(prompt.names)), np.nan, np.float32)
         self.cached = self.paid = self.failed = self.left = self.cut = self.failures = 0
-        self.at_cap = False
+        self.at_cap, self.price = False, 0.0
         self.unusable: list[str] = []
         self.start = self.logged = time.monotonic()
 
@@ -188,6 +162,7 @@ class _Run:
         self._log()
 
     def _take(self, row: int, answers: list[dict[str, Any]], abilities: Abilities) -> None:
+        self.price += sum(answer.get("dollars", 0.0) for answer in answers)
         probabilities = read(answers, self.prompt, abilities)
         if probabilities is not None:
             self.rows[row] = probabilities
@@ -218,11 +193,16 @@ class _Run:
             self.calls.cache.dollars,
             time_left,
         )
+        if final and self.failed:
+            retry = "`dvc repro --force --single-item label` tries them again"
+            logger.warning("%s texts have no answer; %s", f"{self.failed:,}", retry)
+        unknown = self.calls.cache.unknown_dollars
         if final and self.at_cap:
             logger.warning(
-                "label.max_cost ($%g) is reached: %s texts are left. Raise it to continue.",
+                "label.max_cost ($%g) is reached: %s texts are left. Raise it to continue.%s",
                 self.settings.max_cost,
                 f"{self.left:,}",
+                f" ${unknown:.4f} of it are calls of stopped runs whose answer is unknown." if unknown else "",
             )
 
     def answers(self, texts: Sequence[str], kind: Kind | None) -> Answers:
@@ -240,6 +220,7 @@ class _Run:
             calls=self.calls.sent,
             prompt_tokens=self.calls.prompt_tokens,
             completion_tokens=self.calls.completion_tokens,
+            price=self.price,
             dollars=self.calls.dollars,
             dollars_in_all=self.calls.cache.dollars,
             at_cap=self.at_cap,

@@ -96,8 +96,9 @@ def load_prompt(classes: Mapping[str, str | None], file: str | None, context: in
     fixed = likely_tokens(_render(template, where, prompt._classes(), "", [])) + max_tokens + OVERHEAD
     if context - fixed < LEAST_ROOM:
         raise BadInput(
-            f"The prompt without the text has about {fixed} tokens with the answer, and label.context is {context}. "
-            "Shorten the descriptions or the template, or use a model that reads more."
+            f"The prompt without the text has about {fixed} tokens with the answer, and label.context is {context}: "
+            f"that leaves less than {LEAST_ROOM} for the text. Shorten the descriptions or the template, or use a "
+            "model that reads more."
         )
     return Prompt(names, prompt.codes, prompt.descriptions, template, where, context - fixed)
 
