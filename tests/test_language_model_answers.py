@@ -102,6 +102,8 @@ def test_every_class_has_a_code_of_its_own(count):
 
 def test_a_name_that_is_a_code_has_that_code():
     assert codes_for(["C", "dog", "A"]) == ["C", "B", "A"]
+    assert codes_for(["b", "a", "x"]) == ["B", "A", "C"]  # an answer is read without regard to case
+    assert codes_for(["B", "b", "x"]) == ["B", "A", "C"]
 
 
 # The prompt

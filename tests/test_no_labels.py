@@ -55,11 +55,16 @@ def only_texts(path, rows):
         ({"labels_per_class": 0, "classes": None}, "data.labels_per_class is 0"),
         ({"labels_per_class": 1}, "data.labels_per_class is 1"),
         ({"classes": {"sport": None}}, "fewer than two classes"),
+        ({"classes": ["sport", "weather", "sport"]}, "names a class twice"),
     ],
 )
 def test_no_labels_without_the_classes_is_refused(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         settings(tmp_path, **changes)
+
+
+def test_the_classes_may_be_a_list_of_names(tmp_path):
+    assert settings(tmp_path, classes=["sport", "weather"]).classes == {"sport": None, "weather": None}
 
 
 # Data

@@ -19,7 +19,8 @@ def codes_for(names: Sequence[str]) -> list[str]:
     """
     every = _codes(len(names))
     capitals = Counter(name.upper() for name in names)
-    own = {name: name.upper() for name in names if name.upper() in every and capitals[name.upper()] == 1}
+    alone = [name for name in names if name in every or capitals[name.upper()] == 1]
+    own = {name: name.upper() for name in alone if name.upper() in every}
     free = iter(code for code in every if code not in own.values())
     return [own[name] if name in own else next(free) for name in names]
 
