@@ -6,10 +6,15 @@ import pytest
 from llm_server import scripted_server
 from material import texts_and_labels
 from project import new_project
+from test_every_student import inside, run
+
+from flows.estimate import estimated
+from stillhouse.pipeline.artefacts import path
+from tasks import control, label, prepare, teacher
 
 
-def read(project, name):
-    return json.loads((project.folder / "outputs" / name).read_text())
+def read(name):
+    return json.loads(path(name).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -32,27 +37,34 @@ def labelled(tmp_path_factory):
         yield project, server
 
 
-def test_a_language_model_labels_up_to_a_cap_and_continues_when_it_is_raised(labelled):
+def test_a_language_model_labels_up_to_a_cap_and_continues_when_it_is_raised(labelled, caplog):
     project, server = labelled
-    done = project.dvc("repro", "label")
-    assert done.returncode == 0 and "label.max_cost ($0.0006) is reached" in done.stdout, done.stdout
-    first, calls = read(project, "label/metrics.json"), server.calls
-    assert 0 < first["texts"] < 120 and read(project, "label/costs.json")["dollars"] <= 0.0006
-    estimate = project.python("-m", "flows.estimate").stdout
-    assert "150 texts, of which" in estimate and "about $0.00" in estimate and server.calls == calls, estimate
-    project.set(label__max_cost=1.0)
-    done = project.dvc("repro", "teacher")
-    assert done.returncode == 0, done.stdout
-    second = read(project, "label/metrics.json")
-    assert second["texts"] > first["texts"] and second["test_texts"] == 30
-    assert second["audit"]["texts"] >= 20 and second["audit"]["low"] < 0.9 < second["audit"]["high"]
-    assert server.calls > calls and read(project, "teacher/metrics.json")["machine_weight"] == 1
+    caplog.set_level("INFO", logger="stillhouse")
+    with inside(project):
+        run(prepare)
+        run(label)
+        assert "label.max_cost ($0.0006) is reached" in caplog.text
+        first, calls = read("label/metrics.json"), server.calls
+        assert 0 < first["texts"] < 120 and read("label/costs.json")["dollars"] <= 0.0006
+        estimate = str(estimated())
+        assert "150 texts, of which" in estimate and "label.max_cost ($0.0006) is enough for about" in estimate
+        assert server.calls == calls
+        project.set(label__max_cost=1.0)
+        for stage in (label, control, teacher):
+            run(stage)
+        second = read("label/metrics.json")
+        assert second["texts"] > first["texts"] and second["test_texts"] == 30
+        assert second["audit"]["texts"] >= 20 and second["audit"]["low"] < 0.9 < second["audit"]["high"]
+        assert second["model"] == "scripted" and 0.0006 < second["dollars"] < 0.01
+        assert server.calls > calls and read("teacher/metrics.json")["machine_weight"] == 1
 
 
 def test_the_stage_run_again_pays_for_nothing_and_gives_the_same_bytes(labelled):
     project, server = labelled
-    answers = project.folder / "outputs/label/answers"
-    before, calls = {file.name: file.read_bytes() for file in answers.iterdir()}, server.calls
-    done = project.dvc("repro", "--force", "--single-item", "label")
-    assert done.returncode == 0, done.stdout
-    assert {file.name: file.read_bytes() for file in answers.iterdir()} == before and server.calls == calls
+    with inside(project):
+        answers = path("label/answers")
+        before, calls = {file.name: file.read_bytes() for file in answers.iterdir()}, server.calls
+        numbers = path("label/metrics.json").read_bytes()
+        run(label)
+        assert {file.name: file.read_bytes() for file in answers.iterdir()} == before and server.calls == calls
+        assert path("label/metrics.json").read_bytes() == numbers
