@@ -18,7 +18,7 @@ import pandas as pd
 
 from benchmarks.corpora import FEW, Case, cases, fetch
 from benchmarks.results import write_results
-from benchmarks.run import DAY_S, FOLDER, RESULTS, SEEDS, collect
+from benchmarks.run import DAY_S, FOLDER, RESULTS, SEEDS, collect, run_stages
 from flows.shared.workspace import workspace
 from stillhouse.data.keys import text_key
 from stillhouse.data.sample import sample_texts
@@ -28,7 +28,6 @@ from stillhouse.files import replacing
 from stillhouse.labelling.choice import balanced
 from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.runner import run_stage
-from stillhouse.pipeline.stages import before
 
 TEXTS, AUDITED = 500, 50  # labels of the machine, of which so many are of texts with a known label
 RIGHT = [0.9, 0.8, 0.7]
@@ -120,8 +119,7 @@ def one(case: Case, truth: dict[bytes, str], seed: int, right: float | None) -> 
         labels = write_labels(folder, truth, seed, right)
         changes |= {"label": {"source": "file", "path": str(labels), "audit": "warn"}}
     workspace(folder, changes)
-    for stage in before("register"):
-        run_stage(stage.name, DAY_S, folder=folder)
+    run_stages(folder)
     metrics = json.loads(path("label/metrics.json", folder).read_text(encoding="utf-8"))
     return collect(folder, seed) | {
         "right": right,

@@ -43,10 +43,7 @@ def measure(case: Case, seeds: list[int]) -> dict[str, Any]:
     for seed in seeds:
         folder = project_copy(case, seed)
         start = time.perf_counter()
-        for stage in before("register"):
-            run_stage(stage.name, DAY_S, folder=folder)
-        if not evaluation_is_timed(folder):  # DVC has restored it from another run
-            run_stage("evaluate", DAY_S, force=True, folder=folder)
+        run_stages(folder)
         runs.append(collect(folder, seed) | {"seconds": time.perf_counter() - start})
     return {
         "corpus": case.title,
@@ -57,6 +54,14 @@ def measure(case: Case, seeds: list[int]) -> dict[str, Any]:
         "labels": runs[0]["labels"],
         "runs": runs,
     }
+
+
+def run_stages(folder: Path) -> None:
+    """Run the stages up to ``evaluate`` in a copy of the project, with timings of its own models."""
+    for stage in before("register"):
+        run_stage(stage.name, DAY_S, folder=folder)
+    if not evaluation_is_timed(folder):  # DVC has restored it from another run
+        run_stage("evaluate", DAY_S, force=True, folder=folder)
 
 
 def project_copy(case: Case, seed: int) -> Path:

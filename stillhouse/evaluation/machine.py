@@ -39,10 +39,15 @@ def machine_worth(
     """
     if not len(machine.unlabelled) and not len(machine.test):
         return None
-    worth: dict[str, Any] = {"audit": None, "model": "", "kind": "", "dollars": 0.0} | dict(recorded)
-    worth |= {"texts": len(machine.unlabelled), "weight": weight}
     pays = gain is not None and gain.is_gain
-    worth |= {"pays": pays if len(machine.unlabelled) else None, "test": None}
+    worth: dict[str, Any] = {
+        **{"audit": None, "model": "", "kind": "", "dollars": 0.0},
+        **recorded,
+        "texts": len(machine.unlabelled),
+        "weight": weight,
+        "pays": pays if len(machine.unlabelled) else None,
+        "test": None,
+    }
     rows = machine.test.rows
     if len(rows):
         right = {name: TASK.correct(labels[rows], answers_of(score[rows])) for name, score in scores.items()}

@@ -60,7 +60,8 @@ def begin_without_labels(
     find = _by_classifier if finished else _by_description
     found = find(params.teacher, names, params.data.descriptions, texts, device)
     labels = TASK.decision(found.probabilities[found.surest])
-    missing = [name for name, count in zip(names, np.bincount(labels, minlength=len(names)), strict=True) if not count]
+    counts = dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True))
+    missing = [name for name, count in counts.items() if not count]
     if len(names) - len(missing) < 2:
         raise BadInput(
             f"teacher.model: it gives all texts the class {names[labels[0]]!r}. Use another finished classifier."
@@ -76,8 +77,7 @@ def begin_without_labels(
             "the texts. Check some labels, and describe the classes in words that occur in their texts",
             100 * (1 - found.agreement),
         )
-    counts = zip(names, np.bincount(labels, minlength=len(names)), strict=True)
-    logger.info("first labels: %s", ", ".join(f"{count} {name}" for name, count in counts))
+    logger.info("first labels: %s", ", ".join(f"{count} {name}" for name, count in counts.items()))
     chosen = rows[found.surest]
     rest = np.setdiff1d(np.arange(len(unlabelled)), chosen)
     write_split(Split(unlabelled, chosen, labels), names, folder / "train.arrow")
