@@ -3,23 +3,26 @@
 Students are trained on these stored soft labels and never run the teacher.
 """
 
+import json
 import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 
-from stillhouse.data.splits import labels_of, read_split
+from stillhouse.data.splits import Split, label_names, labels_of, read_split, write_split
 from stillhouse.data.transfer import write_transfer
 from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.distillation.answers import HELDOUT, VALIDATION
 from stillhouse.distillation.log import NoLog
+from stillhouse.distillation.machine import machine_evidence
 from stillhouse.distillation.scratch import mark_finished
 from stillhouse.distillation.second import add_second_teachers
 from stillhouse.distillation.softlabels import ProbeInputs, write_soft_labels
 from stillhouse.distillation.student import TrainingData, fit_student, training_seed
 from stillhouse.distillation.vectors import Vectors
+from stillhouse.labelling.answers import Answered, not_answered, read_machine_labels
 from stillhouse.models.batching import SIZES
 from stillhouse.models.device import choose_device, use_bf16
 from stillhouse.models.inherit import student_start
@@ -58,8 +61,15 @@ def soft_labels(context: Context) -> Metrics:
     # A network has memorised its training labels, so second teachers help only where most texts are others.
     if settings.second_teachers and written <= len(train):
         logger.info("no second teachers: %d further texts are not more than the %d training texts", written, len(train))
-    seconds = _second_teachers(context, settings.second_teachers if written > len(train) else 0)
+    added = _machine_evidence(context, labels_of(train))
+    places = len(logits) - len(unlabelled) + added.rows  # of the machine's texts in the transfer set
+    evidence = np.log(added.probabilities)
+    learnt = Split(unlabelled, added.rows, TASK.decision(logits[places] + evidence))
+    count = settings.second_teachers if written > len(train) else 0
+    with TemporaryDirectory(dir=context.out) as scratch:
+        seconds = _second_teachers(context, count, learnt, Path(scratch))
     same = add_second_teachers(logits, seconds, settings.second_weight, [train, extra])
+    logits[places] += evidence
     for file, texts, own in ((VALIDATION, validation, unseen[0]), (HELDOUT, heldout, unseen[1])):
         add_second_teachers(own, seconds, settings.second_weight, [texts])
         np.save(answers / file, own)
@@ -67,6 +77,7 @@ def soft_labels(context: Context) -> Metrics:
     return {
         "texts": len(train),
         "extra_texts": written,
+        "machine_labels": len(added),
         "train_accuracy": train_accuracy,
         "second_teachers": len(seconds),
         "second_agreement": same,
@@ -105,17 +116,30 @@ def _label(
     return [logits, *(_logits(loaded, texts, batch_size, bf16) for [texts] in sets[1:])]
 
 
-def _second_teachers(context: Context, count: int) -> list[Student]:
-    """Return the control, and ``count - 1`` networks trained like it, with other seeds and the start of a student."""
-    if count == 0:
-        return []
-    params = context.params
-    control, teacher = context.path("control/model"), context.path("teacher/model")
-    result = [load_student(control)]
-    data = TrainingData(context.path("train"), context.path("validation"))
+def _machine_evidence(context: Context, labels: np.ndarray) -> Answered:
+    """Return the texts without a label that a machine labelled, and how likely its answer is for each class."""
+    machine = read_machine_labels(context.path("label/answers"))
+    teacher = json.loads(context.path("teacher/metrics.json").read_text(encoding="utf-8"))
+    weight = teacher.get("machine_weight", 1.0)  # a fine-tuned teacher has none
+    if not weight:
+        return not_answered(machine.unlabelled.probabilities.shape[1])
+    return Answered(machine.unlabelled.rows, machine_evidence(machine, labels, weight))
+
+
+def _second_teachers(context: Context, count: int, added: Split, scratch: Path) -> list[Student]:
+    """Return ``count`` networks like the student, trained on hard labels, with different seeds.
+
+    The first one starts at random and the others as a student does. Without texts in ``added`` the first one is the
+    control; else all are trained on these texts, too.
+    """
+    params, control, train = context.params, context.path("control/model"), context.path("train")
+    result = [load_student(control)][:count]
+    if len(added.rows):
+        train, result = _with_added(read_split(train), added, scratch / "train.arrow"), []
+    data = TrainingData(train, context.path("validation"))
     tokenizer = load_vocabulary(control / "tokenizer.json", params.student.vocabulary.size)
-    start = student_start(params.student.start, teacher, tokenizer) if count > 1 else None
-    for number in range(1, count):
+    start = student_start(params.student.start, context.path("teacher/model"), tokenizer) if count > 1 else None
+    for number in range(len(result), count):
         logger.info("second teacher %d of %d", number + 1, count)
         fitted = fit_student(
             f"soft_labels-second{number}",
@@ -124,11 +148,19 @@ def _second_teachers(context: Context, count: int) -> list[Student]:
             tokenizer,
             device=context.device,
             log=NoLog(),
-            start=start,
+            start=start if number else None,
             seed=training_seed(params) + number,
         )
         result.append(fitted.student)
     return result
+
+
+def _with_added(train: Dataset, added: Split, file: Path) -> Path:
+    """Write the texts of ``train`` and ``added`` with their labels, and return the file."""
+    texts = [train.select_columns("text"), added.dataset.select(added.rows).select_columns("text")]
+    labels = np.concatenate([labels_of(train), added.labels])
+    write_split(Split(concatenate_datasets(texts), np.arange(len(labels)), labels), label_names(train), file)
+    return file
 
 
 def _logits(teacher: Teacher, texts: Dataset, batch_size: int, bf16: bool) -> np.ndarray:

@@ -29,15 +29,18 @@ def test_labels_of_a_file_go_through_all_stages(few, caplog):
     topics = sorted({topic for _, topic in rows})
     wrong = {topic: topics[number - 1] for number, topic in enumerate(topics)}
     answers = [(text, wrong[topic] if number % 10 == 0 else topic) for number, (text, topic) in enumerate(rows)]
-    caplog.set_level("INFO", logger="stillhouse")
+    caplog.set_level("INFO")
     with inside(few):
         write_csv(few.folder / "data" / "vendor.csv", answers[:200])
         for stage in (prepare, label, control, teacher, soft_labels, student, compress, evaluate, register):
             run(stage)
         numbers, found = read("label/metrics.json"), read("evaluate/metrics.json")
+        taught = read("soft_labels/metrics.json")
         report = path("evaluate/report.html").read_text(encoding="utf-8")
     assert numbers["source"] == "a file" and 100 < numbers["texts"] < 200 and numbers["audit"]["texts"] > 10
     assert f"data/vendor.csv has labels for {numbers['texts']} of" in caplog.text
+    assert taught["machine_labels"] == numbers["texts"] and taught["second_teachers"] == 2
+    assert "second teacher 1 of 2" in caplog.text  # the control learnt from the labels of people alone
     assert "teacher without the added labels" in found["models"] and found["machine"]["weight"] == 1
     assert found["machine"]["test"]["texts"] > 10 and f"{numbers['texts']} texts without a label got one" in report
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stillhouse.distillation.logistic import probabilities
-from stillhouse.distillation.machine import evidence_of, use_machine_labels
+from stillhouse.distillation.machine import evidence_of, machine_evidence, use_machine_labels
 from stillhouse.distillation.material import cotrained_rows, material_of
 from stillhouse.errors import BadInput
 from stillhouse.evaluation.machine import machine_worth
@@ -195,6 +195,17 @@ def test_the_texts_of_the_probe_include_all_that_a_machine_labelled():
     rows = cotrained_rows(9000, 3, np.array([1, 8999]), seed=0)
     assert {1, 8999} <= set(rows.tolist()) and 5000 <= len(rows) <= 5002 and (np.diff(rows) > 0).all()
     assert cotrained_rows(9000, 0, np.array([4]), seed=0).tolist() == [4]
+
+
+def test_the_evidence_for_the_soft_labels_is_as_sure_as_the_machine_is_right():
+    labels, wrong = np.arange(40) % 2, np.arange(40) % 4 == 0
+    known = np.eye(2)[np.where(wrong, 1 - labels, labels)]
+    machine = MachineLabels(
+        Answered(np.arange(40), known), not_answered(2), Answered(np.arange(2), np.array([[1.0, 0.0], [0.0, 1.0]]))
+    )
+    sure = machine_evidence(machine, labels, 1.0)
+    assert sure.tolist() == pytest.approx(np.array([[0.75, 0.25], [0.25, 0.75]]), abs=0.02)
+    assert machine_evidence(machine, labels, 0.5)[0].tolist() == pytest.approx(sure[0] ** 0.5)
 
 
 def test_the_chosen_texts_are_random_unsure_or_diverse():

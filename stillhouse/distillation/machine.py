@@ -94,6 +94,19 @@ def use_machine_labels(material: Material, machine: MachineLabels, rows: np.ndar
     return Used(material.probe(evidence(chosen)) if chosen else without, without, chosen, float(loss.mean()))
 
 
+def machine_evidence(machine: MachineLabels, labels: np.ndarray, weight: float) -> np.ndarray:
+    """Return the calibrated answers for texts without a label to the power of ``weight``, (texts, classes).
+
+    Args:
+        machine: the machine's answers.
+        labels: class numbers of the labelled texts (texts,).
+        weight: 0 is no evidence, 1 that of an independent labeller.
+    """
+    known, found = machine.train, machine.unlabelled.probabilities
+    evidence: np.ndarray = calibration_of(known.probabilities, labels[known.rows], found)(found) ** weight
+    return evidence
+
+
 def with_machine_labels(train: Dataset, unlabelled: Dataset, machine: MachineLabels) -> Dataset:
     """Return ``train`` and the machine's decisions for texts of ``unlabelled``, for fine-tuning."""
     labels = TASK.decision(machine.unlabelled.probabilities)

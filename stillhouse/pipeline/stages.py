@@ -133,7 +133,8 @@ CHAIN = (
         "The soft labels of the transfer set, from the teachers and the second teachers",
         reads=(
             *(*LEARNT, "unlabelled", "heldout"),
-            *("control/model", "teacher/model", "teacher/vectors", "teacher/others"),
+            *("label/answers", "control/model", "teacher/model", "teacher/vectors", "teacher/others"),
+            "teacher/metrics.json",
         ),
         writes=("answers",),
         params=("seed", "soft_labels", *STUDENT, "teacher.bf16"),
