@@ -19,6 +19,7 @@ from flows.shared.arms import (
     Predictions,
     arm_seed,
     correctness,
+    fixed_size,
     parent_run,
     print_result,
     publish_result,
@@ -98,7 +99,10 @@ def _changes(kind: str, seed: int, params: Params) -> dict[str, Any]:
         "data": {"labels_seed": arm_seed(seed, params.data.labels_seed, params)},
         "teacher": teacher,
         "soft_labels": {"second_teachers": max(1, seconds) if kind == "together" else 0},
-        "student": {"training": {"seed": arm_seed(seed, params.student.training.seed, params)}},
+        "student": {
+            "size": fixed_size(params),
+            "training": {"seed": arm_seed(seed, params.student.training.seed, params)},
+        },
     }
 
 

@@ -23,6 +23,7 @@ from prefect.states import State
 from flows.shared.arms import (
     arm_seed,
     correctness,
+    fixed_size,
     parent_run,
     print_result,
     publish_result,
@@ -76,13 +77,16 @@ def _measure(params: Params) -> dict[str, Any]:
 
 def _changes(count: int | str, draw: int, params: Params) -> dict[str, Any]:
     """The changed parameters of one arm. If they equal the project's own, DVC restores the results from its cache."""
-    seed = arm_seed(draw, params.student.training.seed, params)
+    student = {
+        "size": fixed_size(params),
+        "training": {"seed": arm_seed(draw, params.student.training.seed, params)},
+    }
     most = None if count == ALL else count
     own = params.data.labels_per_class if most == params.data.label_limit else most
     if count == ALL:
-        return {"data": {"labels_per_class": own}, "student": {"training": {"seed": seed}}}
+        return {"data": {"labels_per_class": own}, "student": student}
     drawn = {"labels_per_class": own, "labels_seed": arm_seed(draw, params.data.labels_seed, params)}
-    return {"data": drawn, "student": {"training": {"seed": seed}}}
+    return {"data": drawn, "student": student}
 
 
 def _labelled(folders: list[Path]) -> float:

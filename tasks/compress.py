@@ -1,5 +1,6 @@
 """Stage ``compress``: export the trained student as a small ONNX model with the same predictions."""
 
+import json
 import logging
 import tempfile
 from itertools import islice
@@ -23,21 +24,35 @@ COUNTED_TEXTS = 20_000  # texts in which chunks are counted
 
 
 def compress(context: Context) -> Metrics:
-    """Compress the student, or the control if it is better on validation. Writes ``model/`` and ``speed.json``."""
+    """Compress the student, or the control if it is better on validation. Writes ``model/`` and ``speed.json``.
+
+    ``smaller/`` has the students of the sizes that were too small, compressed for the comparison.
+    """
+    sizes = json.loads(context.path("student/metrics.json").read_text(encoding="utf-8"))
+    smaller, compressed = context.path("student/smaller"), context.out / "smaller"
+    compressed.mkdir()
+    for name in list(sizes.get("sizes", {}))[:-1]:
+        small, settings = load_student(smaller / name), context.of_size(name).compress
+        write_compressed(context, small, settings, folder=compressed / name)
+    settings = context.of_size(sizes["size"]).compress
     student, control = (load_student(context.path(f"{name}/model")) for name in ("student", "control"))
     answers, plain = _reference(context, student), _reference(context, control)
     labelled = slice(len(answers.labels))
     source = select_network(answers.labels, answers.probabilities[labelled], plain.probabilities[labelled])
     if source == "student":
-        return {"source": source, **write_compressed(context, student, context.params.compress, answers)}
+        return {"source": source, **write_compressed(context, student, settings, answers)}
     logger.warning("the control is significantly better than the student on validation: the control is compressed")
     return {"source": source, **write_compressed(context, control, context.params.compress, plain)}
 
 
 def write_compressed(
-    context: Context, student: Student, settings: Compress, reference: Reference | None = None
+    context: Context,
+    student: Student,
+    settings: Compress,
+    reference: Reference | None = None,
+    folder: Path | None = None,
 ) -> Metrics:
-    """Compress ``student`` and write ``model/`` and ``speed.json``.
+    """Compress ``student`` and write ``model/`` and ``speed.json``, or the model alone to ``folder``.
 
     ``model/`` has all files for serving: ``model.onnx``, ``tokenizer.json``, ``chunks.json`` and ``config.json``.
     ``speed.json`` has the speed after each step on this machine; DVC does not store it.
@@ -47,6 +62,7 @@ def write_compressed(
         student: the model to compress.
         settings: the section ``compress`` of ``params.yaml``.
         reference: the student's predictions, if they are computed already.
+        folder: for the model alone.
 
     Returns:
         The last step, and the numbers of each step.
@@ -56,9 +72,11 @@ def write_compressed(
     texts = (text for split in (train, unlabelled) for batch in split.iter(1000) for text in batch["text"])
     known = commonest(islice(texts, COUNTED_TEXTS), COMMON)
     with tempfile.TemporaryDirectory() as scratch:
-        made = out / "model"
+        made = folder or out / "model"
         reference = reference or _reference(context, student)
         ladder = compress_student(student, settings, train, known, reference, Path(scratch), made)
+    if folder:
+        return {"last_step": ladder.last, "steps": ladder.numbers}
     # The digest names the model that was timed: DVC may later restore another model next to this file.
     write_json(out / "speed.json", {"model_md5": folder_md5(out / "model"), "docs_per_s": ladder.docs_per_s})
     return {"last_step": ladder.last, "steps": ladder.numbers}

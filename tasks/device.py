@@ -12,7 +12,7 @@ from tasks.student import distil
 def device(context: Context) -> Metrics:
     """Write the served ``model/``, ``training.csv``, and ``speed.json``, which DVC does not store."""
     params = context.params
-    student, numbers = distil(context, params)
+    student, numbers = distil(context, params, context.stage.address)
     numbers |= write_compressed(context, student, params.compress)
     mark_finished(context.stage.address)  # only now: if the compression fails, the next run does not train again
     return numbers

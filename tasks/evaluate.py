@@ -61,6 +61,7 @@ def evaluate(context: Context) -> Metrics:
         candidates.student_candidate("control", context.path("control/model"), settings.batch_size),
         candidates.student_candidate("student", context.path("student/model"), settings.batch_size),
         candidates.compressed_candidate(context.path("compress/model")),
+        *candidates.smaller_candidates(context.path("compress/smaller")),
         candidates.svm_candidate(list(train["text"]), labels_of(train), params.seed),
     ]
     without = candidates.without_machine_candidate(

@@ -25,7 +25,7 @@ from stillhouse.distillation.vectors import Vectors
 from stillhouse.labelling.answers import Answered, not_answered, read_machine_labels
 from stillhouse.models.batching import SIZES
 from stillhouse.models.device import choose_device, use_bf16
-from stillhouse.models.inherit import student_start
+from stillhouse.models.inherit import output_vectors, pieces_of, student_start
 from stillhouse.models.members import Member, pool_logits, read_members
 from stillhouse.models.students.student import Student, load_student
 from stillhouse.models.teacher import Teacher, load_teacher
@@ -35,11 +35,17 @@ from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
+WORD_TOKENS = 32  # enough for a word piece
+
 
 def soft_labels(context: Context) -> Metrics:
-    """Write ``answers/``: the texts of the transfer set that are not in ``train.arrow``, and all soft labels."""
+    """Write ``answers/``: the texts of the transfer set that are not in ``train.arrow``, and all soft labels.
+
+    ``words.npy`` has the teacher's vector of each word piece, for the students that start from them. ``test.npy`` has
+    the teacher's logits of the test texts, which decide about a student's size. No student learns from them.
+    """
     params, settings = context.params, context.params.soft_labels
-    train, unlabelled, validation, heldout = context.read("train", "unlabelled", "validation", "heldout")
+    train, unlabelled, validation, heldout, test = context.read("train", "unlabelled", "validation", "heldout", "test")
     context.run.dataset(context.path("train"), "transfer set")
     answers = context.out / "answers"
     answers.mkdir()
@@ -48,7 +54,7 @@ def soft_labels(context: Context) -> Metrics:
     written = write_transfer(train, unlabelled, augment, params.seed, answers / "extra.arrow")
     extra = read_split(answers / "extra.arrow")
     teachers = [one for one in read_members(context.path("teacher/others")) if one.number == 1 or one.weight]
-    sets = [[train, extra], [validation], [heldout]]
+    sets = [[train, extra], [validation], [heldout], [test]]
     rows = (len(train), copies * len(train), len(unlabelled))
     with TemporaryDirectory(dir=context.out) as scratch:
         folders = [answers, *(Path(scratch, str(one.number)) for one in teachers[1:])]
@@ -57,6 +63,8 @@ def soft_labels(context: Context) -> Metrics:
         logits, *unseen = labelled[0]
         for first, *others in zip(*labelled, strict=True):
             pool_logits(first, others, [one.weight for one in teachers])
+    np.save(context.out / "test.npy", unseen[2])
+    _write_words(context)
     train_accuracy = TASK.accuracy(labels_of(train), TASK.decision(logits[: len(train)]))
     # A network has memorised its training labels, so second teachers help only where most texts are others.
     if settings.second_teachers and written <= len(train):
@@ -88,12 +96,12 @@ def soft_labels(context: Context) -> Metrics:
 def _label(
     context: Context, teacher: Member, sets: list[list[Dataset]], rows: tuple[int, int, int], folder: Path
 ) -> list[np.ndarray]:
-    """Label the transfer set, the validation texts and the held-out texts with one teacher.
+    """Label the transfer set, the validation texts, the held-out texts and the test texts with one teacher.
 
     Args:
         context: the context of the stage.
         teacher: the teacher. The first one also gives features and relations.
-        sets: the transfer set (training and further texts), the validation texts, and the held-out texts.
+        sets: the transfer set (training and further texts), then texts that no student learns from.
         rows: number of training texts, altered copies and unlabelled texts in the transfer set.
         folder: the soft labels of the transfer set are written there.
 
@@ -114,6 +122,12 @@ def _label(
     words = settings.relation_words if teacher.number == 1 else 0
     logits = write_soft_labels(loaded, sets[0], batch_size, bf16, words, folder, known)
     return [logits, *(_logits(loaded, texts, batch_size, bf16) for [texts] in sets[1:])]
+
+
+def _write_words(context: Context) -> None:
+    loaded = load_teacher(context.path("teacher/model"), WORD_TOKENS, choose_device(context.device))
+    tokenizer = load_vocabulary(context.path("control/model") / "tokenizer.json")
+    np.save(context.out / "words.npy", output_vectors(loaded, pieces_of(tokenizer)).numpy())
 
 
 def _machine_evidence(context: Context, labels: np.ndarray) -> Answered:
@@ -138,7 +152,10 @@ def _second_teachers(context: Context, count: int, added: Split, scratch: Path) 
         train, result = _with_added(read_split(train), added, scratch / "train.arrow"), []
     data = TrainingData(train, context.path("validation"))
     tokenizer = load_vocabulary(control / "tokenizer.json", params.student.vocabulary.size)
-    start = student_start(params.student.start, context.path("teacher/model"), tokenizer) if count > 1 else None
+    start = None
+    if count > 1:
+        words = context.out / "words.npy"
+        start = student_start(params.student.start, context.path("teacher/model"), tokenizer, words)
     for number in range(len(result), count):
         logger.info("second teacher %d of %d", number + 1, count)
         fitted = fit_student(

@@ -113,14 +113,14 @@ def test_a_student_starts_anew_from_another_teacher(data):
 
 def test_what_a_student_starts_from_is_named_by_its_content(tmp_path):
     folders = [tiny_teacher(tmp_path / name) for name in ("one", "two")]
-    same = [student_start("teacher", folder, None).digest for folder in folders]
+    same = [student_start("teacher", folder, None, None).digest for folder in folders]
     assert same[0] == same[1]
     (folders[1] / "model.safetensors").write_bytes(
         tiny_teacher(tmp_path / "three", 1).joinpath("model.safetensors").read_bytes()
     )
     (folders[1] / "config.json").write_bytes((tmp_path / "three" / "config.json").read_bytes())
-    assert student_start("teacher", folders[1], None).digest != same[0]
-    assert student_start("random", folders[0], None) is None
+    assert student_start("teacher", folders[1], None, None).digest != same[0]
+    assert student_start("random", folders[0], None, None) is None
 
 
 def test_a_teacher_is_named_by_its_weights_and_not_by_its_path(tmp_path):

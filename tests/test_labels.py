@@ -36,12 +36,12 @@ def test_each_arm_draws_its_own_labels_and_the_projects_own_come_from_the_cache(
     params = load_params(ROOT / "params.yaml")
     assert _changes(8, 14, params) == {
         "data": {"labels_per_class": 8, "labels_seed": 14},
-        "student": {"training": {"seed": 14}},
+        "student": {"size": "custom", "training": {"seed": 14}},
     }
     assert _changes(8, params.seed, params)["data"]["labels_seed"] is None
     assert _changes("all", params.seed, params) == {
         "data": {"labels_per_class": None},
-        "student": {"training": {"seed": None}},
+        "student": {"size": "custom", "training": {"seed": None}},
     }
 
 

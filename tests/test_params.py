@@ -24,9 +24,13 @@ def test_the_shipped_parameters_are_valid():
         ("student.alpha", 1.5, "student.alpha: should be less than or equal to 1, but is 1.5"),
         ("student.alpha", -0.1, "student.alpha: should be greater than or equal to 0"),
         ("student.temperature", 0, "student.temperature: should be greater than 0, but is 0"),
-        ("student.temprature", 2, "student.temprature: unknown key. Allowed here: vocabulary"),
+        ("student.temprature", 2, "student.temprature: unknown key. Allowed here: size, vocabulary"),
         ("teacher.epochs", "two", "teacher.epochs: should be a valid number"),
-        ("student.network.architecture", "rnn", "should be 'bilstm', 'resnet', 'transformer' or 'vgg', but is 'rnn'"),
+        (
+            "student.network.architecture",
+            "rnn",
+            "should be 'bag', 'bilstm', 'resnet', 'transformer' or 'vgg', but is 'rnn'",
+        ),
         ("student.alpha", {"start": 1, "end": 2, "shape": "linear"}, "student.alpha must stay within 0 and 1"),
         (
             "student.alpha",

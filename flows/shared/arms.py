@@ -23,6 +23,8 @@ from stillhouse.evaluation.reference import NOTE
 from stillhouse.evaluation.results import read_qualities
 from stillhouse.files import write_json
 from stillhouse.params import Params
+from stillhouse.params.loading import CUSTOM
+from stillhouse.params.naming import AUTO
 from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.runner import run_stage
 from stillhouse.pipeline.stages import before
@@ -54,6 +56,11 @@ def run_arm(group: str, name: str, changes: dict[str, Any], params: Params) -> P
             raise BadInput(f"{group} compares accuracies, but {NOTE}.")
         run.metrics({"test": {name: {"accuracy": model.accuracy} for name, model in models.items()}})
     return folder
+
+
+def fixed_size(params: Params) -> str:
+    """Return ``student.size``, or ``custom`` for ``auto``: the students of all arms have the same network."""
+    return CUSTOM if params.student.size == AUTO else params.student.size
 
 
 @contextmanager

@@ -40,6 +40,7 @@ def run_trial(number: int, changes: dict[str, Any], params: Params, project: Pat
     names = ("train", "validation", "heldout", "soft_labels/answers", "control/model")
     data = TrainingData(*(path(name, project) for name in names))
     tokenizer = load_vocabulary(path("control/model", project) / "tokenizer.json")
+    words = path("soft_labels/words.npy", project)
     with part_run(params.tracking.experiment, "trial", f"trial {number}") as run:
         run.params(changes)
         fitted = fit_student(
@@ -49,7 +50,7 @@ def run_trial(number: int, changes: dict[str, Any], params: Params, project: Pat
             tokenizer,
             device=params.device,
             log=run,
-            start=student_start(params.student.start, path("teacher/model", project), tokenizer),
+            start=student_start(params.student.start, path("teacher/model", project), tokenizer, words),
         )
         clear_scratch(f"trial{number}")
         result = {"parameters": sum(p.numel() for p in fitted.student.network.parameters()), **fitted.selected}

@@ -89,6 +89,14 @@ def compressed_candidate(folder: Path) -> Candidate:
     return Candidate("compressed student", Classifier.load(folder).predict_proba, folder_bytes(folder))
 
 
+def smaller_candidates(folder: Path) -> list[Candidate]:
+    """The compressed students of the sizes that were too small; each has a folder in ``folder``."""
+    return [
+        Candidate(f"{place.name} student", Classifier.load(place).predict_proba, folder_bytes(place))
+        for place in sorted(folder.iterdir())
+    ]
+
+
 def svm_candidate(texts: Sequence[str], labels: np.ndarray, seed: int) -> Candidate:
     """TF-IDF + linear SVM, trained in this call on ``texts`` and class numbers ``labels`` (texts,)."""
     model = TfidfSvm(seed).fit(texts, labels)

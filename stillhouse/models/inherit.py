@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -54,15 +55,26 @@ def inherit(network: TextNetwork, teacher: Teacher, tokenizer: Tokenizer) -> Non
     Raises:
         BadInput: a transformer student has another shape than the teacher, or the teacher is not like BERT.
     """
-    pieces = [str(tokenizer.id_to_token(index)) for index in range(tokenizer.get_vocab_size())]
-    dimension = network.embedding.embedding_dim
-    if isinstance(network, Transformer):
-        words = principal_components(input_vectors(teacher, pieces), dimension)
-        vectors = words.vectors
-        _inherit_layers(network, teacher, words)
-    else:
-        vectors = principal_components(output_vectors(teacher, pieces), dimension).vectors
-        vectors *= EMBEDDING_STD / float(vectors.std())  # the standard deviation of random vectors
+    if not isinstance(network, Transformer):
+        inherit_words(network, output_vectors(teacher, pieces_of(tokenizer)))
+        return
+    words = principal_components(input_vectors(teacher, pieces_of(tokenizer)), network.embedding.embedding_dim)
+    _inherit_layers(network, teacher, words)
+    _set_word_vectors(network, words.vectors)
+
+
+def inherit_words(network: TextNetwork, vectors: Tensor) -> None:
+    """Initialise the word vectors of ``network`` from the teacher's output vectors (pieces, hidden size), in place."""
+    reduced = principal_components(vectors, network.embedding.embedding_dim).vectors
+    _set_word_vectors(network, reduced * EMBEDDING_STD / float(reduced.std()))  # the deviation of random vectors
+
+
+def pieces_of(tokenizer: Tokenizer) -> list[str]:
+    """Return the word pieces of ``tokenizer``, by number."""
+    return [str(tokenizer.id_to_token(index)) for index in range(tokenizer.get_vocab_size())]
+
+
+def _set_word_vectors(network: TextNetwork, vectors: Tensor) -> None:
     with torch.no_grad():
         network.embedding.weight.copy_(vectors)
         network.embedding.weight[network.embedding.padding_idx or 0] = 0.0
@@ -152,11 +164,25 @@ def _copy_layer(layer: nn.Module, source: nn.Module) -> None:
         layer.get_submodule(part).load_state_dict(source.get_submodule(source_part).state_dict())
 
 
-def student_start(start: str, teacher: Path, tokenizer: Tokenizer) -> Start | None:
-    """Return the initialisation of ``student.start``: from the teacher in a folder, or None for random weights."""
+def student_start(start: str, teacher: Path, tokenizer: Tokenizer, words: Path) -> Start | None:
+    """Return the initialisation of ``student.start``: from the teacher, or None for random weights.
+
+    Args:
+        start: ``teacher`` or ``random``.
+        teacher: the folder of the teacher. It is loaded only for a transformer, which takes over layers.
+        tokenizer: of the student.
+        words: a file with the teacher's output vectors of all pieces of the vocabulary (:func:`output_vectors`). A
+            smaller vocabulary has the first of these pieces.
+    """
     if start == "random":
         return None
-    from stillhouse.models.teacher import load_teacher
 
-    loaded = load_teacher(teacher, 32, torch.device("cpu"))  # it reads single words only, so 32 tokens suffice
-    return Start(lambda network: inherit(network, loaded, tokenizer), folder_md5(teacher))
+    def apply(network: TextNetwork) -> None:
+        if not isinstance(network, Transformer):
+            return inherit_words(network, torch.from_numpy(np.load(words)[: tokenizer.get_vocab_size()]))
+        from stillhouse.models.teacher import load_teacher
+
+        # The teacher reads single words, so 32 tokens suffice.
+        return inherit(network, load_teacher(teacher, 32, torch.device("cpu")), tokenizer)
+
+    return Start(apply, folder_md5(teacher))

@@ -21,12 +21,14 @@ from stillhouse.params.optional import applied
 from stillhouse.params.register import Register
 from stillhouse.params.schedule import Schedule
 from stillhouse.params.section import Section, Seed
+from stillhouse.params.sizes import Size, SizeName
 from stillhouse.params.soft_labels import SoftLabels
 from stillhouse.params.student import RELATION_LOSSES, Student
 from stillhouse.params.study import Study
 from stillhouse.params.teacher import Teacher
 from stillhouse.params.tracking import Tracking
 
+CUSTOM = "custom"  # the size of a student with the settings in the section student
 TAGS = {"number", "auto", "schedule"}  # tags of unions (BY_KIND in section.py); messages leave them out
 
 
@@ -41,6 +43,7 @@ class Params(Section):
     soft_labels: SoftLabels
     student: Student
     compress: Compress
+    sizes: dict[SizeName, Size]
     evaluate: Evaluate
     register_: Register = Field(alias="register")
     devices: dict[DeviceName, Device]
@@ -63,6 +66,11 @@ class Params(Section):
             raise ValueError(
                 f"student.folds is {self.student.folds}, but soft_labels.augment.folds makes {copies} at most"
             )
+        if reserved := {AUTO, CUSTOM} & self.sizes.keys():
+            raise ValueError(f"sizes.{reserved.pop()}: this name is reserved; choose another one")
+        allowed = [AUTO, CUSTOM, *self.sizes]
+        if self.student.size not in allowed or (self.student.size == AUTO and not self.sizes):
+            raise ValueError(f"student.size must be one of {', '.join(allowed)}, but is {self.student.size!r}")
         return self
 
     @property
@@ -70,15 +78,30 @@ class Params(Section):
         """The registered model's name: ``register.name``, or if that is ``auto`` a name that the data gives."""
         return self.register_.name if self.register_.name != AUTO else name_of(self.data)
 
+    def for_size(self, name: str) -> "Params":
+        """The parameters for the student of the size ``name``; for ``auto`` and ``custom``, as they are.
+
+        Raises:
+            ValidationError: the size's changes contradict other parameters.
+        """
+        if name in (AUTO, CUSTOM):
+            return self
+        size, content = self.sizes[name], self.model_dump(by_alias=True)
+        content["student"] = applied(self.student, size.student) | {"size": name}
+        content["compress"] = applied(self.compress, size.compress)
+        return Params.model_validate(content)
+
     def for_device(self, name: str) -> "Params":
-        """The parameters for the student of the device ``name``.
+        """The parameters for the student of the device ``name``: its size, then its own changes.
 
         Raises:
             ValidationError: the device's changes contradict other parameters.
         """
-        device, content = self.devices[name], self.model_dump(by_alias=True)
-        content["student"] = applied(self.student, device.student)
-        content["compress"] = applied(self.compress, device.compress)
+        device = self.devices[name]
+        base = self.for_size(device.student.size or self.student.size)
+        content = base.model_dump(by_alias=True)
+        content["student"] = applied(base.student, device.student)
+        content["compress"] = applied(base.compress, device.compress)
         for key in ("min_retention", "max_size_mb", "max_latency_ms", "min_class_recall"):
             content["register"][key] = getattr(device, key)
         return Params.model_validate(content | {"devices": {}})

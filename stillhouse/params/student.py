@@ -9,6 +9,7 @@ from stillhouse.params.section import (
     Auto,
     Chance,
     Count,
+    Name,
     NotNegative,
     OneOf,
     Positive,
@@ -61,6 +62,12 @@ class Network(Section):
     ]
     initialisation: Literal["kaiming", "xavier", "orthogonal"]
 
+    @model_validator(mode="after")
+    def _reads_something(self) -> "Network":
+        if self.architecture == "bag" and not self.bag and not self.wide.size:
+            raise ValueError("student.network.architecture: bag needs bag: true, or a wide branch (wide.size above 0)")
+        return self
+
     @property
     def reads(self) -> int:
         """Word pieces of each text that any part of the network reads."""
@@ -103,6 +110,9 @@ Schedule = Annotated[Varying, Tag("schedule")]
 class Student(Section):
     """The small classifier and what it learns from."""
 
+    size: Name = Field(
+        description="one of sizes; custom: the settings of student as they are; auto: the first that passes the gate"
+    )
     vocabulary: Vocabulary
     network: Network
     training: Training

@@ -1,5 +1,6 @@
 """The argument of a stage's function: its parameters, artefacts and MLflow run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ class Context:
         out: an empty folder for the files of this stage.
         run: the MLflow run of this stage.
         stage: the entry in the table of stages.
+        of_size: returns ``params`` with the settings of a size of the student.
     """
 
     params: Params
@@ -29,6 +31,7 @@ class Context:
     out: Path
     run: Any
     stage: Stage
+    of_size: Callable[[str], Params]
 
     def path(self, name: str) -> Path:
         """Return the path of an artefact that the stage declares in ``reads``, or of a file that DVC does not store.

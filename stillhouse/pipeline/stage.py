@@ -94,7 +94,12 @@ def run(stage: Stage, function: Callable[[Context], Metrics]) -> None:
         tracked.params(_tracked_params(stage))
         if stage.trains:
             _record_device(tracked, stage, params, device)
-        metrics = _call(function, Context(_params_of(stage, params), device, partial, tracked, stage))
+
+        def of_size(size: str) -> Params:
+            return _params_of(stage, params.for_size(size))
+
+        context = Context(_params_of(stage, params), device, partial, tracked, stage, of_size)
+        metrics = _call(function, context)
         write_json(partial / "metrics.json", metrics)
         tracked.metrics({"final": metrics})
         tracked.tags({OUTPUT_TAG: folder_md5(partial)})

@@ -29,17 +29,17 @@ class TextNetwork(nn.Module):
     float_parts: ClassVar[tuple[str, ...]] = ("pool", "bag", "wide", "head")
 
     def __init__(self, vocabulary: int, classes: int, settings: Network, states: int) -> None:
-        """``states`` is the number of channels that :meth:`encode` returns."""
+        """``states`` is the number of channels that :meth:`encode` returns; 0: there is no encoder."""
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, settings.embedding, padding_idx=PAD_ID)
         self.word_dropout = settings.word_dropout
-        self.pool = POOLINGS[settings.pooling](states)
+        self.pool = POOLINGS[settings.pooling](states) if states else None
         self.dropout = nn.Dropout(settings.dropout)
         self.bag = Mean(settings.embedding) if settings.bag else None
         wide = settings.wide
         self.wide = Wide(vocabulary, wide) if wide.size else None
         self.deep_length = settings.max_length
-        self.features = self.pool.size + (settings.embedding if settings.bag else 0) + wide.size
+        self.features = sum([self.pool.size if self.pool else 0, settings.embedding if settings.bag else 0, wide.size])
         self.head = nn.Linear(self.features, classes)
 
     def encode(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,7 +91,9 @@ class TextNetwork(nn.Module):
         Both additions represent the words and little of their order, as fastText does (Joulin et al. 2017). With them
         the layers need not pass on the words themselves.
         """
-        parts = [self.pool(states, states_mask)]
+        parts = []
+        if self.pool is not None:
+            parts.append(self.pool(states, states_mask))
         if self.bag is not None:
             parts.append(self.bag(x, mask))
         if self.wide is not None:

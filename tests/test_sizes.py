@@ -1,0 +1,71 @@
+"""Sizes of the student: named settings, and the climb to the first that passes the gate."""
+
+import json
+
+import numpy as np
+import pytest
+from project import ROOT
+from test_every_student import inside, run
+
+from stillhouse.errors import BadInput
+from stillhouse.params import check_params, load_params
+from stillhouse.params.files import read_yaml
+from stillhouse.pipeline.artefacts import path
+from tasks import compress, evaluate, register, student
+
+PARAMS = read_yaml(ROOT / "params.yaml")
+
+
+def with_size(size, **sizes):
+    content = PARAMS | {"student": PARAMS["student"] | {"size": size}, "sizes": PARAMS["sizes"] | sizes}
+    return check_params(content, "params.yaml")
+
+
+def test_a_size_changes_the_settings_that_it_names_and_custom_changes_none():
+    params = with_size("nano")
+    nano = params.for_size("nano")
+    assert nano.student.network.architecture == "bag" and nano.compress.quantisation == "int8"
+    assert nano.student.network.wide.dropout == params.student.network.wide.dropout
+    assert params.for_size("custom") is params and params.for_size("small").student.network == params.student.network
+
+
+@pytest.mark.parametrize(
+    ("size", "sizes", "message"),
+    [
+        ("tiny", {}, "student.size must be one of auto, custom, nano, small, base, but is 'tiny'"),
+        ("small", {"auto": {"student": {}, "compress": {}}}, "sizes.auto: this name is reserved"),
+        ("small", {"nano": {"student": {"network": {"widht": 3}}, "compress": {}}}, "sizes.nano.student.network.widht"),
+    ],
+)
+def test_a_wrong_size_is_refused(size, sizes, message):
+    with pytest.raises(BadInput) as raised:
+        with_size(size, **sizes)
+    assert message in str(raised.value)
+
+
+def test_the_climb_ends_with_the_first_size_that_passes(project, caplog):
+    weak = {"student": {"training": {"epochs": 1, "learning_rate": 1e-6}}, "compress": {}}
+    strong = {"student": {}, "compress": {}}
+    project.set(student__size="auto", sizes={"weak": weak, "strong": strong, "never": strong})
+    project.set(student__training__epochs=8, register__min_retention=0.9)
+    (project.folder / "dvc.lock").write_text("schema: '2.0'\n")  # the stages are run without DVC here
+    caplog.set_level("INFO", logger="stillhouse")
+    with inside(project):
+        for stage in (student, compress, evaluate, register):
+            run(stage)
+        numbers, models = (
+            json.loads(path(f"{name}/metrics.json").read_text(encoding="utf-8")) for name in ("student", "evaluate")
+        )
+    assert numbers["size"] == "strong" and list(numbers["sizes"]) == ["weak", "strong"]
+    accuracy = {name: one["accuracy"] for name, one in models["models"].items()}
+    assert accuracy["weak student"] < accuracy["compressed student"]
+    assert "size weak: " in caplog.text and "FAILED: has" in caplog.text
+
+
+def test_the_bag_needs_something_to_read():
+    content = PARAMS["student"] | {"size": "custom"}
+    content["network"] = content["network"] | {"architecture": "bag", "bag": False}
+    content["network"]["wide"] = content["network"]["wide"] | {"size": 0}
+    with pytest.raises(BadInput, match="architecture: bag needs bag: true, or a wide branch"):
+        check_params(PARAMS | {"student": content}, "params.yaml")
+    assert np.isfinite(load_params(ROOT / "params.yaml").for_size("nano").student.network.reads)
