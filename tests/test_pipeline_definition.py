@@ -64,7 +64,7 @@ def test_every_declared_parameter_exists():
 
 def test_a_stage_sees_only_what_it_declares(monkeypatch):
     monkeypatch.chdir(ROOT)
-    context = Context(load_params(), "cpu", Path(), None, STAGES_BY_NAME["control"])
+    context = Context(load_params(), "cpu", Path(), None, STAGES_BY_NAME["control"], None)
     assert context.path("train") == Path("outputs/prepare/train.arrow")
     with pytest.raises(KeyError, match="control does not declare test"):
         context.path("test")

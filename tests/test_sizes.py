@@ -49,7 +49,7 @@ def test_the_climb_ends_with_the_first_size_that_passes(project, caplog):
     project.set(student__size="auto", sizes={"weak": weak, "strong": strong, "never": strong})
     project.set(student__training__epochs=8, register__min_retention=0.9)
     (project.folder / "dvc.lock").write_text("schema: '2.0'\n")  # the stages are run without DVC here
-    caplog.set_level("INFO", logger="stillhouse")
+    caplog.set_level("INFO")
     with inside(project):
         for stage in (student, compress, evaluate, register):
             run(stage)
