@@ -82,7 +82,7 @@ def tiny_teacher(folder: Path, layers: int = 2) -> Path:
     return folder
 
 
-def tiny_model(folder: Path) -> Path:
+def tiny_model(folder: Path, architecture: str = "resnet") -> Path:
     """A folder as the stage ``compress`` writes it, of a student with random weights and the classes of ``WORDS``."""
     import torch
     from datasets import Dataset
@@ -96,7 +96,7 @@ def tiny_model(folder: Path) -> Path:
     params = load_params(Path(__file__).parent.parent / "params.yaml")
     texts = [text for text, _ in texts_and_labels(60)]
     network = params.student.network
-    shape = {"embedding": 16, "width": 16, "depth": 2, "max_length": 16}
+    shape = {"architecture": architecture, "embedding": 16, "width": 16, "depth": 2, "max_length": 16}
     shape["wide"] = network.wide.model_copy(update={"size": 0})
     torch.manual_seed(0)
     student = build_student(

@@ -10,12 +10,11 @@ import numpy as np
 from datasets import Dataset
 from tokenizers import Tokenizer
 
-from stillhouse.compression.export import export_onnx
+from stillhouse.compression.formats import format_of
 from stillhouse.compression.parity import Reference
-from stillhouse.compression.quantisations import QUANTISATIONS
 from stillhouse.compression.seal import write_digests
-from stillhouse.compression.vocabulary import prune_vocabulary
 from stillhouse.data.encoded import encode_texts
+from stillhouse.data.vocabulary import truncate_vocabulary
 from stillhouse.errors import StillhouseError
 from stillhouse.models.students.student import Student
 from stillhouse.params import Compress
@@ -81,7 +80,9 @@ def compress_student(
     scratch: Path,
     out: Path,
 ) -> CompressionSteps:
-    """Write ``model.onnx``, ``tokenizer.json``, ``chunks.json`` and ``config.json`` into ``out``.
+    """Write the network, ``tokenizer.json``, ``chunks.json`` and ``config.json`` into ``out``.
+
+    The network is ``model.onnx``, or ``tables.npz`` for a student without an encoder.
 
     A step is refused if its accuracy on the reference's labelled texts is more than ``settings.tolerance`` below that
     of the trained student. Without labelled texts it is refused if its agreement with the trained student is below
@@ -117,18 +118,18 @@ def compress_student(
         (folder / "config.json").write_text(config, encoding="utf-8")
         return folder
 
-    tokenizer = student.tokenizer
+    tokenizer, network, form = student.tokenizer, student.network, format_of(student.network)
     folder = new_folder("float32", tokenizer)
-    export_onnx(student, folder / "model.onnx")
+    form.export(student, folder / form.file)
     steps.step("float32", folder)
     if settings.vocabulary is not None and settings.vocabulary < tokenizer.get_vocab_size():
-        pruned, embeddings = scratch / "pruned.onnx", student.network.piece_tables
-        smaller = prune_vocabulary(folder / "model.onnx", pruned, tokenizer, settings.vocabulary, embeddings)
+        # A word whose piece is removed is split into shorter pieces. The student was trained with these, too.
+        smaller = truncate_vocabulary(tokenizer, settings.vocabulary)
         folder = new_folder(f"{settings.vocabulary} word pieces", smaller)
-        pruned.replace(folder / "model.onnx")
+        form.prune(steps.selected / form.file, folder / form.file, smaller.get_vocab_size(), network)
         steps.step(folder.name, folder)
     if settings.quantisation != "none":
-        source = steps.selected / "model.onnx"
+        source = steps.selected / form.file
         tokenizer = Tokenizer.from_file(str(steps.selected / "tokenizer.json"))
         folder = new_folder(settings.quantisation, tokenizer)
         chosen = train.select(range(min(settings.calibration_texts, len(train))))
@@ -136,7 +137,7 @@ def compress_student(
         starts = range(0, len(chosen), CALIBRATION_BATCH)
         rows = [np.arange(start, min(start + CALIBRATION_BATCH, len(chosen))) for start in starts]
         batches = [encoded.padded(batch) for batch in rows]
-        QUANTISATIONS[settings.quantisation](source, folder / "model.onnx", batches, student.network)
+        form.quantise(settings.quantisation, source, folder / form.file, batches, network)
         steps.step(folder.name, folder)
     agreement, difference = (steps.numbers[steps.last][key] for key in ("agreement", "largest_difference"))
     if agreement < settings.parity:

@@ -1,6 +1,7 @@
 """The classifier: predictions with a compressed student.
 
-It needs NumPy, tokenizers and onnxruntime alone. A registered model carries a copy of this file.
+It needs NumPy, tokenizers and, for networks with an encoder, onnxruntime. A registered model carries a copy of this
+file.
 """
 
 import hashlib
@@ -15,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from tokenizers import Tokenizer
 
 from stillhouse.serving.answers import decide
 from stillhouse.serving.chunks import ID, Chunks
+from stillhouse.serving.networks import NETWORKS
 from stillhouse.task import TASK
 
 PIECES = 8192  # maximum of word pieces in a batch, padding included
@@ -32,12 +33,15 @@ class _Runtime:
     """The parts that one process needs to predict: the network, the tokenizer and the threads."""
 
     def __init__(
-        self, model: bytes, tokenizer: str, max_length: int, threads: int, common: Mapping[str, Sequence[int]]
+        self,
+        kind: str,
+        model: bytes,
+        tokenizer: str,
+        max_length: int,
+        threads: int,
+        common: Mapping[str, Sequence[int]],
     ) -> None:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = 1  # one batch for each thread is faster than threads that share a batch
-        self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.network = NETWORKS[kind](model)
         self.chunks = Chunks(Tokenizer.from_str(tokenizer), max_length, common)
         self.threads = ThreadPoolExecutor(threads)
 
@@ -49,12 +53,7 @@ class _Runtime:
             rows: the texts of the batch, the longest first.
             result: float32 of shape ``(texts of the block, classes)``.
         """
-        chosen = [ids[row] for row in rows]
-        lengths = np.array([len(row) // ID.itemsize for row in chosen])
-        batch = np.zeros((len(rows), max(lengths[0], 1)), dtype=np.int64)
-        batch[np.arange(batch.shape[1]) < lengths[:, None]] = np.frombuffer(b"".join(chosen), ID)
-        logits = self.session.run(None, {"ids": batch})[0]
-        result[rows] = TASK.probabilities(logits)
+        result[rows] = TASK.probabilities(self.network.logits([ids[row] for row in rows]))
 
 
 _all: "weakref.WeakSet[Classifier]" = weakref.WeakSet()
@@ -86,6 +85,7 @@ class Classifier:
 
     def __init__(
         self,
+        kind: str,
         model: bytes,
         tokenizer: str,
         classes: Sequence[str],
@@ -96,14 +96,15 @@ class Classifier:
         """Make a classifier from the contents of a model's files; :meth:`load` reads them.
 
         Args:
-            model: the network in ONNX format, from ``ids`` (batch, length) to ``logits`` (batch, classes).
+            kind: the name of the network's file, of :data:`~stillhouse.serving.networks.NETWORKS`.
+            model: the content of that file.
             tokenizer: the tokenizer as JSON.
             classes: the names of the classes, in the order of the logits.
             max_length: how many word pieces of a text the network reads.
             threads: how many batches run at the same time.
             common: frequent chunks of text with their word pieces (:class:`~stillhouse.serving.chunks.Chunks`).
         """
-        self._model, self._tokenizer, self._max_length = model, tokenizer, max_length
+        self._kind, self._model, self._tokenizer, self._max_length = kind, model, tokenizer, max_length
         self._count, self._common = threads, dict(common)
         self.classes_ = np.array(classes, dtype=object)
         self._start()
@@ -115,7 +116,7 @@ class Classifier:
 
     @classmethod
     def load(cls, folder: str | Path, threads: int | None = None) -> "Classifier":
-        """Load ``model.onnx``, ``tokenizer.json``, ``chunks.json`` and ``config.json`` from ``folder``.
+        """Load the network, ``tokenizer.json``, ``chunks.json`` and ``config.json`` from ``folder``.
 
         Args:
             folder: a folder that the stage ``compress`` wrote, or a registered version such as
@@ -133,8 +134,9 @@ class Classifier:
         _check_digests(folder, config.get("sha256", {}))
         _check_task(folder, config.get("task", TASK.name))  # missing in a version registered before it was recorded
         common = json.loads((folder / "chunks.json").read_text("utf-8"))
-        model, tokenizer = (folder / "model.onnx").read_bytes(), (folder / "tokenizer.json").read_text("utf-8")
-        classifier = cls(model, tokenizer, config["labels"], config["max_length"], threads or cores(), common)
+        kind = next((name for name in NETWORKS if (folder / name).exists()), "model.onnx")
+        model, tokenizer = (folder / kind).read_bytes(), (folder / "tokenizer.json").read_text("utf-8")
+        classifier = cls(kind, model, tokenizer, config["labels"], config["max_length"], threads or cores(), common)
         classifier._prepared()  # so that an unusable file raises now and the first prediction is fast
         return classifier
 
@@ -150,7 +152,9 @@ class Classifier:
             return runtime
         with self._lock:
             if self._runtime is None:
-                self._runtime = _Runtime(self._model, self._tokenizer, self._max_length, self._count, self._common)
+                self._runtime = _Runtime(
+                    self._kind, self._model, self._tokenizer, self._max_length, self._count, self._common
+                )
             return self._runtime
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:

@@ -12,8 +12,7 @@ from torch.nn import functional
 from stillhouse.data.encoded import Encoded
 from stillhouse.data.vocabulary import PAD_ID
 from stillhouse.params import Wide as Settings
-
-MULTIPLIER = 31_337  # of the first piece of a pair in its hash: odd, and larger than a usual vocabulary
+from stillhouse.serving.networks import MULTIPLIER, SMALLEST
 
 
 def pair_buckets(ids: Tensor, buckets: int) -> tuple[Tensor, Tensor]:
@@ -57,7 +56,7 @@ class Wide(nn.Module):
         pair_weights = lookup(self.pair_weights, pairs) * is_pair
         total = (weights.unsqueeze(1) @ self.pieces(ids) + pair_weights.unsqueeze(1) @ self.pairs(pairs)).squeeze(1)
         squares = weights.square().sum(1, keepdim=True) + pair_weights.square().sum(1, keepdim=True)
-        vectors: Tensor = self.dropout((total / (squares + 1e-6).sqrt()).unsqueeze(1)).squeeze(1)
+        vectors: Tensor = self.dropout((total / (squares + SMALLEST).sqrt()).unsqueeze(1)).squeeze(1)
         return vectors
 
     @torch.no_grad()

@@ -1,0 +1,88 @@
+"""The file formats of a compressed student: ONNX, and tables for a student without an encoder."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from stillhouse.compression.export import export_onnx
+from stillhouse.compression.quantisations import QUANTISATIONS, Batches
+from stillhouse.compression.tables import BY_PIECE, tables_of, write_tables
+from stillhouse.models.students.network import TextNetwork
+from stillhouse.models.students.student import Student
+
+
+class Format(ABC):
+    """A way to write a student to a file that :mod:`stillhouse.serving.networks` reads."""
+
+    file: ClassVar[str]
+
+    @abstractmethod
+    def export(self, student: Student, target: Path) -> None:
+        """Write the student to the file ``target``, in float32."""
+
+    @abstractmethod
+    def prune(self, source: Path, target: Path, size: int, network: TextNetwork) -> None:
+        """Copy ``source`` to ``target`` with the rows of the first ``size`` word pieces alone."""
+
+    @abstractmethod
+    def quantise(self, kind: str, source: Path, target: Path, batches: Batches, network: TextNetwork) -> None:
+        """Write ``source`` quantised (``compress.quantisation``) to ``target``.
+
+        ``batches`` are token ids of training texts, each (texts, length).
+        """
+
+
+class Onnx(Format):
+    """ONNX, for onnxruntime."""
+
+    file = "model.onnx"
+
+    def export(self, student: Student, target: Path) -> None:
+        """See :meth:`Format.export`."""
+        export_onnx(student, target)
+
+    def prune(self, source: Path, target: Path, size: int, network: TextNetwork) -> None:
+        """See :meth:`Format.prune`."""
+        graph = onnx.load(source)
+        for tensor in graph.graph.initializer:
+            if tensor.name in network.piece_tables:
+                rows = numpy_helper.to_array(tensor)[:size]
+                tensor.CopyFrom(numpy_helper.from_array(rows.copy(), tensor.name))
+        onnx.save(graph, target)
+
+    def quantise(self, kind: str, source: Path, target: Path, batches: Batches, network: TextNetwork) -> None:
+        """See :meth:`Format.quantise`."""
+        QUANTISATIONS[kind](source, target, batches, network)
+
+
+class Tables(Format):
+    """Tables, for NumPy."""
+
+    file = "tables.npz"
+
+    def export(self, student: Student, target: Path) -> None:
+        """See :meth:`Format.export`."""
+        write_tables(tables_of(student.network), target)
+
+    def prune(self, source: Path, target: Path, size: int, network: TextNetwork) -> None:
+        """See :meth:`Format.prune`."""
+        arrays = _read(source)
+        write_tables(arrays | {name: arrays[name][:size] for name in BY_PIECE}, target)
+
+    def quantise(self, kind: str, source: Path, target: Path, batches: Batches, network: TextNetwork) -> None:
+        """See :meth:`Format.quantise`. All kinds of 8-bit integers are the same: nothing is calibrated."""
+        write_tables(_read(source), target, kind)
+
+
+def format_of(network: TextNetwork) -> Format:
+    """Return the format in which ``network`` is served."""
+    return Onnx() if network.encodes else Tables()
+
+
+def _read(file: Path) -> dict[str, np.ndarray]:
+    with np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}

@@ -1,0 +1,80 @@
+"""The tables of a student without an encoder, for :class:`~stillhouse.serving.networks.TableNetwork`.
+
+Between its tables and its logits such a student has linear layers alone. So these are multiplied into the tables where
+the classes are fewer than the numbers of a vector: a row is then what a piece adds to each logit, and nothing is lost.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stillhouse.data.vocabulary import PAD_ID
+from stillhouse.models.students.network import TextNetwork
+
+Arrays = dict[str, np.ndarray]
+BY_PIECE = ("words", "wide", "wide_squares")  # arrays with a row for each word piece
+QUANTISED = {"words": ("words",), "wide": ("wide", "pairs")}  # the arrays that share a scale
+TYPES = {"none": np.float32, "fp16": np.float16}  # of the numbers in the tables; else 8-bit integers
+INT8 = 127
+
+
+@torch.no_grad()
+def tables_of(network: TextNetwork) -> Arrays:
+    """Return the arrays of a trained student without an encoder, float32. The row of the padding is 0."""
+    vocabulary = network.embedding.num_embeddings
+    words = network.embedding.weight.numpy().copy() if network.bag else np.zeros((vocabulary, 0), np.float32)
+    words[PAD_ID] = 0.0
+    if network.wide is None:
+        weights, pair_weights = np.zeros(vocabulary, np.float32), np.zeros(1, np.float32)
+        wide, pairs = np.zeros((vocabulary, 0), np.float32), np.zeros((1, 0), np.float32)
+    else:
+        weights, pair_weights = network.wide.piece_weights.numpy().copy(), network.wide.pair_weights.numpy()
+        weights[PAD_ID] = 0.0
+        wide = network.wide.pieces.weight.numpy() * weights[:, None]
+        pairs = network.wide.pairs.weight.numpy() * pair_weights[:, None]
+    head, size = network.head.weight.numpy().T, words.shape[1]
+    words, words_head = _folded([words], head[:size])
+    wide, pairs, wide_head = _folded([wide, pairs], head[size:])
+    return {
+        "words": words,
+        "wide": wide,
+        "pairs": pairs,
+        "wide_squares": weights**2,
+        "pairs_squares": pair_weights**2,
+        "words_head": words_head,
+        "wide_head": wide_head,
+        "bias": network.head.bias.numpy(),
+    }
+
+
+def _folded(tables: list[np.ndarray], head: np.ndarray) -> list[np.ndarray]:
+    """Multiply ``head`` (size, classes) into the tables (rows, size) if that makes them smaller."""
+    size, classes = head.shape
+    if classes >= size:
+        return [*tables, head]
+    return [*(table @ head for table in tables), np.eye(classes, dtype=np.float32)]
+
+
+def write_tables(arrays: Arrays, file: Path, quantisation: str = "none") -> None:
+    """Write the arrays of :func:`tables_of` to ``file``.
+
+    Args:
+        arrays: the tables, float32.
+        file: a file with the extension ``npz``.
+        quantisation: of ``compress.quantisation``. All its kinds of 8-bit integers are the same here: one scale for
+            each column, by its largest number.
+    """
+    written = dict(arrays)
+    for branch, names in QUANTISED.items():
+        largest = np.max([np.abs(arrays[name]).max(0, initial=0.0) for name in names], 0)
+        scale = np.ones_like(largest) if quantisation in TYPES else np.maximum(largest, 1e-12) / INT8
+        written[f"{branch}_scale"] = scale.astype(np.float32)
+        for name in names:
+            if quantisation in TYPES:
+                written[name] = arrays[name].astype(TYPES[quantisation])
+            else:
+                written[name] = np.rint(arrays[name] / scale).astype(np.int8)
+    if quantisation != "none":
+        written |= {name: arrays[name].astype(np.float16) for name in ("wide_squares", "pairs_squares")}
+    np.savez(file, allow_pickle=False, **written)
