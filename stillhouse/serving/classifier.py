@@ -173,8 +173,10 @@ class Classifier:
                 raise TypeError(f"text {position} is {type(text).__name__}, not a string")
         result = np.empty((len(texts), len(self.classes_)), dtype=np.float32)
         runtime = self._prepared()
-        if len(texts) == 1:  # one text: skip the thread pool
-            runtime.predict(runtime.chunks.ids(texts), np.zeros(1, np.int64), result)
+        if len(texts) == 1 or not runtime.network.parallel:
+            for start in range(0, len(texts), BLOCK):
+                logits = runtime.network.logits(runtime.chunks.ids(texts[start : start + BLOCK]))
+                result[start : start + BLOCK] = TASK.probabilities(logits)
             return result
         waiting: deque[list[Future[None]]] = deque()
         for start in range(0, len(texts), BLOCK):

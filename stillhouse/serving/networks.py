@@ -18,18 +18,27 @@ SMALLEST = 1e-6  # is added to a sum of squares before it divides
 
 
 class Network(Protocol):
-    """A network of a classifier."""
+    """A network of a classifier.
+
+    Attributes:
+        parallel: whether it runs faster in threads beside the one that tokenizes. Tables are many short operations,
+            after each of which a thread waits for Python's lock.
+    """
+
+    parallel: bool
 
     def logits(self, ids: Sequence[bytes]) -> np.ndarray:
         """Logits, float32 of shape (texts, classes).
 
         Args:
-            ids: the word pieces of each text, int32 (``ID``), the longest text first.
+            ids: the word pieces of each text, int32 (``ID``). The first text is the longest one.
         """
 
 
 class OnnxNetwork:
     """A network in ONNX format, from ``ids`` (batch, length) to ``logits`` (batch, classes)."""
+
+    parallel = True
 
     def __init__(self, model: bytes) -> None:
         import onnxruntime  # tables are served without it
@@ -52,7 +61,7 @@ class TableNetwork:
     """A network without an encoder: each word piece, and each pair of neighbours, adds a row of a table.
 
     ``logits = mean(words) @ words_head + (sum(wide) + sum(pairs)) / sqrt(sum of squared weights) @ wide_head + bias``.
-    In a batch the rows of all texts are added up at once, so there is no padding.
+    The rows of all texts of a batch are added up at once, so there is no padding.
 
     Arrays of the file, for ``vocabulary`` pieces and ``buckets`` of pairs; integers are multiplied by their scales:
         words (vocabulary, a), words_scale (a): vectors of pieces, for the mean.
@@ -61,39 +70,53 @@ class TableNetwork:
         words_head (a, classes), wide_head (b, classes), bias (classes).
     """
 
+    parallel = False
+
     def __init__(self, model: bytes) -> None:
         with np.load(io.BytesIO(model), allow_pickle=False) as arrays:
             self._read({name: arrays[name] for name in arrays.files})
 
     def _read(self, arrays: Mapping[str, np.ndarray]) -> None:
-        words = arrays["words"] * arrays["words_scale"]
-        wide, pairs = (arrays[name] * arrays["wide_scale"] for name in ("wide", "pairs"))
-        squares = (arrays[f"{name}_squares"].astype(np.float32)[:, None] for name in ("wide", "pairs"))
-        own, paired = (np.hstack([*parts]).astype(np.float32) for parts in zip((wide, pairs), squares, strict=True))
-        self._start = words.shape[1]  # of the columns of the wide branch
-        self._pieces, self._pairs = np.hstack([words, own]).astype(np.float32), paired
+        self._words = np.asarray(arrays["words"] * arrays["words_scale"], np.float32)
+        tables = []
+        for name in ("wide", "pairs"):
+            squares = arrays[f"{name}_squares"].astype(np.float32)[:, None]
+            tables.append(np.hstack([arrays[name] * arrays["wide_scale"], squares]).astype(np.float32))
+        self._wide, pairs = tables
+        self._buckets = len(pairs)
+        self._pairs = np.vstack([pairs, np.zeros_like(pairs[:1])])  # the last row is for a piece without a neighbour
         self._words_head, self._wide_head = arrays["words_head"], arrays["wide_head"]
         self._bias = arrays["bias"]
 
     def logits(self, ids: Sequence[bytes]) -> np.ndarray:
         """See :meth:`Network.logits`."""
         empty = np.zeros(1, ID).tobytes()  # the padding, whose rows are 0
-        pieces = np.frombuffer(b"".join(row or empty for row in ids), ID)
-        ends = np.cumsum([max(len(row) // ID.itemsize, 1) for row in ids])
+        pieces = np.frombuffer(b"".join([row or empty for row in ids]), ID)
+        ends = np.cumsum([len(row) // ID.itemsize or 1 for row in ids])
         starts = np.concatenate([[0], ends[:-1]])
-        rows, start = self._pieces.take(pieces, 0), self._start
+        logits: np.ndarray = np.tile(self._bias, (len(ids), 1))
+        if len(self._words_head):
+            count = np.add.reduceat(pieces != 0, starts, dtype=np.float32)
+            total = np.add.reduceat(self._words.take(pieces, 0), starts, axis=0)
+            logits += (total / np.maximum(count, 1.0)[:, None]) @ self._words_head
         if len(self._wide_head):
-            after = np.append(pieces[1:], 0)
-            after[ends - 1] = 0
-            found = self._pairs.take((pieces.astype(np.int64) * MULTIPLIER + after) % len(self._pairs), 0)
-            found[after == 0] = 0.0
-            rows[:, start:] += found
-        total = np.add.reduceat(rows, starts, axis=0)
-        count = np.add.reduceat(pieces != 0, starts, dtype=np.float32)
-        mean = total[:, :start] / np.maximum(count, 1.0)[:, None]
-        wide = total[:, start:-1] / np.sqrt(total[:, -1:] + SMALLEST)
-        logits: np.ndarray = mean @ self._words_head + wide @ self._wide_head + self._bias
+            total = np.add.reduceat(self._wide.take(pieces, 0), starts, axis=0)
+            total += np.add.reduceat(self._pairs.take(self._buckets_of(pieces, ends), 0), starts, axis=0)
+            logits += (total[:, :-1] / np.sqrt(total[:, -1:] + SMALLEST)) @ self._wide_head
         return logits
+
+    def _buckets_of(self, pieces: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Return the row of each piece with its right neighbour, (pieces,)."""
+        after = np.append(pieces[1:], ID.type(0))
+        after[ends - 1] = 0
+        if self._buckets & (self._buckets - 1):
+            rows: np.ndarray = (pieces * np.int64(MULTIPLIER) + after) % self._buckets
+        else:  # for a power of two the lowest bits suffice, also of a product that overflows
+            rows = (pieces * ID.type(MULTIPLIER) + after) & ID.type(self._buckets - 1)
+        rows[ends - 1] = self._buckets
+        if not pieces.all():
+            rows[after == 0] = self._buckets
+        return rows
 
 
 NETWORKS: Mapping[str, type[OnnxNetwork] | type[TableNetwork]] = {
