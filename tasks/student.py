@@ -2,14 +2,14 @@
 
 import logging
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from stillhouse.data.splits import label_names, labels_of
+from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.data.vocabulary import load_vocabulary
+from stillhouse.distillation.cost import training_seconds
 from stillhouse.distillation.scratch import mark_finished
 from stillhouse.distillation.student import TrainingData, fit_student
 from stillhouse.evaluation.baseline import TfidfSvm
@@ -19,16 +19,18 @@ from stillhouse.evaluation.climb import Examination
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.reference import reference
 from stillhouse.files import write_csv
+from stillhouse.models.device import choose_device
 from stillhouse.models.inherit import student_start
 from stillhouse.models.students.student import Student, save_student
 from stillhouse.params import Params
+from stillhouse.params.naming import AUTO
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
-AUTO = "auto"
+SAMPLE = 512  # texts that the estimate of a training reads
 
 
 def student(context: Context) -> Metrics:
@@ -36,27 +38,47 @@ def student(context: Context) -> Metrics:
     (context.out / "smaller").mkdir()
     size = context.params.student.size
     if size != AUTO:
-        return {"size": size, **_train(context, size)}
+        numbers = {"size": size, **_train(context, size)}
+        mark_finished(_checkpoints(context, size))
+        return numbers
     sizes, examination, tried = list(context.params.sizes), _examination(context), {}
     for number, size in enumerate(sizes, start=1):
-        start = time.perf_counter()
+        logger.info("size %s: %s", size, _cost(context, size))
         numbers = _train(context, size)
-        seconds = time.perf_counter() - start
         verdict = examination.judge(_predict(context))
-        failed = [reason for reason in verdict.reasons if reason.startswith("FAILED")]
-        logger.info("size %s: %.0f s, %s", size, seconds, "passes" if verdict.passed else "; ".join(failed))
         tried[size] = {"passed": int(verdict.passed), "parameters": numbers["parameters"]}
         if verdict.passed or number == len(sizes):
             break
+        failed = [reason for reason in verdict.reasons if reason.startswith("FAILED")]
+        logger.info("size %s is too small: %s", size, "; ".join(failed))
         shutil.move(context.out / "model", context.out / "smaller" / size)
+    logger.info("size %s %s", size, "passes" if verdict.passed else "is the largest, and does not pass either")
+    if number < len(sizes):
+        logger.info("not trained: size %s, %s", sizes[number], _cost(context, sizes[number]))
+    for one in tried:
+        mark_finished(_checkpoints(context, one))
     return {"size": size, **numbers, "sizes": tried}
 
 
+def _checkpoints(context: Context, size: str) -> str:
+    return f"{context.stage.address}-{size}"
+
+
 def _train(context: Context, size: str) -> Metrics:
-    distilled, numbers = distil(context, context.of_size(size), f"{context.stage.address}-{size}")
+    distilled, numbers = distil(context, context.of_size(size), _checkpoints(context, size))
     save_student(distilled, context.out / "model")
-    mark_finished(f"{context.stage.address}-{size}")
     return {"parameters": sum(p.numel() for p in distilled.network.parameters()), **numbers}
+
+
+def _cost(context: Context, size: str) -> str:
+    """Return the estimated duration of a training on this machine, and the number of parameters, for the log."""
+    settings, [train] = context.of_size(size).student, context.read("train")
+    extra = read_split(context.path("soft_labels/answers") / "extra.arrow")
+    tokenizer = load_vocabulary(context.path("control/model") / "tokenizer.json", settings.vocabulary.size)
+    sample = [text for some in (extra, train) for text in some.select(range(min(SAMPLE, len(some))))["text"]]
+    count, device = len(train) + len(extra), choose_device(context.device)
+    seconds, parameters = training_seconds(settings, tokenizer, sample[:SAMPLE], count, device)
+    return f"{parameters / 1e6:.1f} million parameters, about {seconds:,.0f} s of training"
 
 
 def _predict(context: Context) -> Callable[[Sequence[str]], np.ndarray]:

@@ -26,6 +26,7 @@ def test_a_size_changes_the_settings_that_it_names_and_custom_changes_none():
     nano = params.for_size("nano")
     assert nano.student.network.architecture == "bag" and nano.compress.quantisation == "int8"
     assert nano.student.network.wide.dropout == params.student.network.wide.dropout
+    assert check_params(params.model_dump(by_alias=True), "params.yaml").for_size("nano") == nano
     assert params.for_size("custom") is params and params.for_size("small").student.network == params.student.network
 
 
@@ -34,6 +35,16 @@ def test_a_size_changes_the_settings_that_it_names_and_custom_changes_none():
     [
         ("tiny", {}, "student.size must be one of auto, custom, nano, small, base, but is 'tiny'"),
         ("small", {"auto": {"student": {}, "compress": {}}}, "sizes.auto: this name is reserved"),
+        (
+            "small",
+            {"nano": {"student": {"vocabulary": {"min_frequency": 9}}, "compress": {}}},
+            "sizes.nano.student.vocabulary: the vocabulary is learnt once, by student.vocabulary; a size may only use",
+        ),
+        (
+            "small",
+            {"nano": {"student": {"network": {"width": 30}, "losses": {"minilm": 1.0}}, "compress": {}}},
+            "sizes.nano.student",
+        ),
         ("small", {"nano": {"student": {"network": {"widht": 3}}, "compress": {}}}, "sizes.nano.student.network.widht"),
     ],
 )

@@ -84,8 +84,7 @@ def _train(
     log: Log,
 ) -> list[dict[str, float]]:
     torch.manual_seed(seed)
-    steps = math.ceil(len(train.labels) / settings.batch_size)
-    epochs = max(settings.epochs, math.ceil(settings.min_updates / steps))
+    epochs, steps = epochs_and_steps(settings, len(train.labels))
     loop, checkpoint = TrainingLoop(network, objective, settings, epochs * steps, device), scratch / "last.pt"
     loop.resume(checkpoint)
     train = resident(train, device, objective.needs)
@@ -101,6 +100,12 @@ def _train(
             loop.save(checkpoint)
     loop.finish()
     return loop.history
+
+
+def epochs_and_steps(settings: Training, texts: int) -> tuple[int, int]:
+    """Return the number of epochs over so many texts, and of the steps of each."""
+    steps = math.ceil(texts / settings.batch_size)
+    return max(settings.epochs, math.ceil(settings.min_updates / steps)), steps
 
 
 class TrainingLoop:

@@ -87,7 +87,10 @@ class Params(Section):
         if name in (AUTO, CUSTOM):
             return self
         size, content = self.sizes[name], self.model_dump(by_alias=True)
-        content["student"] = applied(self.student, size.student) | {"size": name}
+        student = applied(self.student, size.student) | {"size": name}
+        # The vocabulary is learnt once. A size has its first pieces, or all if there are fewer.
+        student["vocabulary"]["size"] = min(student["vocabulary"]["size"], self.student.vocabulary.size)
+        content["student"] = student
         content["compress"] = applied(self.compress, size.compress)
         return Params.model_validate(content)
 
@@ -125,23 +128,24 @@ def check_params(content: Any, where: str) -> Params:
         params = Params.model_validate(content)
     except ValidationError as error:
         raise BadInput("\n".join([f"{where}:", *map(_explain, error.errors())])) from None
-    problems = [problem for name in params.devices for problem in _problems_of(params, name)]
+    problems = [problem for name in params.sizes for problem in _problems_of(params, "sizes", name)]
+    problems += [problem for name in params.devices for problem in _problems_of(params, "devices", name)]
     if problems:
         raise BadInput("\n".join([f"{where}:", *problems]))
     return params
 
 
-def _problems_of(params: Params, device: str) -> list[str]:
-    """One line for each contradiction between the device's changes and other parameters."""
+def _problems_of(params: Params, section: str, name: str) -> list[str]:
+    """One line for each contradiction between the changes of a size or a device and other parameters."""
     try:
-        learnt = params.for_device(device).student.vocabulary
+        changed = params.for_size(name) if section == "sizes" else params.for_device(name)
     except ValidationError as error:
-        return [f"  devices.{device}.{_explain(problem).strip()}" for problem in error.errors()]
-    base = params.student.vocabulary
+        return [f"  {section}.{name}.{_explain(problem).strip()}" for problem in error.errors()]
+    base, learnt = params.student.vocabulary, changed.student.vocabulary
     if learnt.size > base.size or learnt.model_copy(update={"size": base.size}) != base:
         return [
-            f"  devices.{device}.student.vocabulary: the vocabulary is learnt once, by student.vocabulary; a device "
-            f"may only use a smaller size than its {base.size}"
+            f"  {section}.{name}.student.vocabulary: the vocabulary is learnt once, by student.vocabulary; a "
+            f"{section.removesuffix('s')} may only use a smaller size than its {base.size}"
         ]
     return []
 

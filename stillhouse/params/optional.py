@@ -2,9 +2,21 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, create_model, model_serializer
 
 from stillhouse.params.section import Section
+
+
+class Changes(BaseModel):
+    """The base of models that :func:`optional` makes. What is not set is not in the content either."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_serializer(mode="wrap")
+    def _content(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        present = self.model_fields_set | {fields[name].alias for name in self.model_fields_set}
+        return {key: value for key, value in handler(self).items() if key in present}
 
 
 def optional(model: type[BaseModel], without: tuple[str, ...] = (), prefix: str = "") -> Any:
@@ -28,7 +40,7 @@ def optional(model: type[BaseModel], without: tuple[str, ...] = (), prefix: str 
         for limit in field.metadata:
             annotation = Annotated[annotation, limit]
         fields[name] = (annotation | None, Field(None, alias=field.alias, description=field.description))
-    return create_model(model.__name__, __config__=ConfigDict(extra="forbid", frozen=True), **fields)
+    return create_model(model.__name__, __base__=Changes, **fields)
 
 
 def applied(section: Section, changes: BaseModel) -> dict[str, Any]:
