@@ -6,6 +6,10 @@ import tempfile
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+from datasets import concatenate_datasets
+
+from stillhouse.compression.early_exit import ExitTexts
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.steps import compress_student
 from stillhouse.evaluation.choice import select_network
@@ -20,6 +24,8 @@ from stillhouse.serving.chunks import commonest
 logger = logging.getLogger(__name__)
 
 COMMON = 8_000  # frequent chunks of text that are stored with their word pieces: about 0.1 MB
+EXIT_TEXTS = 3_000  # texts that the early exit learns from, and in each group that it is checked on
+UNSEEN = ("validation", "heldout")  # texts that the student was not trained on
 COUNTED_TEXTS = 20_000  # texts in which chunks are counted
 
 
@@ -74,7 +80,8 @@ def write_compressed(
     with tempfile.TemporaryDirectory() as scratch:
         made = folder or out / "model"
         reference = reference or _reference(context, student)
-        ladder = compress_student(student, settings, train, known, reference, Path(scratch), made)
+        exits = _exit_texts(context)
+        ladder = compress_student(student, settings, train, known, reference, exits, Path(scratch), made)
     if folder:
         return {"last_step": ladder.last, "steps": ladder.numbers}
     # The digest names the model that was timed: DVC may later restore another model next to this file.
@@ -84,7 +91,18 @@ def write_compressed(
 
 def _reference(context: Context, student: Student) -> Reference:
     # Texts that the student was not trained on come first.
-    return Reference.of(student, *context.read("validation", "heldout", "unlabelled", "train"))
+    return Reference.of(student, *context.read(*UNSEEN, "unlabelled", "train"))
+
+
+def _exit_texts(context: Context) -> ExitTexts:
+    """Return random texts that the student was trained on, for the tables, and as checks such texts and others."""
+    validation, heldout, *trained = (one.select_columns("text") for one in context.read(*UNSEEN, "unlabelled", "train"))
+    pool = concatenate_datasets(trained)
+    rows = np.random.default_rng(0).permutation(len(pool))[: 2 * EXIT_TEXTS]
+    half = (len(rows) + 1) // 2
+    unseen = concatenate_datasets([validation, heldout])
+    checks = [list(unseen["text"][:EXIT_TEXTS]), list(pool.select(rows[half:])["text"])]
+    return ExitTexts(list(pool.select(rows[:half])["text"]), checks)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,7 @@ def tiny_model(folder: Path, architecture: str = "resnet") -> Path:
     import torch
     from datasets import Dataset
 
+    from stillhouse.compression.early_exit import ExitTexts
     from stillhouse.compression.parity import Reference
     from stillhouse.compression.steps import compress_student
     from stillhouse.data.vocabulary import learn_vocabulary
@@ -104,10 +105,10 @@ def tiny_model(folder: Path, architecture: str = "resnet") -> Path:
         sorted(WORDS),
         network.model_copy(update=shape),
     )
-    settings = params.compress.model_copy(update={"quantisation": "none", "vocabulary": None})
+    settings = params.compress.model_copy(update={"quantisation": "none", "vocabulary": None, "early_exit": None})
     data, scratch = Dataset.from_dict({"text": texts}), folder.with_name(f"{folder.name}-scratch")
     scratch.mkdir(parents=True)
     labelled = data.select([]).add_column("label", [])
     reference = Reference.of(student, labelled, data)
-    compress_student(student, settings, data, ["the", "goal"], reference, scratch, folder)
+    compress_student(student, settings, data, ["the", "goal"], reference, ExitTexts(texts, []), scratch, folder)
     return folder

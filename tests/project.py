@@ -119,6 +119,7 @@ def new_project(folder: Path) -> Project:
         teacher__finetune=True,  # so that there is a training to stop
         teacher__learning_rate=0.003,
         student__size="custom",
+        compress__early_exit=None,
         student__vocabulary={"size": 300, "min_frequency": 1, "lowercase": True},
         student__network__max_length=32,
         student__network__wide={"size": 8, "buckets": 512, "max_length": 32, "dropout": 0.3},

@@ -7,8 +7,11 @@ import onnxruntime
 import pytest
 from project import ROOT
 
+from stillhouse.compression import early_exit
+from stillhouse.compression.early_exit import ExitTexts, threshold
 from stillhouse.compression.parity import AGREEMENT_TEXTS, Reference
 from stillhouse.compression.quantisations import QUANTISATIONS
+from stillhouse.compression.seal import write_digests
 from stillhouse.compression.steps import compress_student
 from stillhouse.data.splits import read_split
 from stillhouse.data.vocabulary import learn_vocabulary, load_vocabulary, truncate_vocabulary
@@ -16,6 +19,8 @@ from stillhouse.errors import StillhouseError
 from stillhouse.models.students.student import load_student
 from stillhouse.params import Vocabulary, load_params
 from stillhouse.serving.classifier import Classifier
+from stillhouse.serving.networks import TABLES, TableNetwork
+from stillhouse.task import TASK
 
 DEFAULT = load_params(ROOT / "params.yaml").compress
 
@@ -33,10 +38,11 @@ def compress(finished, tmp_path):
         change(student)
         scratch = tmp_path / f"scratch-{len(list(tmp_path.iterdir()))}"
         scratch.mkdir()
-        chosen = DEFAULT.model_copy(update=settings)
+        chosen = DEFAULT.model_copy(update={"early_exit": None} | settings)
+        exits = ExitTexts(list(train["text"]), [list(test["text"])])
         validation = test if labelled else test.select([])
         reference = Reference.of(student, validation, test.remove_columns("label"))
-        ladder = compress_student(student, chosen, train, ["goal"], reference, scratch, scratch / "model")
+        ladder = compress_student(student, chosen, train, ["goal"], reference, exits, scratch, scratch / "model")
         return ladder, scratch / "model"
 
     return run
@@ -54,6 +60,44 @@ def test_every_quantisation_answers_as_the_trained_student(compress, kind):
         assert size[kind] < size["float32"]
     texts = ["goal match team", "flour butter oven", "rain wind storm"]
     assert list(Classifier.load(model).predict(texts)) == ["sport", "cooking", "weather"]
+
+
+def test_with_an_early_exit_the_words_alone_decide_the_surest_texts(compress, finished, monkeypatch, caplog):
+    monkeypatch.setattr(early_exit, "MOST_BYTES", 10.0)  # the network of this test has few bytes
+    caplog.set_level("INFO", logger="stillhouse")
+    ladder, model = compress(early_exit=0.02)
+    assert ladder.last == "early exit" and "early exit: used; the words alone decide" in caplog.text
+    assert ladder.numbers["early exit"]["accuracy"] >= ladder.numbers["int8_static"]["accuracy"] - 0.02
+    texts = list(read_split(finished.folder / "outputs" / "prepare" / "test.arrow")["text"])
+    served, least = Classifier.load(model), json.loads((model / "config.json").read_text())["early_exit"]
+    tables = TASK.probabilities(
+        TableNetwork((model / TABLES).read_bytes()).logits(served._prepared().chunks.ids(texts))
+    )
+    sure, found = TASK.confidence(tables) >= least, served.predict_proba(texts)
+    np.testing.assert_array_equal(found[sure], tables[sure])
+    (plain := model.with_name("plain")).mkdir()
+    for name in ("model.onnx", "tokenizer.json", "chunks.json", "config.json"):
+        (plain / name).write_bytes((model / name).read_bytes())
+    write_digests(plain)
+    np.testing.assert_allclose(found[~sure], Classifier.load(plain).predict_proba(texts)[~sure], atol=1e-5)
+    assert (
+        sure.mean() >= 0.3 and np.mean(found.argmax(1) != Classifier.load(plain).predict_proba(texts).argmax(1)) <= 0.02
+    )
+
+
+def test_tables_that_are_large_or_decide_little_are_left_out(compress, monkeypatch):
+    monkeypatch.setattr(early_exit, "MOST_BYTES", 0.0)
+    ladder, model = compress(early_exit=0.02)
+    assert ladder.last == "int8_static" and not (model / TABLES).exists()
+    monkeypatch.setattr(early_exit, "MOST_BYTES", 10.0)
+    monkeypatch.setattr(early_exit, "LEAST_EXITS", 1.1)
+    assert compress(early_exit=0.02)[0].last == "int8_static"
+
+
+def test_the_threshold_of_an_early_exit_lets_no_more_texts_change_than_allowed():
+    sure, agrees = np.array([0.9, 0.8, 0.8, 0.7, 0.6]), np.array([True, True, False, True, False])
+    for limit, exits in ((0.0, [True, False, False, False, False]), (0.2, [True] * 4 + [False]), (0.4, [True] * 5)):
+        assert (sure >= threshold(sure, agrees, limit)).tolist() == exits
 
 
 def test_what_is_served_is_int8(finished):

@@ -10,9 +10,10 @@ from onnx import numpy_helper
 
 from stillhouse.compression.export import export_onnx
 from stillhouse.compression.quantisations import QUANTISATIONS, Batches
-from stillhouse.compression.tables import BY_PIECE, tables_of, write_tables
+from stillhouse.compression.tables import first_pieces, tables_of, write_tables
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.student import Student
+from stillhouse.serving.networks import ONNX, TABLES
 
 
 class Format(ABC):
@@ -39,7 +40,7 @@ class Format(ABC):
 class Onnx(Format):
     """ONNX, for onnxruntime."""
 
-    file = "model.onnx"
+    file = ONNX
 
     def export(self, student: Student, target: Path) -> None:
         """See :meth:`Format.export`."""
@@ -62,7 +63,7 @@ class Onnx(Format):
 class Tables(Format):
     """Tables, for NumPy."""
 
-    file = "tables.npz"
+    file = TABLES
 
     def export(self, student: Student, target: Path) -> None:
         """See :meth:`Format.export`."""
@@ -70,8 +71,7 @@ class Tables(Format):
 
     def prune(self, source: Path, target: Path, size: int, network: TextNetwork) -> None:
         """See :meth:`Format.prune`."""
-        arrays = _read(source)
-        write_tables(arrays | {name: arrays[name][:size] for name in BY_PIECE}, target)
+        write_tables(first_pieces(_read(source), size), target)
 
     def quantise(self, kind: str, source: Path, target: Path, batches: Batches, network: TextNetwork) -> None:
         """See :meth:`Format.quantise`. All kinds of 8-bit integers are the same: nothing is calibrated."""

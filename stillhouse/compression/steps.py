@@ -10,6 +10,7 @@ import numpy as np
 from datasets import Dataset
 from tokenizers import Tokenizer
 
+from stillhouse.compression.early_exit import ExitTexts, add_early_exit
 from stillhouse.compression.formats import format_of
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.seal import write_digests
@@ -19,6 +20,7 @@ from stillhouse.errors import StillhouseError
 from stillhouse.models.students.student import Student
 from stillhouse.params import Compress
 from stillhouse.serving.chunks import ID, Chunks
+from stillhouse.serving.networks import ONNX
 from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
@@ -77,12 +79,13 @@ def compress_student(
     train: Dataset,
     common: list[str],
     reference: Reference,
+    exits: ExitTexts,
     scratch: Path,
     out: Path,
 ) -> CompressionSteps:
     """Write the network, ``tokenizer.json``, ``chunks.json`` and ``config.json`` into ``out``.
 
-    The network is ``model.onnx``, or ``tables.npz`` for a student without an encoder.
+    The network is ``model.onnx``, or ``tables.npz`` for a student without an encoder, or both with an early exit.
 
     A step is refused if its accuracy on the reference's labelled texts is more than ``settings.tolerance`` below that
     of the trained student. Without labelled texts it is refused if its agreement with the trained student is below
@@ -94,6 +97,7 @@ def compress_student(
         train: texts to calibrate on.
         common: the result of :func:`~stillhouse.serving.chunks.commonest`; the folder stores the ids of these chunks.
         reference: the trained student's probabilities for the texts to compare on.
+        exits: texts for the early exit.
         scratch: an empty folder for the results of the steps.
         out: the folder to create.
 
@@ -139,6 +143,12 @@ def compress_student(
         batches = [encoded.padded(batch) for batch in rows]
         form.quantise(settings.quantisation, source, folder / form.file, batches, network)
         steps.step(folder.name, folder)
+    if settings.early_exit is not None and form.file == ONNX:
+        folder = shutil.copytree(steps.selected, scratch / "early exit")
+        least = add_early_exit(student, folder, exits, settings.early_exit, settings.quantisation)
+        if least is not None:
+            (folder / "config.json").write_text(json.dumps(contents | {"early_exit": least}, indent=2) + "\n", "utf-8")
+            steps.step(folder.name, folder)
     agreement, difference = (steps.numbers[steps.last][key] for key in ("agreement", "largest_difference"))
     if agreement < settings.parity:
         raise StillhouseError(

@@ -13,8 +13,12 @@ from stillhouse.data.vocabulary import PAD_ID
 from stillhouse.models.students.network import TextNetwork
 
 Arrays = dict[str, np.ndarray]
-BY_PIECE = ("words", "wide", "wide_squares")  # arrays with a row for each word piece
-QUANTISED = {"words": ("words",), "wide": ("wide", "pairs")}  # the arrays that share a scale
+BY_PIECE = ("words", "wide", "wide_weights")  # arrays with a row for each word piece
+QUANTISED = {  # the arrays that share a scale
+    "words_scale": ("words",),
+    "wide_scale": ("wide", "pairs"),
+    "weights_scale": ("wide_weights", "pairs_weights"),
+}
 TYPES = {"none": np.float32, "fp16": np.float16}  # of the numbers in the tables; else 8-bit integers
 INT8 = 127
 
@@ -40,8 +44,8 @@ def tables_of(network: TextNetwork) -> Arrays:
         "words": words,
         "wide": wide,
         "pairs": pairs,
-        "wide_squares": weights**2,
-        "pairs_squares": pair_weights**2,
+        "wide_weights": np.abs(weights),
+        "pairs_weights": np.abs(pair_weights),
         "words_head": words_head,
         "wide_head": wide_head,
         "bias": network.head.bias.numpy(),
@@ -66,15 +70,18 @@ def write_tables(arrays: Arrays, file: Path, quantisation: str = "none") -> None
             each column, by its largest number.
     """
     written = dict(arrays)
-    for branch, names in QUANTISED.items():
+    for shared, names in QUANTISED.items():
         largest = np.max([np.abs(arrays[name]).max(0, initial=0.0) for name in names], 0)
         scale = np.ones_like(largest) if quantisation in TYPES else np.maximum(largest, 1e-12) / INT8
-        written[f"{branch}_scale"] = scale.astype(np.float32)
+        written[shared] = scale.astype(np.float32)
         for name in names:
             if quantisation in TYPES:
                 written[name] = arrays[name].astype(TYPES[quantisation])
             else:
                 written[name] = np.rint(arrays[name] / scale).astype(np.int8)
-    if quantisation != "none":
-        written |= {name: arrays[name].astype(np.float16) for name in ("wide_squares", "pairs_squares")}
     np.savez(file, allow_pickle=False, **written)
+
+
+def first_pieces(arrays: Arrays, size: int) -> Arrays:
+    """Return the tables of the first ``size`` word pieces."""
+    return arrays | {name: arrays[name][:size] for name in BY_PIECE}

@@ -24,3 +24,6 @@ class Compress(Section):
         Ratio, Field(description="accuracy on validation that a step may cost; a step that costs more is refused")
     ]
     parity: Annotated[Ratio, Field(description="least agreement with the trained student")]
+    early_exit: Ratio | None = Field(
+        description="share of texts that words alone may decide in another way than the whole network; null: no exit"
+    )

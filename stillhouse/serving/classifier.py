@@ -4,13 +4,11 @@ It needs NumPy, tokenizers and, for networks with an encoder, onnxruntime. A reg
 file.
 """
 
-import hashlib
-import json
 import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,8 @@ from tokenizers import Tokenizer
 
 from stillhouse.serving.answers import decide
 from stillhouse.serving.chunks import ID, Chunks
-from stillhouse.serving.networks import NETWORKS
+from stillhouse.serving.files import ModelFiles, read_model
+from stillhouse.serving.networks import ONNX, TABLES, Network, OnnxNetwork, TableNetwork
 from stillhouse.task import TASK
 
 PIECES = 8192  # maximum of word pieces in a batch, padding included
@@ -30,23 +29,26 @@ AHEAD = 16  # maximum of blocks that are tokenized and wait for the network
 
 
 class _Runtime:
-    """The parts that one process needs to predict: the network, the tokenizer and the threads."""
+    """The parts that one process needs to predict: the networks, the tokenizer and the threads.
 
-    def __init__(
-        self,
-        kind: str,
-        model: bytes,
-        tokenizer: str,
-        max_length: int,
-        threads: int,
-        common: Mapping[str, Sequence[int]],
-    ) -> None:
-        self.network = NETWORKS[kind](model)
-        self.chunks = Chunks(Tokenizer.from_str(tokenizer), max_length, common)
+    Attributes:
+        network: answers all texts that the tables do not.
+        tables: answer the texts of which they are sure; None where there is one network.
+    """
+
+    def __init__(self, files: ModelFiles, threads: int) -> None:
+        tables = TableNetwork(files.networks[TABLES]) if TABLES in files.networks else None
+        onnx = OnnxNetwork(files.networks[ONNX]) if ONNX in files.networks else None
+        network: Network | None = onnx or tables
+        if network is None:
+            raise ValueError(f"the model has no network: neither {ONNX} nor {TABLES}")
+        self.network, self.tables = network, tables if onnx else None
+        self.early_exit = files.early_exit
+        self.chunks = Chunks(Tokenizer.from_str(files.tokenizer), files.max_length, files.common)
         self.threads = ThreadPoolExecutor(threads)
 
     def predict(self, ids: list[bytes], rows: np.ndarray, result: np.ndarray) -> None:
-        """Write the probabilities of one batch into its rows of ``result``.
+        """Write the network's probabilities of one batch into its rows of ``result``.
 
         Args:
             ids: the word pieces of each text of a block.
@@ -54,6 +56,13 @@ class _Runtime:
             result: float32 of shape ``(texts of the block, classes)``.
         """
         result[rows] = TASK.probabilities(self.network.logits([ids[row] for row in rows]))
+
+    def exits(self, ids: list[bytes], result: np.ndarray) -> np.ndarray:
+        """Write the probabilities of the texts of which the tables are sure; return the rows of the others."""
+        if self.tables is None:
+            return np.arange(len(ids))
+        result[:] = TASK.probabilities(self.tables.logits(ids))
+        return np.flatnonzero(TASK.confidence(result) < self.early_exit)
 
 
 _all: "weakref.WeakSet[Classifier]" = weakref.WeakSet()
@@ -83,30 +92,15 @@ class Classifier:
     do not survive a fork, so the child makes new ones at the first use.
     """
 
-    def __init__(
-        self,
-        kind: str,
-        model: bytes,
-        tokenizer: str,
-        classes: Sequence[str],
-        max_length: int,
-        threads: int,
-        common: Mapping[str, Sequence[int]],
-    ) -> None:
+    def __init__(self, files: ModelFiles, threads: int | None = None) -> None:
         """Make a classifier from the contents of a model's files; :meth:`load` reads them.
 
         Args:
-            kind: the name of the network's file, of :data:`~stillhouse.serving.networks.NETWORKS`.
-            model: the content of that file.
-            tokenizer: the tokenizer as JSON.
-            classes: the names of the classes, in the order of the logits.
-            max_length: how many word pieces of a text the network reads.
-            threads: how many batches run at the same time.
-            common: frequent chunks of text with their word pieces (:class:`~stillhouse.serving.chunks.Chunks`).
+            files: the contents.
+            threads: how many batches run at the same time; None means one for each core.
         """
-        self._kind, self._model, self._tokenizer, self._max_length = kind, model, tokenizer, max_length
-        self._count, self._common = threads, dict(common)
-        self.classes_ = np.array(classes, dtype=object)
+        self._files, self._threads = files, threads or cores()
+        self.classes_ = np.array(files.labels, dtype=object)
         self._start()
 
     def _start(self) -> None:
@@ -116,7 +110,7 @@ class Classifier:
 
     @classmethod
     def load(cls, folder: str | Path, threads: int | None = None) -> "Classifier":
-        """Load the network, ``tokenizer.json``, ``chunks.json`` and ``config.json`` from ``folder``.
+        """Load a model from a folder, or a registered version (:func:`~stillhouse.serving.files.read_model`).
 
         Args:
             folder: a folder that the stage ``compress`` wrote, or a registered version such as
@@ -129,14 +123,7 @@ class Classifier:
             ValueError: a file is damaged, another version of Stillhouse wrote the folder, or the model has another
                 task type.
         """
-        folder = _downloaded(str(folder)) if str(folder).startswith("models:/") else Path(folder)
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-        _check_digests(folder, config.get("sha256", {}))
-        _check_task(folder, config.get("task", TASK.name))  # missing in a version registered before it was recorded
-        common = json.loads((folder / "chunks.json").read_text("utf-8"))
-        kind = next((name for name in NETWORKS if (folder / name).exists()), "model.onnx")
-        model, tokenizer = (folder / kind).read_bytes(), (folder / "tokenizer.json").read_text("utf-8")
-        classifier = cls(kind, model, tokenizer, config["labels"], config["max_length"], threads or cores(), common)
+        classifier = cls(read_model(folder), threads)
         classifier._prepared()  # so that an unusable file raises now and the first prediction is fast
         return classifier
 
@@ -152,9 +139,7 @@ class Classifier:
             return runtime
         with self._lock:
             if self._runtime is None:
-                self._runtime = _Runtime(
-                    self._kind, self._model, self._tokenizer, self._max_length, self._count, self._common
-                )
+                self._runtime = _Runtime(self._files, self._threads)
             return self._runtime
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
@@ -173,17 +158,16 @@ class Classifier:
                 raise TypeError(f"text {position} is {type(text).__name__}, not a string")
         result = np.empty((len(texts), len(self.classes_)), dtype=np.float32)
         runtime = self._prepared()
-        if len(texts) == 1 or not runtime.network.parallel:
-            for start in range(0, len(texts), BLOCK):
-                logits = runtime.network.logits(runtime.chunks.ids(texts[start : start + BLOCK]))
-                result[start : start + BLOCK] = TASK.probabilities(logits)
-            return result
         waiting: deque[list[Future[None]]] = deque()
         for start in range(0, len(texts), BLOCK):
-            ids = runtime.chunks.ids(texts[start : start + BLOCK])
-            batches = _batches(np.array([len(row) // ID.itemsize for row in ids]))
-            part = result[start : start + BLOCK]
-            waiting.append([runtime.threads.submit(runtime.predict, ids, rows, part) for rows in batches])
+            ids, part = runtime.chunks.ids(texts[start : start + BLOCK]), result[start : start + BLOCK]
+            rows = runtime.exits(ids, part)
+            if len(rows) == 1 or not runtime.network.parallel:
+                runtime.predict(ids, rows, part)
+                continue
+            lengths = np.array([len(ids[row]) // ID.itemsize for row in rows])
+            batches = [rows[batch] for batch in _batches(lengths)]
+            waiting.append([runtime.threads.submit(runtime.predict, ids, batch, part) for batch in batches])
             if len(waiting) > AHEAD:
                 _finish(waiting.popleft())
         for block in waiting:
@@ -213,34 +197,6 @@ def _finish(block: list[Future[None]]) -> None:
         batch.result()
 
 
-def _check_task(folder: Path, name: str) -> None:
-    if name != TASK.name:
-        raise ValueError(
-            f"{folder} has the task type {name!r}; this version of Stillhouse knows {TASK.name!r} only. Install the "
-            "version that made the model."
-        )
-
-
-def _check_digests(folder: Path, digests: dict[str, str]) -> None:
-    if not digests:
-        raise ValueError(f"{folder} was made by an earlier version. Run the stage compress again (dvc repro compress).")
-    for name, digest in digests.items():
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
-            raise ValueError(f"{folder / name} is damaged: it is not the file that was written. Fetch it again.")
-
-
 def cores() -> int:
     """The number of cores that this process may use; in a container this can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _downloaded(uri: str) -> Path:
-    try:
-        from stillhouse.tracking.address import download_model  # MLflow may be missing where models are only served
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{uri} is a registered version, and MLflow is not installed. Install it (pip install "
-            "'stillhouse[pipeline]'), or name the folder of a model.",
-            name=error.name,
-        ) from error
-    return download_model(uri)

@@ -13,6 +13,7 @@ import numpy as np
 
 from stillhouse.serving.chunks import ID
 
+ONNX, TABLES = "model.onnx", "tables.npz"  # the names of the files
 MULTIPLIER = 31_337  # of the first piece of a pair in its hash: odd, and larger than a usual vocabulary
 SMALLEST = 1e-6  # is added to a sum of squares before it divides
 
@@ -66,7 +67,7 @@ class TableNetwork:
     Arrays of the file, for ``vocabulary`` pieces and ``buckets`` of pairs; integers are multiplied by their scales:
         words (vocabulary, a), words_scale (a): vectors of pieces, for the mean.
         wide (vocabulary, b), pairs (buckets, b), wide_scale (b): weighted vectors of pieces and pairs.
-        wide_squares (vocabulary), pairs_squares (buckets): squares of their weights.
+        wide_weights (vocabulary), pairs_weights (buckets), weights_scale (): the size of their weights.
         words_head (a, classes), wide_head (b, classes), bias (classes).
     """
 
@@ -80,8 +81,8 @@ class TableNetwork:
         self._words = np.asarray(arrays["words"] * arrays["words_scale"], np.float32)
         tables = []
         for name in ("wide", "pairs"):
-            squares = arrays[f"{name}_squares"].astype(np.float32)[:, None]
-            tables.append(np.hstack([arrays[name] * arrays["wide_scale"], squares]).astype(np.float32))
+            weights = arrays[f"{name}_weights"] * arrays["weights_scale"]
+            tables.append(np.column_stack([arrays[name] * arrays["wide_scale"], weights**2]).astype(np.float32))
         self._wide, pairs = tables
         self._buckets = len(pairs)
         self._pairs = np.vstack([pairs, np.zeros_like(pairs[:1])])  # the last row is for a piece without a neighbour
@@ -117,9 +118,3 @@ class TableNetwork:
         if not pieces.all():
             rows[after == 0] = self._buckets
         return rows
-
-
-NETWORKS: Mapping[str, type[OnnxNetwork] | type[TableNetwork]] = {
-    "model.onnx": OnnxNetwork,
-    "tables.npz": TableNetwork,
-}  # by the name of the file

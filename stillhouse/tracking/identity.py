@@ -16,6 +16,7 @@ SERVING = (
     PACKAGE / "serving" / "answers.py",
     PACKAGE / "serving" / "chunks.py",
     PACKAGE / "serving" / "classifier.py",
+    PACKAGE / "serving" / "files.py",
     PACKAGE / "serving" / "networks.py",
 )
 
