@@ -30,6 +30,14 @@ def test_a_size_changes_the_settings_that_it_names_and_custom_changes_none():
     assert params.for_size("custom") is params and params.for_size("small").student.network == params.student.network
 
 
+def test_a_device_takes_a_size_by_its_name_and_changes_it():
+    limits = {"threads": 1, "min_retention": 0.9, "max_size_mb": 2.0, "max_latency_ms": 5.0}
+    edge = limits | {"student": {"size": "nano", "network": {"embedding": 32}}, "compress": {"quantisation": "fp16"}}
+    params = check_params(PARAMS | {"devices": {"edge": edge}}, "params.yaml").for_device("edge")
+    assert (params.student.network.architecture, params.student.network.embedding) == ("bag", 32)
+    assert params.compress.quantisation == "fp16" and params.student.network.wide.size == 24
+
+
 @pytest.mark.parametrize(
     ("size", "sizes", "message"),
     [

@@ -12,7 +12,10 @@ from stillhouse.evaluation.significance import Gap, p_value
 from stillhouse.params import Register
 
 FREE = ("control", "TF-IDF + SVM")  # models that need no distillation
-ADVICE = "texts without labels (data.unlabelled), longer training (student.training.epochs), a lower student.alpha"
+ADVICE = (
+    "texts without labels (data.unlabelled), longer training (student.training.epochs), a larger student.size, a lower "
+    "student.alpha"
+)
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def judge(
         met = not champion.is_loss and champion.accuracy >= -settings.margin
         limit = f"register.margin ({settings.margin:.1%})"
         sentence = f"is not shown to be below the champion, and at most {limit} below it: {_described(champion, unit)}"
+        sentence += "" if met else ". A larger student.size may be as good"
         checks.append((met, sentence))
     if student.of_teacher and champion_measured:
         checks.append((False, "its accuracy is unknown, and that of the champion was measured: the champion stays"))
