@@ -22,8 +22,10 @@ from stillhouse.files import write_csv
 from stillhouse.models.device import choose_device
 from stillhouse.models.inherit import student_start
 from stillhouse.models.students.student import Student, save_student
+from stillhouse.models.students.whole import copy_whole, load_whole
 from stillhouse.params import Params
 from stillhouse.params.naming import AUTO
+from stillhouse.params.student import WHOLE
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.task import TASK
@@ -65,13 +67,30 @@ def _checkpoints(context: Context, size: str) -> str:
 
 
 def _train(context: Context, size: str) -> Metrics:
-    distilled, numbers = distil(context, context.of_size(size), _checkpoints(context, size))
+    params = context.of_size(size)
+    if params.student.network.architecture == WHOLE:
+        distilled, numbers = _whole_teacher(context, params)
+    else:
+        distilled, numbers = distil(context, params, _checkpoints(context, size))
     save_student(distilled, context.out / "model")
     return {"parameters": sum(p.numel() for p in distilled.network.parameters()), **numbers}
 
 
+def _whole_teacher(context: Context, params: Params) -> tuple[Student, Metrics]:
+    """Copy the teacher into ``model/``, and return it as a student; there are no epochs."""
+    teacher, settings = context.path("teacher/model"), params.student.network
+    settings = settings.model_copy(update={"wide": settings.wide.model_copy(update={"size": 0})})
+    network, tokenizer = load_whole(teacher, settings.max_length)
+    copy_whole(teacher, context.out / "model")
+    (context.out / "training.csv").write_text("epoch,loss\n", encoding="utf-8")
+    [train] = context.read("train")
+    return Student(network, tokenizer, label_names(train), settings), {}
+
+
 def _cost(context: Context, size: str) -> str:
     """Return the estimated duration of a training on this machine, and the number of parameters, for the log."""
+    if context.of_size(size).student.network.architecture == WHOLE:
+        return "the teacher itself, no training"
     settings, [train] = context.of_size(size).student, context.read("train")
     extra = read_split(context.path("soft_labels/answers") / "extra.arrow")
     tokenizer = load_vocabulary(context.path("control/model") / "tokenizer.json", settings.vocabulary.size)

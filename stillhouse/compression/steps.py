@@ -126,7 +126,7 @@ def compress_student(
     folder = new_folder("float32", tokenizer)
     form.export(student, folder / form.file)
     steps.step("float32", folder)
-    if settings.vocabulary is not None and settings.vocabulary < tokenizer.get_vocab_size():
+    if network.piece_tables and settings.vocabulary is not None and settings.vocabulary < tokenizer.get_vocab_size():
         # A word whose piece is removed is split into shorter pieces. The student was trained with these, too.
         smaller = truncate_vocabulary(tokenizer, settings.vocabulary)
         folder = new_folder(f"{settings.vocabulary} word pieces", smaller)
@@ -143,7 +143,7 @@ def compress_student(
         batches = [encoded.padded(batch) for batch in rows]
         form.quantise(settings.quantisation, source, folder / form.file, batches, network)
         steps.step(folder.name, folder)
-    if settings.early_exit is not None and form.file == ONNX:
+    if settings.early_exit is not None and form.file == ONNX and network.piece_tables:
         folder = shutil.copytree(steps.selected, scratch / "early exit")
         least = add_early_exit(student, folder, exits, settings.early_exit, settings.quantisation)
         if least is not None:

@@ -23,7 +23,7 @@ from stillhouse.params.schedule import Schedule
 from stillhouse.params.section import Section, Seed
 from stillhouse.params.sizes import Size, SizeName
 from stillhouse.params.soft_labels import SoftLabels
-from stillhouse.params.student import RELATION_LOSSES, Student
+from stillhouse.params.student import RELATION_LOSSES, WHOLE, Student
 from stillhouse.params.study import Study
 from stillhouse.params.teacher import Teacher
 from stillhouse.params.tracking import Tracking
@@ -65,6 +65,10 @@ class Params(Section):
         if (self.student.folds or 0) > copies:
             raise ValueError(
                 f"student.folds is {self.student.folds}, but soft_labels.augment.folds makes {copies} at most"
+            )
+        if self.student.network.architecture == WHOLE and self.student.size in (AUTO, CUSTOM):
+            raise ValueError(
+                f"student.network.architecture: {WHOLE} is allowed in sizes alone: the control needs a network"
             )
         if reserved := {AUTO, CUSTOM} & self.sizes.keys():
             raise ValueError(f"sizes.{reserved.pop()}: this name is reserved; choose another one")

@@ -20,6 +20,7 @@ from stillhouse.params.section import (
 from stillhouse.registry import names_in
 
 ARCHITECTURES = names_in("stillhouse.models.students.architectures")
+WHOLE = "teacher"  # the teacher itself
 ATTENTION_STUDENTS = ("transformer",)  # those whose class has ``attends``
 LOSSES = names_in("stillhouse.distillation.losses")
 RELATION_LOSSES = ("minilm",)  # those marked ``@compares("relations")``
@@ -46,7 +47,9 @@ class Network(Section):
     """The student's architecture."""
 
     architecture: Annotated[
-        str, OneOf(ARCHITECTURES), Field(description="a file in stillhouse/models/students/architectures")
+        str,
+        OneOf((*ARCHITECTURES, WHOLE)),
+        Field(description="a file in stillhouse/models/students/architectures, or teacher (in sizes alone)"),
     ]
     max_length: Annotated[int, Field(ge=4, description="word pieces read of each text")]
     embedding: Count

@@ -14,6 +14,7 @@ import numpy as np
 from stillhouse.serving.chunks import ID
 
 ONNX, TABLES = "model.onnx", "tables.npz"  # the names of the files
+INTEGER_STEPS = b"\x0eQuantizeLinear"  # in an ONNX file that calculates with integers
 MULTIPLIER = 31_337  # of the first piece of a pair in its hash: odd, and larger than a usual vocabulary
 SMALLEST = 1e-6  # is added to a sum of squares before it divides
 
@@ -46,6 +47,8 @@ class OnnxNetwork:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        if INTEGER_STEPS not in model:  # 8-bit weights alone are multiplied out now, and not in each prediction
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         options.intra_op_num_threads = 1  # one batch for each thread is faster than threads that share a batch
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 

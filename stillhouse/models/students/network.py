@@ -20,7 +20,8 @@ class TextNetwork(nn.Module):
     Attributes:
         attends: whether the network has :meth:`pooled_and_attended`. Losses that compare relations need it.
         encodes: whether there are layers between the word vectors and the pooling.
-        piece_tables: parameters with one row for each word piece. A smaller vocabulary drops rows of these.
+        piece_tables: parameters with one row for each word piece. A smaller vocabulary drops rows of these. Empty: the
+            vocabulary is fixed.
         float_parts: submodules outside the encoder. In a convolutional student ``int8_static`` quantises the
             operations between convolutions, but not those in these parts.
     """

@@ -19,6 +19,7 @@ from stillhouse.models.initialisation import initialise
 from stillhouse.models.students.architectures import ARCHITECTURES
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.params import Network
+from stillhouse.params.student import WHOLE
 
 EVALUATION_BATCH = 256
 
@@ -51,9 +52,13 @@ def build_student(
 
 
 def save_student(student: Student, folder: Path) -> None:
-    """Write ``model.safetensors``, ``tokenizer.json`` and ``config.json`` into ``folder``."""
+    """Write ``model.safetensors``, ``tokenizer.json`` and ``config.json`` into ``folder``.
+
+    The weights of a whole teacher are not written: see :func:`~stillhouse.models.students.whole.copy_whole`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    save_model(student.network, str(folder / "model.safetensors"))
+    if student.settings.architecture != WHOLE:  # else the caller copies the teacher
+        save_model(student.network, str(folder / "model.safetensors"))
     student.tokenizer.save(str(folder / "tokenizer.json"))
     config = {"labels": student.label_names, "network": student.settings.model_dump()}
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -63,6 +68,11 @@ def load_student(folder: Path) -> Student:
     """Load a student of :func:`save_student`, in evaluation mode on the CPU."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     settings = Network.model_validate(config["network"])
+    if settings.architecture == WHOLE:
+        from stillhouse.models.students.whole import FOLDER, load_whole
+
+        whole, tokenizer = load_whole(folder / FOLDER, settings.max_length)
+        return Student(whole, tokenizer, config["labels"], settings)
     tokenizer = load_vocabulary(folder / "tokenizer.json")
     network = ARCHITECTURES[settings.architecture](tokenizer.get_vocab_size(), len(config["labels"]), settings)
     load_model(network, str(folder / "model.safetensors"))
