@@ -29,7 +29,7 @@ def test_the_shipped_parameters_are_valid():
         (
             "student.network.architecture",
             "rnn",
-            "should be 'bag', 'bilstm', 'resnet', 'transformer' or 'vgg', but is 'rnn'",
+            "should be 'bag', 'bilstm', 'resnet', 'transformer', 'vgg' or 'teacher', but is 'rnn'",
         ),
         ("student.alpha", {"start": 1, "end": 2, "shape": "linear"}, "student.alpha must stay within 0 and 1"),
         (

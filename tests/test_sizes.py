@@ -41,7 +41,7 @@ def test_a_device_takes_a_size_by_its_name_and_changes_it():
 @pytest.mark.parametrize(
     ("size", "sizes", "message"),
     [
-        ("tiny", {}, "student.size must be one of auto, custom, nano, small, base, but is 'tiny'"),
+        ("tiny", {}, "student.size must be one of auto, custom, nano, small, base, large, but is 'tiny'"),
         ("small", {"auto": {"student": {}, "compress": {}}}, "sizes.auto: this name is reserved"),
         (
             "small",
