@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import tempfile
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from stillhouse.evaluation.choice import select_network
 from stillhouse.files import write_json
 from stillhouse.models.students.student import Student, load_student
 from stillhouse.params import Compress
+from stillhouse.params.sizes import SIZES
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.provenance import folder_md5
@@ -34,13 +36,14 @@ def compress(context: Context) -> Metrics:
 
     ``smaller/`` has the students of the sizes that were too small, compressed for the comparison.
     """
-    sizes = json.loads(context.path("student/metrics.json").read_text(encoding="utf-8"))
+    size = json.loads(context.path("student/metrics.json").read_text(encoding="utf-8"))["size"]
     smaller, compressed = context.path("student/smaller"), context.out / "smaller"
     compressed.mkdir()
-    for name in list(sizes.get("sizes", {}))[:-1]:
+    shutil.copy(smaller / SIZES, compressed)
+    for name in json.loads((smaller / SIZES).read_text(encoding="utf-8")):
         small, settings = load_student(smaller / name), context.of_size(name).compress
         write_compressed(context, small, settings, folder=compressed / name)
-    settings = context.of_size(sizes["size"]).compress
+    settings = context.of_size(size).compress
     student, control = (load_student(context.path(f"{name}/model")) for name in ("student", "control"))
     answers, plain = _reference(context, student), _reference(context, control)
     labelled = slice(len(answers.labels))

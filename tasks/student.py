@@ -18,13 +18,14 @@ from stillhouse.evaluation.cases import read_cases
 from stillhouse.evaluation.climb import Examination
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.reference import reference
-from stillhouse.files import write_csv
+from stillhouse.files import write_csv, write_json
 from stillhouse.models.device import choose_device
 from stillhouse.models.inherit import student_start
 from stillhouse.models.students.student import Student, save_student
 from stillhouse.models.students.whole import copy_whole, load_whole
 from stillhouse.params import Params
 from stillhouse.params.naming import AUTO
+from stillhouse.params.sizes import SIZES
 from stillhouse.params.student import WHOLE
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
@@ -36,8 +37,17 @@ SAMPLE = 512  # texts that the estimate of a training reads
 
 
 def student(context: Context) -> Metrics:
-    """Write ``model/``, ``training.csv``, and ``smaller/``: the students of the sizes that were too small."""
+    """Write ``model/``, ``training.csv``, and ``smaller/``: the students of the sizes that were too small.
+
+    ``smaller/sizes.json`` has their names.
+    """
     (context.out / "smaller").mkdir()
+    numbers = _climb(context)
+    write_json(context.out / "smaller" / SIZES, list(numbers.get("sizes", {}))[:-1])
+    return numbers
+
+
+def _climb(context: Context) -> Metrics:
     size = context.params.student.size
     if size != AUTO:
         numbers = {"size": size, **_train(context, size)}

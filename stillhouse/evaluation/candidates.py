@@ -94,6 +94,7 @@ def smaller_candidates(folder: Path) -> list[Candidate]:
     return [
         Candidate(f"{place.name} student", Classifier.load(place).predict_proba, folder_bytes(place))
         for place in sorted(folder.iterdir())
+        if place.is_dir()
     ]
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from stillhouse.params.devices import CompressChanges, StudentChanges
 from stillhouse.params.section import Section
 
+SIZES = "sizes.json"  # the names of the sizes that were too small, in their folder
 SizeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
