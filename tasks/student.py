@@ -12,6 +12,7 @@ from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.distillation.cost import training_seconds
 from stillhouse.distillation.scratch import mark_finished
 from stillhouse.distillation.student import TrainingData, fit_student
+from stillhouse.errors import BadInput
 from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.evaluation.candidates import student_candidate
 from stillhouse.evaluation.cases import read_cases
@@ -42,34 +43,48 @@ def student(context: Context) -> Metrics:
     ``smaller/sizes.json`` has their names.
     """
     (context.out / "smaller").mkdir()
-    numbers = _climb(context)
+    size = context.params.student.size
+    numbers = _climb(context) if size == AUTO else _train_named(context, size)
     write_json(context.out / "smaller" / SIZES, list(numbers.get("sizes", {}))[:-1])
     return numbers
 
 
+def _train_named(context: Context, size: str) -> Metrics:
+    numbers = _train(context, size)
+    mark_finished(_checkpoints(context, size))
+    return {"size": size, **numbers}
+
+
 def _climb(context: Context) -> Metrics:
-    size = context.params.student.size
-    if size != AUTO:
-        numbers = {"size": size, **_train(context, size)}
-        mark_finished(_checkpoints(context, size))
-        return numbers
-    sizes, examination, tried = list(context.params.sizes), _examination(context), {}
-    for number, size in enumerate(sizes, start=1):
+    """Train one size after the other, up to the first that passes. The others are moved to ``smaller/``."""
+    sizes, examination, tried, found = list(context.params.sizes), _examination(context), {}, {}
+    for size in sizes:
         logger.info("size %s: %s", size, _cost(context, size))
-        numbers = _train(context, size)
+        try:
+            found[size] = _train(context, size)
+        except BadInput as error:  # a size may need another kind of teacher
+            logger.warning("size %s is left out: %s", size, error)
+            continue
         verdict = examination.judge(_predict(context))
-        tried[size] = {"passed": int(verdict.passed), "parameters": numbers["parameters"]}
-        if verdict.passed or number == len(sizes):
+        tried[size] = {"passed": int(verdict.passed), "parameters": found[size]["parameters"]}
+        if verdict.passed:
             break
         failed = [reason for reason in verdict.reasons if reason.startswith("FAILED")]
         logger.info("size %s is too small: %s", size, "; ".join(failed))
         shutil.move(context.out / "model", context.out / "smaller" / size)
-    logger.info("size %s %s", size, "passes" if verdict.passed else "is the largest, and does not pass either")
-    if number < len(sizes):
-        logger.info("not trained: size %s, %s", sizes[number], _cost(context, sizes[number]))
-    for one in tried:
-        mark_finished(_checkpoints(context, one))
-    return {"size": size, **numbers, "sizes": tried}
+    if not tried:
+        raise BadInput("student.size: auto found no size that fits the teacher; the log has the reasons")
+    last = list(tried)[-1]
+    if tried[last]["passed"]:
+        logger.info("size %s passes", last)
+        for following in sizes[sizes.index(last) + 1 :][:1]:
+            logger.info("not trained: size %s, %s", following, _cost(context, following))
+    else:
+        logger.warning("no size passes; the student is the largest, %s", last)
+        shutil.move(context.out / "smaller" / last, context.out / "model")
+    for size in tried:
+        mark_finished(_checkpoints(context, size))
+    return {"size": last, **found[last], "sizes": tried}
 
 
 def _checkpoints(context: Context, size: str) -> str:

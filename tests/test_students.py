@@ -184,7 +184,7 @@ def test_a_transformer_that_takes_over_all_layers_answers_as_the_teacher_does(te
     torch.testing.assert_close(network.encode(vectors, mask)[0], theirs, rtol=1e-3, atol=1e-3)
     half = student_of("transformer", depth=2).network
     inherit(half, teacher, TOKENIZER)
-    for layer, index in zip(half.layers, (0, 3), strict=True):
+    for layer, index in zip(half.layers, (0, 1), strict=True):
         theirs = teacher.model.base_model.encoder.layer[index].attention.self.query.weight
         torch.testing.assert_close(layer.query.weight, theirs)
 
