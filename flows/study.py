@@ -35,6 +35,7 @@ from stillhouse.errors import BadInput
 from stillhouse.evaluation.report import as_markdown, as_text
 from stillhouse.params import Params, load_params
 from stillhouse.params import Study as Settings
+from stillhouse.params.loading import CUSTOM
 from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.children import child_process, lines_of
 from stillhouse.pipeline.links import link_inputs
@@ -160,7 +161,7 @@ def _search(params: Params) -> dict[str, Any]:
 
 
 def _open(params: Params, answers_md5: str) -> Any:
-    fixed = {"seed": params.seed, "student": params.student.model_dump()}
+    fixed = {"seed": params.seed, "student": params.student.model_dump(exclude={"size"})}
     # Searched parameters are not part of the study's identity: it stays the same after its best trial is applied.
     for key in params.study.search:
         *parents, last = key.split(".")
@@ -204,7 +205,7 @@ def main(best: bool, apply: bool) -> None:
     found = _open(params, folder_md5(answers))
     changes = best_changes(found)
     if apply:
-        written = write_changes(Changes.model_validate(nested(changes)))
+        written = write_changes(Changes.model_validate(nested(changes | {"student.size": CUSTOM})))
         lines = "\n".join(f"  {key}: {value}" for key, value in written.items())
         print(f"params.yaml changed:\n{lines}" if written else "params.yaml has these values already")
         return

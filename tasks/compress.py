@@ -1,8 +1,7 @@
-"""Stage ``compress``: export the trained student as a small ONNX model with the same predictions."""
+"""Stage ``compress``: export the trained student as small files with the same predictions."""
 
 import json
 import logging
-import shutil
 import tempfile
 from itertools import islice
 from pathlib import Path
@@ -13,6 +12,7 @@ from datasets import concatenate_datasets
 from stillhouse.compression.early_exit import ExitTexts
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.steps import compress_student
+from stillhouse.errors import StillhouseError
 from stillhouse.evaluation.choice import select_network
 from stillhouse.files import write_json
 from stillhouse.models.students.student import Student, load_student
@@ -39,10 +39,16 @@ def compress(context: Context) -> Metrics:
     size = json.loads(context.path("student/metrics.json").read_text(encoding="utf-8"))["size"]
     smaller, compressed = context.path("student/smaller"), context.out / "smaller"
     compressed.mkdir()
-    shutil.copy(smaller / SIZES, compressed)
+    names = []
     for name in json.loads((smaller / SIZES).read_text(encoding="utf-8")):
-        small, settings = load_student(smaller / name), context.of_size(name).compress
-        write_compressed(context, small, settings, folder=compressed / name)
+        try:
+            write_compressed(
+                context, load_student(smaller / name), context.of_size(name).compress, folder=compressed / name
+            )
+            names.append(name)
+        except StillhouseError as error:  # this student is a row of the report alone
+            logger.warning("size %s is not in the report: %s", name, error)
+    write_json(compressed / SIZES, names)
     settings = context.of_size(size).compress
     student, control = (load_student(context.path(f"{name}/model")) for name in ("student", "control"))
     answers, plain = _reference(context, student), _reference(context, control)
@@ -63,7 +69,7 @@ def write_compressed(
 ) -> Metrics:
     """Compress ``student`` and write ``model/`` and ``speed.json``, or the model alone to ``folder``.
 
-    ``model/`` has all files for serving: ``model.onnx``, ``tokenizer.json``, ``chunks.json`` and ``config.json``.
+    ``model/`` has all files for serving (:func:`~stillhouse.compression.steps.compress_student`).
     ``speed.json`` has the speed after each step on this machine; DVC does not store it.
 
     Args:

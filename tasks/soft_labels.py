@@ -131,10 +131,14 @@ def _write_words(context: Context) -> None:
 
 
 def _machine_evidence(context: Context, labels: np.ndarray) -> Answered:
-    """Return the texts without a label that a machine labelled, and how likely its answer is for each class."""
+    """Return the texts without a label that a machine labelled, and how likely its answer is for each class.
+
+    There are none if the teacher's probe does not use these labels, or if the teacher was fine-tuned on them: the
+    evidence would count twice.
+    """
     machine = read_machine_labels(context.path("label/answers"))
     teacher = json.loads(context.path("teacher/metrics.json").read_text(encoding="utf-8"))
-    weight = teacher.get("machine_weight", 1.0)  # a fine-tuned teacher has none
+    weight = teacher.get("machine_weight", 0.0)  # a fine-tuned teacher has none
     if not weight:
         return not_answered(machine.unlabelled.probabilities.shape[1])
     return Answered(machine.unlabelled.rows, machine_evidence(machine, labels, weight))

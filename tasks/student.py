@@ -10,6 +10,7 @@ import numpy as np
 from stillhouse.data.splits import label_names, labels_of, read_split
 from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.distillation.cost import training_seconds
+from stillhouse.distillation.log import Log, NamedLog
 from stillhouse.distillation.scratch import mark_finished
 from stillhouse.distillation.student import TrainingData, fit_student
 from stillhouse.errors import BadInput
@@ -22,6 +23,7 @@ from stillhouse.evaluation.reference import reference
 from stillhouse.files import write_csv, write_json
 from stillhouse.models.device import choose_device
 from stillhouse.models.inherit import student_start
+from stillhouse.models.members import read_members
 from stillhouse.models.students.student import Student, save_student
 from stillhouse.models.students.whole import copy_whole, load_whole
 from stillhouse.params import Params
@@ -61,7 +63,7 @@ def _climb(context: Context) -> Metrics:
     for size in sizes:
         logger.info("size %s: %s", size, _cost(context, size))
         try:
-            found[size] = _train(context, size)
+            found[size] = _train(context, size, NamedLog(context.run, size))
         except BadInput as error:  # a size may need another kind of teacher
             logger.warning("size %s is left out: %s", size, error)
             continue
@@ -91,18 +93,20 @@ def _checkpoints(context: Context, size: str) -> str:
     return f"{context.stage.address}-{size}"
 
 
-def _train(context: Context, size: str) -> Metrics:
+def _train(context: Context, size: str, log: Log | None = None) -> Metrics:
     params = context.of_size(size)
     if params.student.network.architecture == WHOLE:
         distilled, numbers = _whole_teacher(context, params)
     else:
-        distilled, numbers = distil(context, params, _checkpoints(context, size))
+        distilled, numbers = distil(context, params, _checkpoints(context, size), log)
     save_student(distilled, context.out / "model")
     return {"parameters": sum(p.numel() for p in distilled.network.parameters()), **numbers}
 
 
 def _whole_teacher(context: Context, params: Params) -> tuple[Student, Metrics]:
     """Copy the teacher into ``model/``, and return it as a student; there are no epochs."""
+    if len(read_members(context.path("teacher/others"))) > 1:
+        raise BadInput("student.network.architecture: teacher needs one teacher; there are several (teacher.others)")
     teacher, settings = context.path("teacher/model"), params.student.network
     settings = settings.model_copy(update={"wide": settings.wide.model_copy(update={"size": 0})})
     network, tokenizer = load_whole(teacher, settings.max_length)
@@ -121,7 +125,10 @@ def _cost(context: Context, size: str) -> str:
     tokenizer = load_vocabulary(context.path("control/model") / "tokenizer.json", settings.vocabulary.size)
     sample = [text for some in (extra, train) for text in some.select(range(min(SAMPLE, len(some))))["text"]]
     count, device = len(train) + len(extra), choose_device(context.device)
-    seconds, parameters = training_seconds(settings, tokenizer, sample[:SAMPLE], count, device)
+    try:
+        seconds, parameters = training_seconds(settings, tokenizer, sample[:SAMPLE], count, device)
+    except RuntimeError:  # out of memory, which the training itself explains
+        return "the cost is unknown"
     return f"{parameters / 1e6:.1f} million parameters, about {seconds:,.0f} s of training"
 
 
@@ -154,13 +161,14 @@ def _examination(context: Context) -> Examination:
     )
 
 
-def distil(context: Context, params: Params, name: str) -> tuple[Student, Metrics]:
+def distil(context: Context, params: Params, name: str, log: Log | None = None) -> tuple[Student, Metrics]:
     """Train the student that ``params`` describes, and write ``training.csv`` with the numbers of every epoch.
 
     Args:
         context: of the stage.
         params: all parameters that the training reads.
         name: of the training's checkpoints.
+        log: gets the numbers of every epoch and step; None: the run of the stage.
 
     Returns:
         The student, and the numbers of the selected epoch.
@@ -177,7 +185,7 @@ def distil(context: Context, params: Params, name: str) -> tuple[Student, Metric
     tokenizer = load_vocabulary(control / "tokenizer.json", params.student.vocabulary.size)
     words = context.path("soft_labels/words.npy")
     start = student_start(params.student.start, context.path("teacher/model"), tokenizer, words)
-    fitted = fit_student(name, params, data, tokenizer, device=context.device, log=context.run, start=start)
+    fitted = fit_student(name, params, data, tokenizer, device=context.device, log=log or context.run, start=start)
     write_csv(context.out / "training.csv", fitted.history)
     return fitted.student, dict(fitted.selected)
 

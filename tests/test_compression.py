@@ -64,6 +64,7 @@ def test_every_quantisation_answers_as_the_trained_student(compress, kind):
 
 def test_with_an_early_exit_the_words_alone_decide_the_surest_texts(compress, finished, monkeypatch, caplog):
     monkeypatch.setattr(early_exit, "MOST_BYTES", 10.0)  # the network of this test has few bytes
+    monkeypatch.setattr(early_exit, "LEAST_CHECKS", 20)
     caplog.set_level("INFO", logger="stillhouse")
     ladder, model = compress(early_exit=0.02)
     assert ladder.last == "early exit" and "early exit: used; the words alone decide" in caplog.text
@@ -85,7 +86,9 @@ def test_with_an_early_exit_the_words_alone_decide_the_surest_texts(compress, fi
     )
 
 
-def test_tables_that_are_large_or_decide_little_are_left_out(compress, monkeypatch):
+def test_tables_that_are_large_or_decide_little_or_are_not_checked_are_left_out(compress, monkeypatch):
+    assert compress(early_exit=0.02)[0].last == "int8_static"  # too few texts
+    monkeypatch.setattr(early_exit, "LEAST_CHECKS", 20)
     monkeypatch.setattr(early_exit, "MOST_BYTES", 0.0)
     ladder, model = compress(early_exit=0.02)
     assert ladder.last == "int8_static" and not (model / TABLES).exists()

@@ -38,18 +38,26 @@ def test_a_device_takes_a_size_by_its_name_and_changes_it():
     assert params.compress.quantisation == "fp16" and params.student.network.wide.size == 24
 
 
+@pytest.mark.parametrize("size", ["none", "auto", "large"])
+def test_a_device_has_a_size_that_can_be_trained(size):
+    limits = {"threads": 1, "min_retention": 0.9, "max_size_mb": 2.0, "max_latency_ms": 5.0}
+    edge = limits | {"student": {"size": size}, "compress": {}}
+    with pytest.raises(BadInput, match=r"devices.edge.student.size( must be one of custom, nano|: a device cannot)"):
+        check_params(PARAMS | {"devices": {"edge": edge}}, "params.yaml")
+
+
 @pytest.mark.parametrize(
     ("size", "sizes", "message"),
     [
         ("tiny", {}, "student.size must be one of auto, custom, nano, small, base, large, but is 'tiny'"),
         ("small", {"auto": {"student": {}, "compress": {}}}, "sizes.auto: this name is reserved"),
         (
-            "small",
+            "nano",
             {"nano": {"student": {"vocabulary": {"min_frequency": 9}}, "compress": {}}},
             "sizes.nano.student.vocabulary: the vocabulary is learnt once, by student.vocabulary; a size may only use",
         ),
         (
-            "small",
+            "auto",
             {"nano": {"student": {"network": {"width": 30}, "losses": {"minilm": 1.0}}, "compress": {}}},
             "sizes.nano.student",
         ),
@@ -77,7 +85,7 @@ def test_the_climb_ends_with_the_first_size_that_passes(project, caplog):
         )
     assert numbers["size"] == "strong" and list(numbers["sizes"]) == ["weak", "strong"]
     accuracy = {name: one["accuracy"] for name, one in models["models"].items()}
-    assert accuracy["weak student"] < accuracy["compressed student"]
+    assert accuracy["student (weak)"] < accuracy["compressed student"]
     assert "size weak: " in caplog.text and "FAILED: has" in caplog.text
 
 

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 ITERATIONS = 60  # of L-BFGS; more did not change which texts exit
 DECAY = 1e-4
+LEAST_CHECKS = 500  # fewer texts show nothing of a limit of a few per mille
 LEAST_EXITS = 0.5  # a smaller share of texts is not worth the bytes
 MOST_BYTES = 0.2  # of the tables, as a share of the network's files
 
@@ -59,9 +60,9 @@ def add_early_exit(student: Student, folder: Path, texts: ExitTexts, limit: floa
 
     Returns:
         The least probability at which an answer of the tables is final. None, and no file, if too few texts exit, the
-        tables are too large, or there are no texts to check on.
+        tables are too large, or there are too few texts to check on.
     """
-    if not any(texts.checks):
+    if sum(map(len, texts.checks)) < LEAST_CHECKS:
         return None
     whole, network = Classifier.load(folder), _words_alone(student)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -96,7 +97,7 @@ def threshold(confidence: np.ndarray, agrees: np.ndarray, limit: float) -> float
     allowed = np.cumsum(~agrees[order]) <= limit * len(order)
     count = len(order) if allowed.all() else int(np.argmin(allowed))
     if count == len(order):
-        return 0.0
+        return float(confidence.min(initial=1.0))
     # The first text that is not allowed must not exit, nor any text as sure as it.
     return float(np.nextafter(np.float32(confidence[order[count]]), np.float32(2.0)))
 

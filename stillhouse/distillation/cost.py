@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +43,11 @@ def training_seconds(
         sample = Dataset.from_dict({"text": list(texts)})
         encoded = encode_texts([sample], tokenizer, settings.network.reads, Path(scratch, "ids"))
         examples = Examples(encoded, np.zeros(len(sample), np.int64))
-        order = [
-            rows for _, rows in zip(range(WARM + TIMED), batches(encoded.lengths, training.batch_size, 0), strict=False)
-        ]
+        rows = list(batches(encoded.lengths, training.batch_size, 0))
+        order = list(islice(cycle(rows), WARM + TIMED))
         loop = TrainingLoop(network, HardLabels(), training, WARM + TIMED, device)
         loop.run_epoch(examples, order[:WARM], 0)
         start = time.perf_counter()
         loop.run_epoch(examples, order[WARM:], WARM)
-        seconds = (time.perf_counter() - start) / max(len(order) - WARM, 1)
-    return seconds * epochs * steps, sum(one.numel() for one in network.parameters())
+        seconds = (time.perf_counter() - start) / TIMED
+    return seconds * epochs * steps * settings.generations, sum(one.numel() for one in network.parameters())

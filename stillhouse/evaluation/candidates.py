@@ -1,5 +1,6 @@
 """The models that the stage ``evaluate`` compares, each as a :class:`Candidate`."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from stillhouse.evaluation.machine import WITHOUT
 from stillhouse.models.members import Member, mean_probabilities
 from stillhouse.models.students.student import load_student
 from stillhouse.models.teacher import WITHOUT_MACHINE, Teacher, load_teacher
+from stillhouse.params.sizes import SIZES
 from stillhouse.serving.classifier import Classifier
 from stillhouse.task import TASK
 
@@ -92,9 +94,8 @@ def compressed_candidate(folder: Path) -> Candidate:
 def smaller_candidates(folder: Path) -> list[Candidate]:
     """The compressed students of the sizes that were too small; each has a folder in ``folder``."""
     return [
-        Candidate(f"{place.name} student", Classifier.load(place).predict_proba, folder_bytes(place))
-        for place in sorted(folder.iterdir())
-        if place.is_dir()
+        Candidate(f"student ({name})", Classifier.load(folder / name).predict_proba, folder_bytes(folder / name))
+        for name in json.loads((folder / SIZES).read_text(encoding="utf-8"))
     ]
 
 

@@ -16,7 +16,7 @@ from stillhouse.models.initialisation import EMBEDDING_STD
 from stillhouse.models.students.architectures.transformer import Transformer
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.student import Start
-from stillhouse.provenance import folder_md5
+from stillhouse.provenance import file_md5, folder_md5
 
 if TYPE_CHECKING:  # loading transformers takes seconds, and a student that starts at random does not need it
     from transformers import PreTrainedModel
@@ -185,4 +185,4 @@ def student_start(start: str, teacher: Path, tokenizer: Tokenizer, words: Path) 
         # The teacher reads single words, so 32 tokens suffice.
         return inherit(network, load_teacher(teacher, 32, torch.device("cpu")), tokenizer)
 
-    return Start(apply, folder_md5(teacher))
+    return Start(apply, f"{folder_md5(teacher)} {file_md5(words)}")

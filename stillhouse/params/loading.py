@@ -66,10 +66,6 @@ class Params(Section):
             raise ValueError(
                 f"student.folds is {self.student.folds}, but soft_labels.augment.folds makes {copies} at most"
             )
-        if self.student.network.architecture == WHOLE and self.student.size in (AUTO, CUSTOM):
-            raise ValueError(
-                f"student.network.architecture: {WHOLE} is allowed in sizes alone: the control needs a network"
-            )
         if reserved := {AUTO, CUSTOM} & self.sizes.keys():
             raise ValueError(f"sizes.{reserved.pop()}: this name is reserved; choose another one")
         allowed = [AUTO, CUSTOM, *self.sizes]
@@ -132,7 +128,10 @@ def check_params(content: Any, where: str) -> Params:
         params = Params.model_validate(content)
     except ValidationError as error:
         raise BadInput("\n".join([f"{where}:", *map(_explain, error.errors())])) from None
-    problems = [problem for name in params.sizes for problem in _problems_of(params, "sizes", name)]
+    if params.student.network.architecture == WHOLE:
+        raise BadInput(f"{where}:\n  student.network.architecture: {WHOLE} is allowed in sizes alone")
+    used = params.sizes if params.student.size == AUTO else {params.student.size} & params.sizes.keys()
+    problems = [problem for name in used for problem in _problems_of(params, "sizes", name)]
     problems += [problem for name in params.devices for problem in _problems_of(params, "devices", name)]
     if problems:
         raise BadInput("\n".join([f"{where}:", *problems]))
@@ -141,10 +140,14 @@ def check_params(content: Any, where: str) -> Params:
 
 def _problems_of(params: Params, section: str, name: str) -> list[str]:
     """One line for each contradiction between the changes of a size or a device and other parameters."""
+    if section == "devices" and (size := params.devices[name].student.size) not in (None, CUSTOM, *params.sizes):
+        return [f"  devices.{name}.student.size must be one of {', '.join((CUSTOM, *params.sizes))}, but is {size!r}"]
     try:
         changed = params.for_size(name) if section == "sizes" else params.for_device(name)
     except ValidationError as error:
         return [f"  {section}.{name}.{_explain(problem).strip()}" for problem in error.errors()]
+    if section == "devices" and changed.student.network.architecture == WHOLE:
+        return [f"  devices.{name}.student.size: a device cannot have the whole teacher; choose a smaller size"]
     base, learnt = params.student.vocabulary, changed.student.vocabulary
     if learnt.size > base.size or learnt.model_copy(update={"size": base.size}) != base:
         return [

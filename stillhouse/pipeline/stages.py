@@ -81,6 +81,8 @@ class Stage:
 LEARNT = ("train", "validation", "label/splits")
 TEACHERS = ("inputs/teacher", *(f"inputs/teacher{number}" for number in range(2, OTHER_TEACHERS + 2)))
 STUDENT = ("student.network", "student.start", "student.training", "student.vocabulary")
+EVALUATED = ("evaluate.batch_size", "evaluate.bootstrap", "evaluate.cases")
+GATED = ("register.min_retention", "register.min_cases", "register.min_class_recall")
 PROVENANCE = (
     "data.source",
     "data.path",
@@ -145,16 +147,16 @@ CHAIN = (
         "The small network, trained on the soft labels",
         reads=(
             *(*LEARNT, "heldout", "test", "inputs/cases", "control/model", "teacher/model"),
-            *("soft_labels/answers", "soft_labels/words.npy", "soft_labels/test.npy"),
+            *("teacher/others", "soft_labels/answers", "soft_labels/words.npy", "soft_labels/test.npy"),
         ),
         writes=("model", "smaller"),
-        params=("seed", "student", "sizes", "evaluate", "register"),
+        params=("seed", "student", "sizes", *EVALUATED, *GATED),
         plot=Plot("training.csv", "epoch", "loss", "Student, training loss"),
         trains=True,
     ),
     Stage(
         "compress",
-        "The student as a small ONNX file, compared with the trained one",
+        "The student as small files for serving, compared with the trained one",
         reads=(
             *LEARNT,
             "unlabelled",

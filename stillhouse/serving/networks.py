@@ -12,11 +12,10 @@ from typing import Protocol
 import numpy as np
 
 from stillhouse.serving.chunks import ID
+from stillhouse.serving.hashing import MULTIPLIER, SMALLEST
 
 ONNX, TABLES = "model.onnx", "tables.npz"  # the names of the files
 INTEGER_STEPS = b"\x0eQuantizeLinear"  # in an ONNX file that calculates with integers
-MULTIPLIER = 31_337  # of the first piece of a pair in its hash: odd, and larger than a usual vocabulary
-SMALLEST = 1e-6  # is added to a sum of squares before it divides
 
 
 class Network(Protocol):
@@ -33,7 +32,7 @@ class Network(Protocol):
         """Logits, float32 of shape (texts, classes).
 
         Args:
-            ids: the word pieces of each text, int32 (``ID``). The first text is the longest one.
+            ids: the word pieces of each text, int32 (``ID``).
         """
 
 
@@ -55,7 +54,7 @@ class OnnxNetwork:
     def logits(self, ids: Sequence[bytes]) -> np.ndarray:
         """See :meth:`Network.logits`."""
         lengths = np.array([len(row) // ID.itemsize for row in ids])
-        batch = np.zeros((len(ids), max(lengths[0], 1)), dtype=np.int64)
+        batch = np.zeros((len(ids), max(lengths.max(), 1)), dtype=np.int64)
         batch[np.arange(batch.shape[1]) < lengths[:, None]] = np.frombuffer(b"".join(ids), ID)
         logits: np.ndarray = self._session.run(None, {"ids": batch})[0]
         return logits

@@ -17,6 +17,7 @@ SERVING = (
     PACKAGE / "serving" / "chunks.py",
     PACKAGE / "serving" / "classifier.py",
     PACKAGE / "serving" / "files.py",
+    PACKAGE / "serving" / "hashing.py",
     PACKAGE / "serving" / "networks.py",
 )
 

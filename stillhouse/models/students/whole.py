@@ -14,6 +14,7 @@ from stillhouse.models.finished import ZeroShotClassifier
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.teacher import Teacher, load_teacher
 
+PROBES = ["a", "Rain and wind!", "the goal, the match: 3 to 1"]  # the tokenizer is checked on these
 FOLDER = "teacher"  # in the folder of a saved student
 
 
@@ -58,7 +59,8 @@ def load_whole(folder: Path, length: int) -> tuple[WholeTeacher, Tokenizer]:
     """Load the teacher in ``folder`` as a network of a student that reads ``length`` tokens, and its tokenizer.
 
     Raises:
-        BadInput: the teacher reads each text once for every class, as zero-shot models do.
+        BadInput: the teacher reads each text once for every class, as zero-shot models do, or its tokenizer splits a
+            text in another way than without prompt and special tokens.
     """
     teacher = load_teacher(folder, length, torch.device("cpu"))
     if isinstance(teacher.model, ZeroShotClassifier):
@@ -66,9 +68,15 @@ def load_whole(folder: Path, length: int) -> tuple[WholeTeacher, Tokenizer]:
             "student.network.architecture: teacher needs a teacher that reads a text once; a zero-shot model reads it "
             "with each class. Choose another size (student.size)."
         )
-    network = WholeTeacher(teacher)
+    network, tokenizer = WholeTeacher(teacher), tokenizer_of(teacher)
+    own = [[*network.before, *tokenizer.encode(text, add_special_tokens=False).ids, *network.after] for text in PROBES]
+    if own != teacher.tokens(PROBES)["input_ids"] or any(PAD_ID in tokenizer.encode(text).ids[1:] for text in PROBES):
+        raise BadInput(
+            "student.network.architecture: teacher does not work with this teacher's tokenizer: it splits a text in "
+            "another way than without the prompt and special tokens. Choose another size (student.size)."
+        )
     network.eval()
-    return network, tokenizer_of(teacher)
+    return network, tokenizer
 
 
 def copy_whole(source: Path, target: Path) -> None:

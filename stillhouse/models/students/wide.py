@@ -12,7 +12,7 @@ from torch.nn import functional
 from stillhouse.data.encoded import Encoded
 from stillhouse.data.vocabulary import PAD_ID
 from stillhouse.params import Wide as Settings
-from stillhouse.serving.networks import MULTIPLIER, SMALLEST
+from stillhouse.serving.hashing import MULTIPLIER, SMALLEST
 
 
 def pair_buckets(ids: Tensor, buckets: int) -> tuple[Tensor, Tensor]:
