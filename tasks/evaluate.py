@@ -56,7 +56,11 @@ def evaluate(context: Context) -> Metrics:
     teachers = read_members(context.path("teacher/others"))
     compared = [
         *candidates.teacher_candidates(
-            teachers, context.path("teacher/model").parent, context.path("teacher/others"), settings.batch_size
+            teachers,
+            context.path("teacher/model").parent,
+            context.path("teacher/others"),
+            settings.batch_size,
+            TASK.probabilities(np.load(context.path("soft_labels/test.npy"))),
         ),
         candidates.student_candidate("control", context.path("control/model"), settings.batch_size),
         candidates.student_candidate("student", context.path("student/model"), settings.batch_size),

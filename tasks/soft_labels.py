@@ -35,8 +35,6 @@ from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
-WORD_TOKENS = 32  # enough for a word piece
-
 
 def soft_labels(context: Context) -> Metrics:
     """Write ``answers/``: the texts of the transfer set that are not in ``train.arrow``, and all soft labels.
@@ -64,7 +62,6 @@ def soft_labels(context: Context) -> Metrics:
         for first, *others in zip(*labelled, strict=True):
             pool_logits(first, others, [one.weight for one in teachers])
     np.save(context.out / "test.npy", unseen[2])
-    _write_words(context)
     train_accuracy = TASK.accuracy(labels_of(train), TASK.decision(logits[: len(train)]))
     # A network has memorised its training labels, so second teachers help only where most texts are others.
     if settings.second_teachers and written <= len(train):
@@ -100,7 +97,7 @@ def _label(
 
     Args:
         context: the context of the stage.
-        teacher: the teacher. The first one also gives features and relations.
+        teacher: the teacher. The first one also gives features, relations and the vectors of word pieces.
         sets: the transfer set (training and further texts), then texts that no student learns from.
         rows: number of training texts, altered copies and unlabelled texts in the transfer set.
         folder: the soft labels of the transfer set are written there.
@@ -121,13 +118,10 @@ def _label(
     folder.mkdir(exist_ok=True)
     words = settings.relation_words if teacher.number == 1 else 0
     logits = write_soft_labels(loaded, sets[0], batch_size, bf16, words, folder, known)
+    if teacher.number == 1:
+        tokenizer = load_vocabulary(context.path("control/model") / "tokenizer.json")
+        np.save(context.out / "words.npy", output_vectors(loaded, pieces_of(tokenizer)).numpy())
     return [logits, *(_logits(loaded, texts, batch_size, bf16) for [texts] in sets[1:])]
-
-
-def _write_words(context: Context) -> None:
-    loaded = load_teacher(context.path("teacher/model"), WORD_TOKENS, choose_device(context.device))
-    tokenizer = load_vocabulary(context.path("control/model") / "tokenizer.json")
-    np.save(context.out / "words.npy", output_vectors(loaded, pieces_of(tokenizer)).numpy())
 
 
 def _machine_evidence(context: Context, labels: np.ndarray) -> Answered:

@@ -3,23 +3,18 @@
 import logging
 import shutil
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from stillhouse.data.splits import label_names, labels_of, read_split
+from stillhouse.data.splits import label_names, read_split
 from stillhouse.data.vocabulary import load_vocabulary
 from stillhouse.distillation.cost import training_seconds
 from stillhouse.distillation.log import Log, NamedLog
 from stillhouse.distillation.scratch import mark_finished
 from stillhouse.distillation.student import TrainingData, fit_student
 from stillhouse.errors import BadInput
-from stillhouse.evaluation.baseline import TfidfSvm
 from stillhouse.evaluation.candidates import student_candidate
-from stillhouse.evaluation.cases import read_cases
 from stillhouse.evaluation.climb import Examination
-from stillhouse.evaluation.gate import FREE
-from stillhouse.evaluation.reference import reference
 from stillhouse.files import write_csv, write_json
 from stillhouse.models.device import choose_device
 from stillhouse.models.inherit import student_start
@@ -46,15 +41,12 @@ def student(context: Context) -> Metrics:
     """
     (context.out / "smaller").mkdir()
     size = context.params.student.size
-    numbers = _climb(context) if size == AUTO else _train_named(context, size)
-    write_json(context.out / "smaller" / SIZES, list(numbers.get("sizes", {}))[:-1])
+    numbers = _climb(context) if size == AUTO else {"size": size, **_train(context, size)}
+    tried = list(numbers.get("sizes", [size]))
+    write_json(context.out / "smaller" / SIZES, tried[:-1])
+    for name in tried:
+        mark_finished(_checkpoints(context, name))
     return numbers
-
-
-def _train_named(context: Context, size: str) -> Metrics:
-    numbers = _train(context, size)
-    mark_finished(_checkpoints(context, size))
-    return {"size": size, **numbers}
 
 
 def _climb(context: Context) -> Metrics:
@@ -77,15 +69,14 @@ def _climb(context: Context) -> Metrics:
     if not tried:
         raise BadInput("student.size: auto found no size that fits the teacher; the log has the reasons")
     last = list(tried)[-1]
-    if tried[last]["passed"]:
-        logger.info("size %s passes", last)
-        for following in sizes[sizes.index(last) + 1 :][:1]:
-            logger.info("not trained: size %s, %s", following, _cost(context, following))
-    else:
+    if not tried[last]["passed"]:
         logger.warning("no size passes; the student is the largest, %s", last)
         shutil.move(context.out / "smaller" / last, context.out / "model")
-    for size in tried:
-        mark_finished(_checkpoints(context, size))
+    else:
+        logger.info("size %s passes", last)
+        if last != sizes[-1]:
+            following = sizes[sizes.index(last) + 1]
+            logger.info("not trained: size %s, %s", following, _cost(context, following))
     return {"size": last, **found[last], "sizes": tried}
 
 
@@ -138,27 +129,9 @@ def _predict(context: Context) -> Callable[[Sequence[str]], np.ndarray]:
 
 
 def _examination(context: Context) -> Examination:
-    """Return what each size is judged by: the gate's conditions on the test set."""
-    params, settings = context.params, context.params.evaluate
     train, test = context.read("train", "test")
-    texts, names, seen = list(test["text"]), label_names(test), labels_of(train)
     teacher = TASK.probabilities(np.load(context.path("soft_labels/test.npy")))
-    labels, of_teacher = reference(test, TASK.decision(teacher))
-    control = student_candidate("control", context.path("control/model"), settings.batch_size)
-    svm = TfidfSvm(params.seed).fit(list(train["text"]), seen)
-    scores = dict(zip(FREE, (control.predict(texts), svm.predict(texts)), strict=True))
-    return Examination(
-        texts=texts,
-        labels=labels,
-        names=names,
-        of_teacher=of_teacher,
-        scores={"teacher": teacher} | scores,
-        training=np.bincount(seen, minlength=len(label_names(train))).tolist(),
-        cases=read_cases(Path(settings.cases), names),
-        gate=params.register_,
-        resamples=settings.bootstrap,
-        seed=params.seed,
-    )
+    return Examination.of(train, test, teacher, context.path("control/model"), context.params)
 
 
 def distil(context: Context, params: Params, name: str, log: Log | None = None) -> tuple[Student, Metrics]:

@@ -90,6 +90,7 @@ def tiny_model(folder: Path, architecture: str = "resnet") -> Path:
     from stillhouse.compression.early_exit import ExitTexts
     from stillhouse.compression.parity import Reference
     from stillhouse.compression.steps import compress_student
+    from stillhouse.compression.texts import CompressionTexts
     from stillhouse.data.vocabulary import learn_vocabulary
     from stillhouse.models.students.student import build_student
     from stillhouse.params import Vocabulary, load_params
@@ -110,5 +111,6 @@ def tiny_model(folder: Path, architecture: str = "resnet") -> Path:
     scratch.mkdir(parents=True)
     labelled = data.select([]).add_column("label", [])
     reference = Reference.of(student, labelled, data)
-    compress_student(student, settings, data, ["the", "goal"], reference, ExitTexts(texts, []), scratch, folder)
+    read = CompressionTexts(data, ["the", "goal"], ExitTexts(texts, []))
+    compress_student(student, settings, read, reference, scratch, folder)
     return folder

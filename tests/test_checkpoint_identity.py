@@ -112,15 +112,18 @@ def test_a_student_starts_anew_from_another_teacher(data):
 
 
 def test_what_a_student_starts_from_is_named_by_its_content(tmp_path):
-    folders = [tiny_teacher(tmp_path / name) for name in ("one", "two")]
-    same = [student_start("teacher", folder, None, None).digest for folder in folders]
+    folders, words = [tiny_teacher(tmp_path / name) for name in ("one", "two")], tmp_path / "words.npy"
+    words.write_bytes(b"vectors")
+    same = [student_start("teacher", folder, None, words).digest for folder in folders]
     assert same[0] == same[1]
     (folders[1] / "model.safetensors").write_bytes(
         tiny_teacher(tmp_path / "three", 1).joinpath("model.safetensors").read_bytes()
     )
     (folders[1] / "config.json").write_bytes((tmp_path / "three" / "config.json").read_bytes())
-    assert student_start("teacher", folders[1], None, None).digest != same[0]
-    assert student_start("random", folders[0], None, None) is None
+    assert student_start("teacher", folders[1], None, words).digest != same[0]
+    words.write_bytes(b"others")
+    assert student_start("teacher", folders[0], None, words).digest != same[0]
+    assert student_start("random", folders[0], None, words) is None
 
 
 def test_a_teacher_is_named_by_its_weights_and_not_by_its_path(tmp_path):
@@ -189,3 +192,13 @@ def test_everything_that_decides_a_training_is_in_its_identity(tmp_path, monkeyp
     others.append(place())
     assert len({first, *others}) == 10
     assert [one.name for one in scratch.SCRATCH.iterdir()] == [others[-1]]  # those of other identities are gone
+
+
+def test_checkpoints_of_finished_students_stay_and_others_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(scratch, "SCRATCH", tmp_path)
+    for name in ("student-nano-1", "teacher-2", "soft_labels-second0-3", "control-4"):
+        (tmp_path / name).mkdir()
+    for stage in ("student", "teacher", "soft_labels"):
+        scratch.mark_finished(stage)
+    scratch.clear_finished(keep="soft_labels")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["control-4", "soft_labels-second0-3", "student-nano-1"]

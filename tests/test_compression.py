@@ -13,6 +13,7 @@ from stillhouse.compression.parity import AGREEMENT_TEXTS, Reference
 from stillhouse.compression.quantisations import QUANTISATIONS
 from stillhouse.compression.seal import write_digests
 from stillhouse.compression.steps import compress_student
+from stillhouse.compression.texts import CompressionTexts
 from stillhouse.data.splits import read_split
 from stillhouse.data.vocabulary import learn_vocabulary, load_vocabulary, truncate_vocabulary
 from stillhouse.errors import StillhouseError
@@ -39,10 +40,10 @@ def compress(finished, tmp_path):
         scratch = tmp_path / f"scratch-{len(list(tmp_path.iterdir()))}"
         scratch.mkdir()
         chosen = DEFAULT.model_copy(update={"early_exit": None} | settings)
-        exits = ExitTexts(list(train["text"]), [list(test["text"])])
+        texts = CompressionTexts(train, ["goal"], ExitTexts(list(train["text"]), [list(test["text"])]))
         validation = test if labelled else test.select([])
         reference = Reference.of(student, validation, test.remove_columns("label"))
-        ladder = compress_student(student, chosen, train, ["goal"], reference, exits, scratch, scratch / "model")
+        ladder = compress_student(student, chosen, texts, reference, scratch, scratch / "model")
         return ladder, scratch / "model"
 
     return run

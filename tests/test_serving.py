@@ -28,8 +28,19 @@ def test_importing_it_loads_nothing_that_a_light_install_lacks():
     code = "import sys, stillhouse.serving, stillhouse.serving.predict, flows.console; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
-    assert "onnxruntime" in loaded
-    assert not loaded & {"torch", "transformers", "pydantic", "mlflow", "prefect", "pandas", "dvc", "sklearn", "tqdm"}
+    assert "tokenizers" in loaded
+    assert not loaded & {
+        "onnxruntime",
+        "torch",
+        "transformers",
+        "pydantic",
+        "mlflow",
+        "prefect",
+        "pandas",
+        "dvc",
+        "sklearn",
+        "tqdm",
+    }
 
 
 def test_the_decision_is_the_most_probable_class_and_its_probability():

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import onnx
 from onnx import numpy_helper
 
@@ -13,7 +12,7 @@ from stillhouse.compression.quantisations import QUANTISATIONS, Batches
 from stillhouse.compression.tables import first_pieces, tables_of, write_tables
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.student import Student
-from stillhouse.serving.networks import ONNX, TABLES
+from stillhouse.serving.networks import ONNX, TABLES, read_tables
 
 
 class Format(ABC):
@@ -71,18 +70,13 @@ class Tables(Format):
 
     def prune(self, source: Path, target: Path, size: int, network: TextNetwork) -> None:
         """See :meth:`Format.prune`."""
-        write_tables(first_pieces(_read(source), size), target)
+        write_tables(first_pieces(read_tables(source), size), target)
 
     def quantise(self, kind: str, source: Path, target: Path, batches: Batches, network: TextNetwork) -> None:
         """See :meth:`Format.quantise`. All kinds of 8-bit integers are the same: nothing is calibrated."""
-        write_tables(_read(source), target, kind)
+        write_tables(read_tables(source), target, kind)
 
 
 def format_of(network: TextNetwork) -> Format:
     """Return the format in which ``network`` is served."""
     return Onnx() if network.encodes else Tables()
-
-
-def _read(file: Path) -> dict[str, np.ndarray]:
-    with np.load(file, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}

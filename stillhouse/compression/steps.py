@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
 from tokenizers import Tokenizer
 
-from stillhouse.compression.early_exit import ExitTexts, add_early_exit
+from stillhouse.compression.early_exit import add_early_exit
 from stillhouse.compression.formats import format_of
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.seal import write_digests
+from stillhouse.compression.texts import CompressionTexts
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.vocabulary import truncate_vocabulary
 from stillhouse.errors import StillhouseError
@@ -76,10 +76,8 @@ class CompressionSteps:
 def compress_student(
     student: Student,
     settings: Compress,
-    train: Dataset,
-    common: list[str],
+    texts: CompressionTexts,
     reference: Reference,
-    exits: ExitTexts,
     scratch: Path,
     out: Path,
 ) -> CompressionSteps:
@@ -94,10 +92,8 @@ def compress_student(
     Args:
         student: the trained student.
         settings: the steps and their limits.
-        train: texts to calibrate on.
-        common: the result of :func:`~stillhouse.serving.chunks.commonest`; the folder stores the ids of these chunks.
+        texts: to calibrate on and to learn an early exit from, and the frequent chunks.
         reference: the trained student's probabilities for the texts to compare on.
-        exits: texts for the early exit.
         scratch: an empty folder for the results of the steps.
         out: the folder to create.
 
@@ -116,7 +112,7 @@ def compress_student(
         folder.mkdir()
         tokenizer.no_truncation()
         tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
-        ids = zip(common, Chunks(tokenizer, length).ids(common), strict=True)
+        ids = zip(texts.common, Chunks(tokenizer, length).ids(texts.common), strict=True)
         known = json.dumps({chunk: np.frombuffer(row, ID).tolist() for chunk, row in ids}, separators=(",", ":"))
         (folder / "chunks.json").write_text(known, encoding="utf-8")
         (folder / "config.json").write_text(config, encoding="utf-8")
@@ -136,7 +132,7 @@ def compress_student(
         source = steps.selected / form.file
         tokenizer = Tokenizer.from_file(str(steps.selected / "tokenizer.json"))
         folder = new_folder(settings.quantisation, tokenizer)
-        chosen = train.select(range(min(settings.calibration_texts, len(train))))
+        chosen = texts.train.select(range(min(settings.calibration_texts, len(texts.train))))
         encoded = encode_texts([chosen], tokenizer, length, scratch / "calibration")
         starts = range(0, len(chosen), CALIBRATION_BATCH)
         rows = [np.arange(start, min(start + CALIBRATION_BATCH, len(chosen))) for start in starts]
@@ -145,7 +141,7 @@ def compress_student(
         steps.step(folder.name, folder)
     if settings.early_exit is not None and form.file == ONNX and network.piece_tables:
         folder = shutil.copytree(steps.selected, scratch / "early exit")
-        least = add_early_exit(student, folder, exits, settings.early_exit, settings.quantisation)
+        least = add_early_exit(student, folder, texts.exits, settings.early_exit, settings.quantisation)
         if least is not None:
             (folder / "config.json").write_text(json.dumps(contents | {"early_exit": least}, indent=2) + "\n", "utf-8")
             steps.step(folder.name, folder)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from stillhouse.compression.integers import rounded, scale_of
 from stillhouse.data.vocabulary import PAD_ID
 from stillhouse.models.students.network import TextNetwork
 
@@ -20,7 +21,6 @@ QUANTISED = {  # the arrays that share a scale
     "weights_scale": ("wide_weights", "pairs_weights"),
 }
 TYPES = {"none": np.float32, "fp16": np.float16}  # of the numbers in the tables; else 8-bit integers
-INT8 = 127
 
 
 @torch.no_grad()
@@ -72,13 +72,13 @@ def write_tables(arrays: Arrays, file: Path, quantisation: str = "none") -> None
     written = dict(arrays)
     for shared, names in QUANTISED.items():
         largest = np.max([np.abs(arrays[name]).max(0, initial=0.0) for name in names], 0)
-        scale = np.ones_like(largest) if quantisation in TYPES else np.maximum(largest, 1e-12) / INT8
+        scale = np.ones_like(largest) if quantisation in TYPES else scale_of(largest)
         written[shared] = scale.astype(np.float32)
         for name in names:
             if quantisation in TYPES:
                 written[name] = arrays[name].astype(TYPES[quantisation])
             else:
-                written[name] = np.rint(arrays[name] / scale).astype(np.int8)
+                written[name] = rounded(arrays[name], scale)
     np.savez(file, allow_pickle=False, **written)
 
 

@@ -19,6 +19,7 @@ LIBRARIES = (
 )  # their versions can change the result of a training
 SCRATCH = Path(".stillhouse/scratch")
 RESULTS = Path(".stillhouse/teachers")
+LASTING = "student-"  # its stage also runs again for a changed gate, which trains nothing anew
 FINISHED = "finished"
 
 
@@ -112,9 +113,12 @@ def mark_finished(stage: str) -> None:
 
 
 def clear_finished(keep: str) -> None:
-    """Remove the checkpoints of finished trainings, except those of the stage ``keep``: DVC has stored the results."""
+    """Remove the checkpoints of finished trainings, except those of the stages ``keep`` and ``student``.
+
+    DVC has stored the results.
+    """
     for mark in SCRATCH.glob(f"*/{FINISHED}"):
-        if not mark.parent.name.startswith(f"{keep}-"):
+        if not mark.parent.name.startswith((f"{keep}-", LASTING)):
             shutil.rmtree(mark.parent, ignore_errors=True)
 
 

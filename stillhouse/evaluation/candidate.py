@@ -17,11 +17,13 @@ class Candidate:
         name: in the results.
         predict: returns probabilities ``(texts, classes)``, or class numbers ``(texts,)`` if the model has none.
         bytes: size of the model.
+        known: what ``predict`` returns for the test texts, if an earlier stage computed it.
     """
 
     name: str
     predict: Predict
     bytes: int
+    known: np.ndarray | None = None
 
 
 def folder_bytes(folder: Path) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ from stillhouse.serving.classifier import Classifier
 from stillhouse.task import TASK
 
 
-def teacher_candidates(teachers: Sequence[Member], first: Path, others: Path, batch_size: int) -> list[Candidate]:
+def teacher_candidates(
+    teachers: Sequence[Member], first: Path, others: Path, batch_size: int, known: np.ndarray
+) -> list[Candidate]:
     """The teacher in PyTorch on the CPU, because the students run on the CPU.
 
     With several teachers, ``teacher`` is the weighted mean of their probabilities, and each of them follows alone.
@@ -30,18 +33,19 @@ def teacher_candidates(teachers: Sequence[Member], first: Path, others: Path, ba
         teachers: the members.
         first, others: the folders of :meth:`Member.folder`.
         batch_size: texts at once.
+        known: probabilities of ``teacher`` for the test texts.
     """
     alone = [
         teacher_candidate(one.folder(first, others) / "model", one.max_length, batch_size, one.name) for one in teachers
     ]
     if len(alone) == 1:
-        return alone
+        return [replace(alone[0], known=known)]
     weights = [one.weight for one in teachers]
 
     def predict(texts: Sequence[str]) -> np.ndarray:
         return mean_probabilities([candidate.predict(texts) for candidate in alone], weights)
 
-    return [Candidate("teacher", predict, sum(candidate.bytes for candidate in alone)), *alone]
+    return [Candidate("teacher", predict, sum(candidate.bytes for candidate in alone), known), *alone]
 
 
 def teacher_candidate(folder: Path, max_length: int, batch_size: int, name: str = "teacher") -> Candidate:

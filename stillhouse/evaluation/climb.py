@@ -6,14 +6,20 @@ Limits on megabytes and milliseconds are not among them: a larger student cannot
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
+from pathlib import Path
 
 import numpy as np
+from datasets import Dataset
 
-from stillhouse.evaluation.cases import Case, behaviours, passed_share
+from stillhouse.data.splits import label_names, labels_of
+from stillhouse.evaluation.candidates import student_candidate, svm_candidate
+from stillhouse.evaluation.cases import Case, behaviours, passed_share, read_cases
 from stillhouse.evaluation.classes import count_classes
-from stillhouse.evaluation.gate import Verdict, judge
+from stillhouse.evaluation.gate import FREE, Verdict, judge
 from stillhouse.evaluation.quality import answers_of, differences, quality
-from stillhouse.params import Register
+from stillhouse.evaluation.reference import reference
+from stillhouse.params import Params, Register
+from stillhouse.task import TASK
 
 NAME, TEACHER = "student", "teacher"
 
@@ -45,6 +51,36 @@ class Examination:
     gate: Register
     resamples: int
     seed: int
+
+    @classmethod
+    def of(cls, train: Dataset, test: Dataset, teacher: np.ndarray, control: Path, params: Params) -> "Examination":
+        """Prepare it: the control and TF-IDF + SVM predict the test texts.
+
+        Args:
+            train: the training split.
+            test: the test split.
+            teacher: its probabilities for the test texts (texts, classes).
+            control: the folder of the control.
+            params: ``evaluate``, ``register`` and ``seed`` are read.
+        """
+        settings, texts, names, seen = params.evaluate, list(test["text"]), label_names(test), labels_of(train)
+        labels, of_teacher = reference(test, TASK.decision(teacher))
+        free = (
+            student_candidate("control", control, settings.batch_size),
+            svm_candidate(list(train["text"]), seen, params.seed),
+        )
+        return cls(
+            texts=texts,
+            labels=labels,
+            names=names,
+            of_teacher=of_teacher,
+            scores={TEACHER: teacher} | {name: one.predict(texts) for name, one in zip(FREE, free, strict=True)},
+            training=np.bincount(seen, minlength=len(label_names(train))).tolist(),
+            cases=read_cases(Path(settings.cases), names),
+            gate=params.register_,
+            resamples=settings.bootstrap,
+            seed=params.seed,
+        )
 
     def judge(self, predict: Callable[[Sequence[str]], np.ndarray]) -> Verdict:
         """Judge a student whose ``predict`` returns probabilities (texts, classes)."""

@@ -15,6 +15,7 @@ ROUNDS = 3  # turns of each candidate
 SINGLE_TEXTS = 30  # texts for the latency
 LONGEST_PASS_S = 4.0  # a longer pass is not repeated
 ROUND_S = 0.2  # least duration of a turn
+SAMPLE = 128  # texts of a pass, if the predictions for all texts are known already
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,8 @@ def measure_speed(
 ) -> tuple[dict[str, np.ndarray], dict[str, Speed]]:
     """Time the candidates on ``texts``, all in one call and one a call.
 
-    The candidates take turns, so that a change of the machine's load affects all of them.
+    The candidates take turns, so that a change of the machine's load affects all of them. A candidate whose predictions
+    are known reads every n-th text alone.
 
     Args:
         candidates: the models.
@@ -49,19 +51,21 @@ def measure_speed(
     for candidate in candidates:
         candidate.predict(texts[:8])  # the first call is slower: it allocates memory and chooses kernels
     best: dict[str, float] = {}
-    scores: dict[str, np.ndarray] = {}
+    scores = {one.name: one.known for one in candidates if one.known is not None}
+    read = {one.name: texts if one.known is None else texts[:: -(-len(texts) // SAMPLE)] for one in candidates}
     for _ in range(ROUNDS):
         for candidate in candidates:
             if best.get(candidate.name, 0.0) > LONGEST_PASS_S:
                 continue
             end = time.perf_counter() + round_s
             while (start := time.perf_counter()) < end:
-                scores[candidate.name] = candidate.predict(texts)
+                predicted = candidate.predict(read[candidate.name])
                 seconds = time.perf_counter() - start
+                scores.setdefault(candidate.name, predicted)
                 best[candidate.name] = min(seconds, best.get(candidate.name, seconds))
     result: dict[str, Speed] = {}
     for candidate in candidates:
         median, slow = latency_ms(candidate.predict, texts[:SINGLE_TEXTS])
-        speed = len(texts) / best[candidate.name]
+        speed = len(read[candidate.name]) / best[candidate.name]
         result[candidate.name] = Speed(docs_per_s=speed, latency_ms=median, latency_p95_ms=slow)
     return scores, result

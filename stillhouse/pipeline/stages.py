@@ -176,7 +176,7 @@ CHAIN = (
         reads=(
             *("train", "test", "label/splits", "prepare/card.json", "inputs/cases"),
             *("label/answers", "label/metrics.json", "teacher/metrics.json"),
-            *("control/model", "teacher/model", "teacher/others", "student/model"),
+            *("control/model", "teacher/model", "teacher/others", "soft_labels/test.npy", "student/model"),
             *("compress/model", "compress/smaller", "compress/metrics.json"),
         ),
         writes=("classes.csv", "confusion.png"),

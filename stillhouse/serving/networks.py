@@ -6,8 +6,9 @@ A registered model carries a copy of this file.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Protocol
 
 import numpy as np
 
@@ -60,6 +61,12 @@ class OnnxNetwork:
         return logits
 
 
+def read_tables(file: Path | IO[bytes]) -> dict[str, np.ndarray]:
+    """Return the arrays of a file of tables, by name."""
+    with np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
 class TableNetwork:
     """A network without an encoder: each word piece, and each pair of neighbours, adds a row of a table.
 
@@ -76,10 +83,7 @@ class TableNetwork:
     parallel = False
 
     def __init__(self, model: bytes) -> None:
-        with np.load(io.BytesIO(model), allow_pickle=False) as arrays:
-            self._read({name: arrays[name] for name in arrays.files})
-
-    def _read(self, arrays: Mapping[str, np.ndarray]) -> None:
+        arrays = read_tables(io.BytesIO(model))
         self._words = np.asarray(arrays["words"] * arrays["words_scale"], np.float32)
         tables = []
         for name in ("wide", "pairs"):

@@ -6,12 +6,12 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from stillhouse.compression.integers import rounded, scale_of
 from stillhouse.compression.quantisations import Batches
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.registry import register
 
 LEAST = 4096  # numbers in a matrix; a smaller one has few bytes
-INT8 = 127
 
 
 @register
@@ -31,12 +31,11 @@ def int8_weights(source: Path, file: Path, batches: Batches, network: TextNetwor
 
 def _replace(model: ModelProto, tensor: TensorProto, axis: int) -> None:
     values, name = numpy_helper.to_array(tensor), tensor.name
-    scale = np.maximum(np.abs(values).max(1 - axis, keepdims=True), 1e-12) / INT8
-    stored = np.rint(values / scale).astype(np.int8)
+    scale = scale_of(np.abs(values).max(1 - axis, keepdims=True))
     model.graph.initializer.remove(tensor)
     model.graph.initializer.extend(
         [
-            numpy_helper.from_array(stored, f"{name}_int8"),
+            numpy_helper.from_array(rounded(values, scale), f"{name}_int8"),
             numpy_helper.from_array(scale.astype(np.float32).squeeze(1 - axis), f"{name}_scale"),
         ]
     )
