@@ -17,6 +17,7 @@ from stillhouse.compression.seal import write_digests
 from stillhouse.data.splits import labels_of, read_split
 from stillhouse.evaluation.candidate import Candidate
 from stillhouse.evaluation.candidates import compressed_candidate, svm_candidate, teacher_candidate
+from stillhouse.models.members import read_members
 from stillhouse.models.students.student import load_student
 from stillhouse.models.teacher import Teacher, load_teacher
 from stillhouse.params import load_params
@@ -68,7 +69,8 @@ class _Logits(torch.nn.Module):
 def models(outputs: Path, scratch: Path) -> list[Candidate]:
     """Teacher, student and peers of the finished pipeline in ``outputs``, and the student's tokenizer alone."""
     params = load_params()
-    batch, length = params.evaluate.batch_size, params.teacher.max_length
+    batch, [first, *_] = params.evaluate.batch_size, read_members(outputs / "teacher" / "others")
+    length = first.max_length
     train = read_split(outputs / "prepare" / "train.arrow")
     folder, compressed = outputs / "teacher" / "model", outputs / "compress" / "model"
     teacher = load_teacher(folder, length, torch.device("cpu"))

@@ -71,7 +71,7 @@ def teacher(context: Context) -> Metrics:
 
 def _job(context: Context, settings: OneTeacher, number: int, texts: Texts) -> TeacherJob:
     warn_about_language(settings, texts.train)
-    return TeacherJob(
+    job = TeacherJob(
         name="teacher" if number == 1 else f"teacher{number}",
         settings=settings,
         texts=texts,
@@ -79,6 +79,7 @@ def _job(context: Context, settings: OneTeacher, number: int, texts: Texts) -> T
         seed=context.params.seed if settings.seed is None else settings.seed,
         log=context.run if number == 1 else NoLog(),
     )
+    return job.with_length() if settings.max_length == "auto" else job
 
 
 def _several(context: Context, jobs: list[TeacherJob]) -> Metrics:
@@ -123,7 +124,7 @@ def _unseen(job: TeacherJob, result: Path) -> np.ndarray:
 
 def _members(jobs: list[TeacherJob], weights: list[float]) -> list[Member]:
     settings = [job.settings for job in jobs]
-    return members([one.model for one in settings], [one.max_length for one in settings], weights)
+    return members([one.model for one in settings], [one.tokens for one in settings], weights)
 
 
 if __name__ == "__main__":

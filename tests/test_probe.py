@@ -1,12 +1,16 @@
 """The teacher's linear probe, and what a bag of words teaches it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, Features, Value
-from material import texts_and_labels, tiny_teacher
+from material import WORDS, texts_and_labels, tiny_teacher
 from project import ROOT
+from sklearn.feature_extraction.text import CountVectorizer
 
+from stillhouse.distillation import reading
 from stillhouse.distillation.cotraining import bag_of_words, cotrain
 from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.probe import fit_probe, head_and_inputs, set_head
@@ -103,3 +107,16 @@ def test_few_validation_texts_leave_the_probe_and_a_simple_models_hints_ask_for_
     assert tuned.history[-1]["epoch"] == 1 and not len(tuned.vectors.inputs)
     (row,) = trained(validation=0, finetune=True).history  # nothing selects a checkpoint: it is the last one
     assert row["epoch"] == 1 and row["loss"] > 0
+
+
+@pytest.mark.parametrize(("before", "chosen"), [(0, 4), (8, 16), (40, 4)])
+def test_the_teacher_reads_more_of_each_text_where_that_is_shown_to_be_better(load, monkeypatch, before, chosen):
+    def words_read(teacher, texts):
+        read = [" ".join(text.split()[: teacher.max_length]) for text in texts]
+        return None, CountVectorizer(vocabulary=sorted({*" ".join(texts).split()})).transform(read).toarray()
+
+    monkeypatch.setattr(reading, "LENGTHS", (16, 32))
+    monkeypatch.setattr(reading, "head_and_inputs", words_read)
+    labels = np.arange(60) % len(NAMES)
+    texts = ["the " * before + " ".join(sorted(WORDS[NAMES[label]])[:4]) for label in labels]
+    assert reading.choose_length(replace(load(), max_length=4), texts, labels, seed=0) == chosen

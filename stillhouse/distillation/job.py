@@ -18,6 +18,7 @@ from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.log import Log, NoLog
 from stillhouse.distillation.material import material_of
 from stillhouse.distillation.probe import FOLDS
+from stillhouse.distillation.reading import choose_length
 from stillhouse.distillation.scratch import identity, scratch_folder
 from stillhouse.distillation.teaching import BATCH, train_teacher
 from stillhouse.distillation.vectors import Vectors
@@ -85,6 +86,13 @@ class TeacherJob:
             return load_finished(self.settings, names, self.texts.descriptions)
         return load_pretrained(self.settings, names)
 
+    def with_length(self) -> "TeacherJob":
+        """Return the job with a number as ``max_length`` (:func:`~stillhouse.distillation.reading.choose_length`)."""
+        train, teacher = self.texts.train, self.load()
+        teacher.model.to(self.device)
+        length = choose_length(teacher, list(train["text"]), labels_of(train), self.seed)
+        return replace(self, settings=self.settings.model_copy(update={"max_length": length}))
+
     def identity(self, pretrained: Teacher) -> dict[str, Any]:
         """Return everything that decides the result, by content."""
         inputs: dict[str, Path | str | None] = {**self.texts.files, "pretrained": teacher_md5(pretrained)}
@@ -136,7 +144,7 @@ class TeacherJob:
         """
         vectors = Vectors.load(folder / "vectors")
         if self.judged() is self.texts.validation or self.settings.finetune == "never":
-            teacher = load_teacher(folder / "model", self.settings.max_length, self.device)
+            teacher = load_teacher(folder / "model", self.settings.tokens, self.device)
             return TASK.probabilities(teacher.logits(list(self.judged()["text"]), BATCH))
         if len(vectors.inputs):
             return self._probed(vectors)

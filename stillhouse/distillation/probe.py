@@ -73,11 +73,30 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, seed: int) -> tuple[Logi
         The model, fitted on all texts, and its cross-validated log loss.
     """
     rows = np.random.default_rng(seed).permutation(len(labels))[:SELECTION_TEXTS]
-    losses = [_log_loss(features[rows], labels[rows], strength, seed) for strength in STRENGTHS]
-    return fit(features, labels, STRENGTHS[int(np.argmin(losses))]), min(losses)
+    strength, losses = cross_validated(features[rows], labels[rows], seed)
+    return fit(features, labels, strength), _mean(losses)
 
 
-def _log_loss(features: np.ndarray, labels: np.ndarray, strength: float, seed: int) -> float:
+def cross_validated(features: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, np.ndarray]:
+    """Return the best strength of the regularisation, and its cross-validated log loss of each text.
+
+    Texts of a class that the other folds do not have are left out.
+
+    Args:
+        features: ``(texts, size)``.
+        labels: class numbers ``(texts,)``.
+        seed: of the folds. For the same labels and seed the losses are in the same order.
+    """
+    found = [_log_losses(features, labels, strength, seed) for strength in STRENGTHS]
+    best = int(np.argmin([_mean(losses) for losses in found]))
+    return STRENGTHS[best], found[best]
+
+
+def _mean(losses: np.ndarray) -> float:
+    return float(losses.mean()) if len(losses) else 0.0
+
+
+def _log_losses(features: np.ndarray, labels: np.ndarray, strength: float, seed: int) -> np.ndarray:
     losses: list[float] = []
     for train, validation in KFold(min(FOLDS, len(labels)), shuffle=True, random_state=seed).split(features):
         if len(np.unique(labels[train])) < 2:
@@ -88,7 +107,7 @@ def _log_loss(features: np.ndarray, labels: np.ndarray, strength: float, seed: i
             predicted = model.predict_proba(features[known])
             columns = np.searchsorted(model.classes_, labels[known])
             losses += TASK.log_losses(predicted, columns).tolist()
-    return float(np.mean(losses)) if losses else 0.0
+    return np.array(losses)
 
 
 @torch.no_grad()

@@ -70,24 +70,27 @@ def load_pretrained(settings: Settings, label_names: list[str]) -> Teacher:
         adapt_embeddings(tokenizer, model)
     except Exception as error:  # transformers and tokenizers raise many types for files that they cannot read
         raise explain(settings, error) from None
-    check_length(model, settings)
+    length = length_read(model, settings)
     freeze(model, settings.freeze_layers)
-    return Teacher(model, tokenizer, settings.max_length, pooling.prompt)
+    return Teacher(model, tokenizer, length, pooling.prompt)
 
 
-def check_length(model: PreTrainedModel | EncoderClassifier, settings: Settings, more: int = 0) -> None:
-    """Refuse a ``max_length`` that is above the limit of ``model``, which reads ``more`` tokens after each text.
+def length_read(model: PreTrainedModel | EncoderClassifier, settings: Settings, more: int = 0) -> int:
+    """Return how many tokens of each text ``model`` reads. It reads ``more`` tokens after each text.
 
     Raises:
-        BadInput: the limit is lower.
+        BadInput: ``max_length`` is a number above the limit of the model.
     """
     limit = max_tokens(model)
-    if limit and settings.max_length + more > limit:
+    if limit and settings.tokens + more > limit:
+        if settings.max_length == "auto":
+            return limit - more
         beside = f" with the {more} of the longest hypothesis" if more else ""
         raise BadInput(
             f"teacher.max_length is {settings.max_length}, but {settings.model} reads at most {limit} tokens{beside}. "
             f"Set it to {limit - more} or less."
         )
+    return settings.tokens
 
 
 def _configure(config: Any, settings: Settings, label_names: list[str]) -> None:

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from stillhouse.errors import BadInput, listed
 from stillhouse.models.finished import GroupedClassifier, ZeroShotClassifier, hypotheses, name_classes, suffixes_of
 from stillhouse.models.labels import all_match, entailment_of, match_labels
-from stillhouse.models.pretrained import check_length, explain, locate, set_outputs
+from stillhouse.models.pretrained import explain, length_read, locate, set_outputs
 from stillhouse.models.teacher import Teacher, adapt_embeddings, adapt_tokenizer
 from stillhouse.params import OneTeacher as Settings
 from stillhouse.task import TASK
@@ -53,21 +53,21 @@ def load_finished(settings: Settings, classes: Sequence[str], descriptions: dict
         sentences = hypotheses(settings.hypothesis, names, descriptions)
         loaded.tokenizer.padding_side = "right"  # the hypothesis follows the last token of a text
         suffixes = suffixes_of(loaded.tokenizer, sentences, settings.model)
-        check_length(loaded.model, settings, max(len(ids) for ids, _ in suffixes))
+        length = length_read(loaded.model, settings, max(len(ids) for ids, _ in suffixes))
         logger.info("zero-shot teacher %s: %s", settings.model, listed([repr(sentence) for sentence in sentences], 3))
         zero_shot = ZeroShotClassifier(loaded.model, names, entailment, suffixes)
-        return Teacher(zero_shot, loaded.tokenizer, settings.max_length, prompt)
-    check_length(loaded.model, settings)
+        return Teacher(zero_shot, loaded.tokenizer, length, prompt)
+    length = length_read(loaded.model, settings)
     groups = match_labels(loaded.labels, names, settings.labels, settings.model)
     independent = loaded.model.config.problem_type == INDEPENDENT
     head = None if independent or any(len(group) > 1 for group in groups) else _head(loaded.model, len(loaded.labels))
     if head is None:
         grouped = GroupedClassifier(loaded.model, names, groups, independent)
-        return Teacher(grouped, loaded.tokenizer, settings.max_length, prompt)
+        return Teacher(grouped, loaded.tokenizer, length, prompt)
     _select_rows(head, [group[0] for group in groups])
     name_classes(loaded.model.config, names)
     loaded.model.config.problem_type = TASK.problem_type
-    return Teacher(loaded.model, loaded.tokenizer, settings.max_length, prompt)
+    return Teacher(loaded.model, loaded.tokenizer, length, prompt)
 
 
 def _load(settings: Settings) -> Loaded:

@@ -8,6 +8,8 @@ from stillhouse.params.optional import applied, optional
 from stillhouse.params.section import Chance, Count, Name, NotNegative, Positive, Ratio, Section, Seed, Switch
 from stillhouse.pipeline.stages import OTHER_TEACHERS
 
+SHORTEST = 128  # tokens
+
 
 class Reversed(Section):
     """A fixed simple model's predictions as a regulariser of the teacher (Re-KD)."""
@@ -34,7 +36,9 @@ class OneTeacher(Section):
         description="auto: that of a sentence encoder, else the checkpoint's own head"
     )
     prompt: str | None = Field(description="text put before each text; auto: the checkpoint's")
-    max_length: Annotated[int, Field(ge=4, description="word pieces read of each text")]
+    max_length: Annotated[int, Field(ge=4)] | Literal["auto"] = Field(
+        description="tokens read of each text; auto: 128, or 256 or 512 where cross-validation shows them to be better"
+    )
     finetune: Literal["auto", "never", True, False] = Field(
         description="auto: where it is better than a linear probe; never: a finished classifier with its own head"
     )
@@ -57,6 +61,11 @@ class OneTeacher(Section):
     regularise: Literal["none", "reversed", "mutual"] = Field(description="by a simple model")
     reversed: Reversed
     mutual: Mutual
+
+    @property
+    def tokens(self) -> int:
+        """``max_length``, or before one is selected the shortest."""
+        return SHORTEST if self.max_length == "auto" else self.max_length
 
     @model_validator(mode="after")
     def _consistent(self) -> "OneTeacher":
