@@ -17,7 +17,7 @@ from stillhouse.evaluation.candidates import student_candidate
 from stillhouse.evaluation.climb import Examination
 from stillhouse.files import write_csv, write_json
 from stillhouse.models.device import choose_device
-from stillhouse.models.inherit import student_start
+from stillhouse.models.inherit import student_start, with_teacher_shape
 from stillhouse.models.members import read_members
 from stillhouse.models.students.student import Student, save_student
 from stillhouse.models.students.whole import copy_whole, load_whole
@@ -111,7 +111,8 @@ def _cost(context: Context, size: str) -> str:
     """Return the estimated duration of a training on this machine, and the number of parameters, for the log."""
     if context.of_size(size).student.network.architecture == WHOLE:
         return "the teacher itself, no training"
-    settings, [train] = context.of_size(size).student, context.read("train")
+    settings = with_teacher_shape(context.of_size(size).student, context.path("teacher/model"))
+    [train] = context.read("train")
     extra = read_split(context.path("soft_labels/answers") / "extra.arrow")
     tokenizer = load_vocabulary(context.path("control/model") / "tokenizer.json", settings.vocabulary.size)
     sample = [text for some in (extra, train) for text in some.select(range(min(SAMPLE, len(some))))["text"]]
@@ -147,6 +148,8 @@ def distil(context: Context, params: Params, name: str, log: Log | None = None) 
         The student, and the numbers of the selected epoch.
     """
     context.run.dataset(context.path("train"), "train")
+    settings = with_teacher_shape(params.student, context.path("teacher/model"))
+    params = params.model_copy(update={"student": settings})
     control = context.path("control/model")
     data = TrainingData(
         context.path("train"),

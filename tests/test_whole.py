@@ -11,6 +11,7 @@ from test_students import TEXTS
 from stillhouse.compression.export import export_onnx
 from stillhouse.compression.quantisations import QUANTISATIONS
 from stillhouse.errors import BadInput
+from stillhouse.models.inherit import with_teacher_shape
 from stillhouse.models.students.student import Student, load_student, save_student
 from stillhouse.models.students.whole import FOLDER, copy_whole, load_whole
 from stillhouse.models.teacher import load_teacher
@@ -63,3 +64,12 @@ def test_the_control_cannot_be_a_teacher():
     content["student"]["network"]["architecture"] = "teacher"
     with pytest.raises(BadInput, match="is allowed in sizes alone"):
         check_params(content, "params.yaml")
+
+
+def test_a_transformer_that_starts_from_the_teacher_has_its_width_and_heads(tmp_path):
+    teacher, base = tiny_teacher(tmp_path), load_params(ROOT / "params.yaml").for_size("base").student
+    shape = {"width": 32, "heads": 2}
+    assert with_teacher_shape(base, teacher).network == base.network.model_copy(update=shape)
+    for other in ({"start": "random"}, {"network": NETWORK}):
+        settings = base.model_copy(update=other)
+        assert with_teacher_shape(settings, teacher) == settings

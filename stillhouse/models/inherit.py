@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from stillhouse.models.initialisation import EMBEDDING_STD
 from stillhouse.models.students.architectures.transformer import Transformer
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.models.students.student import Start
+from stillhouse.params import Student as Settings
 from stillhouse.provenance import file_md5, folder_md5
 
 if TYPE_CHECKING:  # loading transformers takes seconds, and a student that starts at random does not need it
@@ -24,6 +26,7 @@ if TYPE_CHECKING:  # loading transformers takes seconds, and a student that star
     from stillhouse.models.teacher import Teacher
 
 PIECES_AT_ONCE = 256
+SHAPE = {"width": "hidden_size", "heads": "num_attention_heads"}  # of a student: key in the teacher's config.json
 # Names of a transformer.Layer's parts, and of the same parts in BERT, RoBERTa and related models.
 LAYER_PARTS = {
     "query": "attention.self.query",
@@ -136,7 +139,7 @@ def _inherit_layers(network: Transformer, teacher: Teacher, words: WordVectors) 
             "student.start: teacher takes over layers of BERT, RoBERTa and related models, but the teacher is "
             f"a {config.model_type}. Set student.start: random, or choose another student.network.architecture."
         )
-    shape = {"width": config.hidden_size, "heads": config.num_attention_heads}
+    shape = {name: getattr(config, key) for name, key in SHAPE.items()}
     own = {"width": network.positions.embedding_dim, "heads": network.heads}
     if shape != own or config.intermediate_size != 4 * config.hidden_size or len(network.layers) > len(layers):
         raise BadInput(
@@ -162,6 +165,22 @@ def _inherit_layers(network: Transformer, teacher: Teacher, words: WordVectors) 
 def _copy_layer(layer: nn.Module, source: nn.Module) -> None:
     for part, source_part in LAYER_PARTS.items():
         layer.get_submodule(part).load_state_dict(source.get_submodule(source_part).state_dict())
+
+
+def with_teacher_shape(settings: Settings, teacher: Path) -> Settings:
+    """Return a student's settings with the teacher's width and attention heads, if it takes over layers of the teacher.
+
+    Args:
+        settings: of the student.
+        teacher: the folder of the teacher.
+    """
+    if settings.start == "random" or settings.network.architecture != "transformer":
+        return settings
+    config = json.loads((teacher / "config.json").read_text(encoding="utf-8"))
+    found = {name: config.get(key) for name, key in SHAPE.items()}
+    if not all(found.values()):
+        return settings  # not like BERT, which `inherit` explains
+    return settings.model_copy(update={"network": settings.network.model_copy(update=found)})
 
 
 def student_start(start: str, teacher: Path, tokenizer: Tokenizer, words: Path) -> Start | None:
