@@ -16,7 +16,8 @@ from stillhouse.compression.export import OPSET, export_onnx
 from stillhouse.compression.seal import write_digests
 from stillhouse.data.splits import labels_of, read_split
 from stillhouse.evaluation.candidate import Candidate
-from stillhouse.evaluation.candidates import compressed_candidate, svm_candidate, teacher_candidate
+from stillhouse.evaluation.candidates import compressed_candidate, svm_candidate
+from stillhouse.evaluation.teachers import teacher_candidate
 from stillhouse.models.members import read_members
 from stillhouse.models.students.student import load_student
 from stillhouse.models.teacher import Teacher, load_teacher

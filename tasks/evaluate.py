@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from stillhouse.data.splits import label_names, labels_of
-from stillhouse.evaluation import candidates, plots
+from stillhouse.evaluation import candidates, plots, teachers
 from stillhouse.evaluation.cases import behaviours, passed_share, read_cases
 from stillhouse.evaluation.classes import ClassCounts, class_numbers, class_rows, class_warnings, count_classes
 from stillhouse.evaluation.confusion import confusion
@@ -53,10 +53,10 @@ def evaluate(context: Context) -> Metrics:
     train, test = context.read("train", "test")
     context.run.dataset(context.path("test"), "test")
     texts, names = list(test["text"]), label_names(test)
-    teachers = read_members(context.path("teacher/others"))
+    members = read_members(context.path("teacher/others"))
     compared = [
-        *candidates.teacher_candidates(
-            teachers,
+        *teachers.teacher_candidates(
+            members,
             context.path("teacher/model").parent,
             context.path("teacher/others"),
             settings.batch_size,
@@ -68,8 +68,8 @@ def evaluate(context: Context) -> Metrics:
         *candidates.smaller_candidates(context.path("compress/smaller")),
         candidates.svm_candidate(list(train["text"]), labels_of(train), params.seed),
     ]
-    without = candidates.without_machine_candidate(
-        context.path("teacher/model"), teachers[0].max_length, settings.batch_size
+    without = teachers.without_machine_candidate(
+        context.path("teacher/model"), members[0].max_length, settings.batch_size
     )
     compared += [without] if without else []
     served = Classifier.load(context.path("compress/model"))
@@ -82,7 +82,7 @@ def evaluate(context: Context) -> Metrics:
     sizes = {c.name: c.bytes for c in compared} | {CONSTANT: 0}
     constant = {CONSTANT: np.full(len(labels), most_frequent(labels, known))}
     results = quality(labels, scores | constant, sizes, settings.bootstrap, params.seed, of_teacher)
-    others = [one.name for one in teachers if one.name != TEACHER] + ([WITHOUT] if without else [])
+    others = [one.name for one in members if one.name != TEACHER] + ([WITHOUT] if without else [])
     pairs = PAIRS + [(TEACHER, name) for name in others]
     pairs = [pair for pair in pairs if not (of_teacher and TEACHER in pair)]  # it agrees with itself
     gaps = differences(labels, scores | constant, pairs, settings.bootstrap, params.seed)
@@ -126,7 +126,7 @@ def evaluate(context: Context) -> Metrics:
     write_report(
         out / "report.html",
         name=params.model_name,
-        teachers=teachers,
+        teachers=members,
         first_labels=len(train),
         first_source=recorded["label"].get("source", ""),
         models=full | {CONSTANT: results[CONSTANT]},

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +13,6 @@ from stillhouse.distillation.log import Log, NamedLog
 from stillhouse.distillation.scratch import mark_finished
 from stillhouse.distillation.student import TrainingData, fit_student
 from stillhouse.errors import BadInput
-from stillhouse.evaluation.candidates import student_candidate
-from stillhouse.evaluation.climb import Examination
 from stillhouse.files import write_csv, write_json
 from stillhouse.models.device import choose_device
 from stillhouse.models.inherit import student_start, with_teacher_shape
@@ -28,6 +26,9 @@ from stillhouse.params.student import WHOLE
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.task import TASK
+
+if TYPE_CHECKING:
+    from stillhouse.evaluation.climb import Examination
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def _climb(context: Context) -> Metrics:
         except BadInput as error:  # a size may need another kind of teacher
             logger.warning("size %s is left out: %s", size, error)
             continue
-        verdict = examination.judge(_predict(context))
+        verdict = examination.judge(context.out / "model")
         tried[size] = {"passed": int(verdict.passed), "parameters": found[size]["parameters"]}
         if verdict.passed:
             break
@@ -124,12 +125,9 @@ def _cost(context: Context, size: str) -> str:
     return f"{parameters / 1e6:.1f} million parameters, about {seconds:,.0f} s of training"
 
 
-def _predict(context: Context) -> Callable[[Sequence[str]], np.ndarray]:
-    """Return the prediction of the student in ``model/``."""
-    return student_candidate("student", context.out / "model", context.params.evaluate.batch_size).predict
+def _examination(context: Context) -> "Examination":
+    from stillhouse.evaluation.climb import Examination  # loads scikit-learn, which takes a second
 
-
-def _examination(context: Context) -> Examination:
     train, test = context.read("train", "test")
     teacher = TASK.probabilities(np.load(context.path("soft_labels/test.npy")))
     return Examination.of(train, test, teacher, context.path("control/model"), context.params)

@@ -3,7 +3,7 @@
 Limits on megabytes and milliseconds are not among them: a larger student cannot meet them where a smaller one fails.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -39,6 +39,7 @@ class Examination:
         gate: the limits.
         resamples: of the bootstrap.
         seed: of the bootstrap.
+        batch_size: texts at once.
     """
 
     texts: list[str]
@@ -51,6 +52,7 @@ class Examination:
     gate: Register
     resamples: int
     seed: int
+    batch_size: int
 
     @classmethod
     def of(cls, train: Dataset, test: Dataset, teacher: np.ndarray, control: Path, params: Params) -> "Examination":
@@ -80,10 +82,12 @@ class Examination:
             gate=params.register_,
             resamples=settings.bootstrap,
             seed=params.seed,
+            batch_size=settings.batch_size,
         )
 
-    def judge(self, predict: Callable[[Sequence[str]], np.ndarray]) -> Verdict:
-        """Judge a student whose ``predict`` returns probabilities (texts, classes)."""
+    def judge(self, folder: Path) -> Verdict:
+        """Judge the trained student in ``folder``."""
+        predict = student_candidate(NAME, folder, self.batch_size).predict
         own = predict(self.texts)
         scores = self.scores | {NAME: own}
         found = quality(self.labels, scores, dict.fromkeys(scores, 0), self.resamples, self.seed, self.of_teacher)

@@ -1,5 +1,7 @@
 """Batches: padding, the fastest size on a GPU, and smaller batches when memory runs out."""
 
+from __future__ import annotations
+
 import logging
 import time
 from collections import deque
@@ -7,14 +9,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from stillhouse.errors import BadInput
+
+if TYPE_CHECKING:  # students are trained without transformers, whose import takes seconds
+    from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

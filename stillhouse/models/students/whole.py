@@ -1,7 +1,10 @@
 """The teacher itself as the largest student: the same network, served from ONNX with 8-bit weights."""
 
+from __future__ import annotations
+
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from tokenizers import Tokenizer
@@ -10,9 +13,10 @@ from torch.nn import functional
 
 from stillhouse.data.vocabulary import PAD_ID
 from stillhouse.errors import BadInput
-from stillhouse.models.finished import ZeroShotClassifier
 from stillhouse.models.students.network import TextNetwork
-from stillhouse.models.teacher import Teacher, load_teacher
+
+if TYPE_CHECKING:  # the other students do not need transformers, whose import takes seconds
+    from stillhouse.models.teacher import Teacher
 
 PROBES = ["a", "Rain and wind!", "the goal, the match: 3 to 1"]  # the tokenizer is checked on these
 FOLDER = "teacher"  # in the folder of a saved student
@@ -62,6 +66,9 @@ def load_whole(folder: Path, length: int) -> tuple[WholeTeacher, Tokenizer]:
         BadInput: the teacher reads each text once for every class, as zero-shot models do, or its tokenizer splits a
             text in another way than without prompt and special tokens.
     """
+    from stillhouse.models.finished import ZeroShotClassifier
+    from stillhouse.models.teacher import load_teacher
+
     teacher = load_teacher(folder, length, torch.device("cpu"))
     if isinstance(teacher.model, ZeroShotClassifier):
         raise BadInput(
