@@ -97,7 +97,7 @@ CHAIN = (
     Stage(
         "prepare",
         "A source of labelled texts -> clean splits without duplicates, and a data card",
-        reads=("inputs/data",),
+        reads=("inputs/data", "inputs/added"),
         writes=(*(f"{name}.arrow" for name in SPLITS), "card.json"),
         params=("seed", "data"),
         retries=True,
@@ -108,7 +108,7 @@ CHAIN = (
         reads=("train", "validation", "test", "unlabelled", "inputs/labels", "inputs/prompt", "inputs/teacher"),
         writes=("answers", "splits"),
         beside=("costs.json",),
-        params=("seed", "data.classes", "label", "teacher"),
+        params=("seed", *("data.classes", "data.label_column", "data.labels_per_class"), "label", "teacher"),
         retries=True,
     ),
     Stage(
