@@ -176,10 +176,10 @@ CHAIN = (
         reads=(
             *("train", "test", "label/splits", "prepare/card.json", "inputs/cases"),
             *("label/answers", "label/metrics.json", "teacher/metrics.json"),
-            *("control/model", "teacher/model", "teacher/others", "soft_labels/test.npy", "student/model"),
-            *("compress/model", "compress/smaller", "compress/metrics.json"),
+            *("control/model", "teacher/model", "teacher/vectors", "teacher/others"),
+            *("soft_labels/test.npy", "student/model", "compress/model", "compress/smaller", "compress/metrics.json"),
         ),
-        writes=("classes.csv", "confusion.png"),
+        writes=("classes.csv", "confusion.png", "doubtful.csv"),
         beside=("speed.json", "report.html", "frontier.png"),
         params=("seed", "data.source", "data.path", "data.hub_id", "evaluate"),
         plot=Plot("answers.csv", "answer", "label", "Compressed student on the test set", template="confusion"),
