@@ -49,6 +49,8 @@ def main(
     wanted = Wanted(columns, format_of(delimiter, quoting, escape, encoding), "--")
     if not all(path(name).exists() for name in SPLITS):
         raise BadInput("There are no prepared texts yet. Run: dvc repro prepare")
+    if data.added_labels is None:
+        raise BadInput("data.added_labels is null in params.yaml. Set it to the file for the labels: labels.csv")
     if new_classes and data.classes is not None:
         raise BadInput(
             "data.classes in params.yaml names the classes. Add the new ones there instead of --new-classes."
@@ -59,7 +61,7 @@ def main(
     if not rows:
         raise BadInput(f"{file}: no row has a label in the column {label_column!r} ({empty} rows are empty there).")
     target = Path(data.added_labels)
-    added, splits = read_added(target), [(name, read_split(path(name))) for name in SPLITS]
+    added, splits = read_added(data.added_labels), [(name, read_split(path(name))) for name in SPLITS]
     known = find_texts({row.key for row in rows}, splits, added)
     classes = list(dict.fromkeys([*label_names(splits[0][1]), *added.values()]))
     accepted = check_rows(rows, known, classes, file, new_classes, replace)

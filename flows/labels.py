@@ -33,6 +33,7 @@ from flows.shared.arms import (
 from flows.shared.running import run_exclusively, run_flow
 from flows.shared.stage_task import logger, training_slot
 from flows.shared.stopping import command
+from stillhouse.data.added import read_added
 from stillhouse.errors import StillhouseError
 from stillhouse.evaluation import plots
 from stillhouse.evaluation.curve import curve, markdown_table
@@ -85,7 +86,9 @@ def _changes(count: int | str, draw: int, params: Params) -> dict[str, Any]:
     own = params.data.labels_per_class if most == params.data.label_limit else most
     if count == ALL:
         return {"data": {"labels_per_class": own}, "student": student}
-    drawn = {"labels_per_class": own, "labels_seed": arm_seed(draw, params.data.labels_seed, params)}
+    # Added labels would join those of each draw.
+    none = {"added_labels": None} if read_added(params.data.added_labels) else {}
+    drawn = none | {"labels_per_class": own, "labels_seed": arm_seed(draw, params.data.labels_seed, params)}
     return {"data": drawn, "student": student}
 
 

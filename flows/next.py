@@ -35,7 +35,7 @@ def main(target: str, count: int, choose: Choice, force: bool) -> None:
     learnt, given, answers = split("train"), path("train"), path("soft_labels/answers")
     if not all(place.exists() for place in (learnt, given, answers)):
         raise BadInput("There are no soft labels yet, by which texts are chosen. Run: make run")
-    unlabelled = unlabelled_texts(learnt, given, answers, read_added(Path(params.data.added_labels)), params.seed)
+    unlabelled = unlabelled_texts(learnt, given, answers, read_added(params.data.added_labels), params.seed)
     write_next(file, unlabelled, next_texts(unlabelled, choose, count, params.seed))
     print(f"{file}: {count} of {len(unlabelled.texts):,} texts without a label. Fill in the column label, then run:")
     print(f"stillhouse add {file}")

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-from pathlib import Path
 
 import numpy as np
 from datasets import Dataset
@@ -106,7 +105,7 @@ def _add_labels(
 ) -> WithAdded:
     """Give texts the labels of ``data.added_labels``, and log their number."""
     file = data.added_labels
-    added = add_labels(splits, unlabelled, cleaned.label_names, cleaned.unseen, read_added(Path(file)))
+    added = add_labels(splits, unlabelled, cleaned.label_names, cleaned.unseen, read_added(file))
     if any(added.counts.values()):
         logger.info("labels of %s: %s", file, ", ".join(f"{count} {name}" for name, count in added.counts.items()))
     if added.new and data.classes is not None:

@@ -78,15 +78,15 @@ def test_without_added_labels_nothing_changes():
 
 def test_the_file_is_only_appended_to_and_the_last_label_of_a_text_counts(tmp_path):
     file = tmp_path / "labels.csv"
-    assert read_added(file) == {}
+    assert read_added(str(file)) == read_added(None) == {}
     append_added(file, [('a "quoted"\ntext, of lines', "sport"), ("b", "sport")], "2026-01-01")
     before = file.read_bytes()
     append_added(file, [("B ", "cooking")], "2026-01-02")
     assert file.read_bytes().startswith(before) and len(list(tmp_path.iterdir())) == 1
-    assert read_added(file) == {text_key('a "quoted" text, of lines'): "sport", text_key("b"): "cooking"}
+    assert read_added(str(file)) == {text_key('a "quoted" text, of lines'): "sport", text_key("b"): "cooking"}
     file.write_text("date,text,label\n2026-01-01,a,\n")
     with pytest.raises(BadInput, match=r"labels.csv row 2 \(data.added_labels\) has no label"):
-        read_added(file)
+        read_added(str(file))
 
 
 # The next texts
@@ -159,7 +159,10 @@ def test_the_file_of_next_goes_back_through_add(tmp_path, monkeypatch, capsys):
         writer.writerows(rows)
     add.main("next.csv", "text", "label", False, False, **OPTIONS)
     assert "2 added, 0 changed, 0 known already, 1 without a label" in capsys.readouterr().out
-    assert read_added(tmp_path / "labels.csv") == {text_key("text 3"): "sport", text_key(rows[1]["text"]): "cooking"}
+    assert read_added(str(tmp_path / "labels.csv")) == {
+        text_key("text 3"): "sport",
+        text_key(rows[1]["text"]): "cooking",
+    }
     added = (tmp_path / "labels.csv").read_bytes()
     add.main("next.csv", "text", "label", False, False, **OPTIONS)
     assert (tmp_path / "labels.csv").read_bytes() == added
@@ -200,9 +203,18 @@ def test_rows_that_cannot_be_used_are_named_and_nothing_is_added(tmp_path, monke
         assert not (tmp_path / "labels.csv").exists()
     else:
         add.main("in.csv", "text", "label", **options)
-        assert read_added(tmp_path / "labels.csv")[text_key(rows[0][0])] == rows[0][1]
+        assert read_added(str(tmp_path / "labels.csv"))[text_key(rows[0][0])] == rows[0][1]
         changed = 1 if options["replace"] else 0
         assert f"1 added, {changed} changed, {changed} known already" in capsys.readouterr().out
+
+
+def test_a_project_without_a_file_for_labels_adds_none(tmp_path, monkeypatch):
+    finished(tmp_path, soft(0.9))
+    monkeypatch.chdir(tmp_path)
+    params = (tmp_path / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(params.replace("added_labels: labels.csv", "added_labels: null "))
+    with pytest.raises(SystemExit, match="data.added_labels is null in params.yaml"):
+        add.main("in.csv", "text", "label", False, False, **OPTIONS)
 
 
 def test_without_a_finished_run_the_commands_name_the_next_step(tmp_path, monkeypatch):

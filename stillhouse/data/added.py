@@ -27,13 +27,13 @@ BATCH = 1000
 Labels = dict[bytes, str]  # by the key of the text
 
 
-def read_added(file: Path) -> Labels:
-    """Return the last label of each text in ``file``; nothing if there is no file.
+def read_added(named: str | None) -> Labels:
+    """Return the last label of each text in the file ``data.added_labels``; nothing if there is no file.
 
     Raises:
         BadInput: the file was damaged, or a row has no label.
     """
-    if not file.is_file():
+    if named is None or not (file := Path(named)).is_file():
         return {}
     table = open_table(file, Wanted({"text_column": "text", "label_column": "label"}, FORMAT, "column "))
     labels: Labels = {}
