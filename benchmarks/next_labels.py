@@ -15,9 +15,10 @@ import numpy as np
 
 from benchmarks.label_data import Labelled, labelled
 from benchmarks.run import FOLDER, RESULTS
+from stillhouse.choices import Choice
 from stillhouse.distillation.logistic import SOFT_STRENGTH, fit, probabilities
 from stillhouse.evaluation.report import as_markdown
-from stillhouse.labelling.choice import Choice, choose
+from stillhouse.labelling.choice import choose
 from stillhouse.task import TASK
 
 CORPORA = ("bbc", "r8", "20ng")

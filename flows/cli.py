@@ -6,16 +6,17 @@ when the command starts: Prefect, MLflow and torch take seconds to load, and ``-
 """
 
 import sys
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from stillhouse.choices import Choice
 
 DISTIL, LABEL, FIND_OUT, USE = "Distil", "Label", "Find out", "Use"  # the groups of the help text, in its order
 DELIMITER = "Delimiter of the source: auto, tab, or one character."
 QUOTING = "Quoting of the source: auto, minimal, or none."
 ESCAPE = "Escape character of the source: auto, none, or a character."
 ENCODING = "Encoding of the source: auto, or a name such as cp1252."
-Choice = Literal["random", "uncertain", "diverse", "uncertain_diverse"]  # labelling/choice.py, which imports much
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app = typer.Typer(

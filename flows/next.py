@@ -7,9 +7,9 @@ from flows.shared.environment import own_prefect_home
 own_prefect_home()
 
 from flows.shared.stopping import command
+from stillhouse.choices import Choice
 from stillhouse.data.added import read_added
 from stillhouse.errors import BadInput
-from stillhouse.labelling.choice import Choice
 from stillhouse.labelling.unlabelled import next_texts, unlabelled_texts, write_next
 from stillhouse.params import load_params
 from stillhouse.pipeline.artefacts import path, split

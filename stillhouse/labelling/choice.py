@@ -1,11 +1,10 @@
 """Which texts to label next: by a machine, or by a person."""
 
-from typing import Literal
-
 import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
-Choice = Literal["random", "uncertain", "diverse", "uncertain_diverse"]
+from stillhouse.choices import Choice
+
 POOL = 10  # uncertain texts for each text that is chosen among them
 
 

@@ -1,19 +1,21 @@
 """Which texts people label next: those without a label, by the soft labels of the last run."""
 
 import csv
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from datasets import concatenate_datasets
 
+from stillhouse.choices import Choice
 from stillhouse.data.added import Labels
 from stillhouse.data.keys import text_key
 from stillhouse.data.splits import label_names, read_split
 from stillhouse.distillation.answers import read_soft_labels
 from stillhouse.errors import BadInput
 from stillhouse.files import replacing
-from stillhouse.labelling.choice import Choice, choose, margins
+from stillhouse.labelling.choice import choose, margins
 from stillhouse.task import TASK
 
 COLUMNS = ("id", "text", "label", "guess", "probability")
@@ -38,7 +40,9 @@ class Unlabelled:
     features: np.ndarray
 
 
-def unlabelled_texts(learnt: Path, given: Path, answers: Path, added: Labels, seed: int) -> Unlabelled:
+def unlabelled_texts(
+    learnt: Path, given: Path, answers: Path, added: Labels, seed: int, among: Container[bytes] | None = None
+) -> Unlabelled:
     """Read the texts of the transfer set that have no label.
 
     Args:
@@ -47,6 +51,7 @@ def unlabelled_texts(learnt: Path, given: Path, answers: Path, added: Labels, se
         answers: the folder of soft labels that the stage ``soft_labels`` wrote.
         added: labels that people have added since.
         seed: of the random choice if there are more than 100,000 texts.
+        among: keys of texts; others are left out. None: all texts.
 
     Raises:
         BadInput: the files are of different runs.
@@ -63,7 +68,7 @@ def unlabelled_texts(learnt: Path, given: Path, answers: Path, added: Labels, se
         (row, text)
         for part in parts
         for row, text in zip(part, texts[part.tolist()]["text"], strict=True)
-        if text_key(text) not in labelled
+        if (key := text_key(text)) not in labelled and (among is None or key in among)
     ]
     chosen = np.array([row for row, _ in found], np.int64)
     probabilities = TASK.probabilities(soft.logits[chosen])
