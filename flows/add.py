@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 from flows.shared.environment import own_prefect_home
 
@@ -19,8 +20,7 @@ from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.stages import SPLITS
 
 
-@command
-def main(
+def add(
     source: str,
     text_column: str,
     label_column: str,
@@ -43,6 +43,9 @@ def main(
         quoting: like ``data.quoting``.
         escape: like ``data.escape``.
         encoding: like ``data.encoding``.
+
+    Raises:
+        BadInput: a row cannot be used, no row has a label, or the texts were not prepared. Nothing is added.
     """
     data, file = load_params().data, Path(source)
     columns = {"text_column": text_column, "label_column": label_column}
@@ -77,6 +80,12 @@ def main(
     }
     print(f"{target}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     print("The next run uses them: make run. Commit the file, so that each model names the labels it was trained on.")
+
+
+@command
+def main(**options: Any) -> None:
+    """Run the command. ``options`` are the arguments of :func:`add`."""
+    add(**options)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,17 @@ def add(
     """Add labels of people to the data. The source stays as it is; the next run uses the labels."""
     from flows.add import main
 
-    main(source, text_column, label_column, new_classes, replace, delimiter, quoting, escape, encoding)
+    main(
+        source=source,
+        text_column=text_column,
+        label_column=label_column,
+        new_classes=new_classes,
+        replace=replace,
+        delimiter=delimiter,
+        quoting=quoting,
+        escape=escape,
+        encoding=encoding,
+    )
 
 
 @app.command(rich_help_panel=FIND_OUT)

@@ -25,7 +25,9 @@ from stillhouse.pipeline.artefacts import path
 from tasks import prepare
 
 NAMES = ["cooking", "sport"]
-OPTIONS = {"delimiter": "auto", "quoting": "auto", "escape": "auto", "encoding": "auto"}
+OPTIONS = {"text_column": "text", "label_column": "label", "new_classes": False, "replace": False} | dict.fromkeys(
+    ("delimiter", "quoting", "escape", "encoding"), "auto"
+)
 
 
 def keyed(**labels: str) -> dict[bytes, str]:
@@ -157,14 +159,14 @@ def test_the_file_of_next_goes_back_through_add(tmp_path, monkeypatch, capsys):
         writer = csv.DictWriter(table, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    add.main("next.csv", "text", "label", False, False, **OPTIONS)
+    add.main(source="next.csv", **OPTIONS)
     assert "2 added, 0 changed, 0 known already, 1 without a label" in capsys.readouterr().out
     assert read_added(str(tmp_path / "labels.csv")) == {
         text_key("text 3"): "sport",
         text_key(rows[1]["text"]): "cooking",
     }
     added = (tmp_path / "labels.csv").read_bytes()
-    add.main("next.csv", "text", "label", False, False, **OPTIONS)
+    add.main(source="next.csv", **OPTIONS)
     assert (tmp_path / "labels.csv").read_bytes() == added
     with pytest.raises(SystemExit, match="--count is 3, but the data have 2 texts without a label"):
         next.main("more.csv", 3, "random", False)
@@ -196,13 +198,13 @@ def test_rows_that_cannot_be_used_are_named_and_nothing_is_added(tmp_path, monke
     finished(tmp_path, soft(0.9, 0.6))
     monkeypatch.chdir(tmp_path)
     write_csv(tmp_path / "in.csv", rows, "text,label")
-    options = {"new_classes": False, "replace": False} | options | OPTIONS
+    options = OPTIONS | options
     if message:
         with pytest.raises(SystemExit, match=message):
-            add.main("in.csv", "text", "label", **options)
+            add.main(source="in.csv", **options)
         assert not (tmp_path / "labels.csv").exists()
     else:
-        add.main("in.csv", "text", "label", **options)
+        add.main(source="in.csv", **options)
         assert read_added(str(tmp_path / "labels.csv"))[text_key(rows[0][0])] == rows[0][1]
         changed = 1 if options["replace"] else 0
         assert f"1 added, {changed} changed, {changed} known already" in capsys.readouterr().out
@@ -214,7 +216,7 @@ def test_a_project_without_a_file_for_labels_adds_none(tmp_path, monkeypatch):
     params = (tmp_path / "params.yaml").read_text(encoding="utf-8")
     (tmp_path / "params.yaml").write_text(params.replace("added_labels: labels.csv", "added_labels: null "))
     with pytest.raises(SystemExit, match="data.added_labels is null in params.yaml"):
-        add.main("in.csv", "text", "label", False, False, **OPTIONS)
+        add.main(source="in.csv", **OPTIONS)
 
 
 def test_without_a_finished_run_the_commands_name_the_next_step(tmp_path, monkeypatch):
@@ -223,7 +225,7 @@ def test_without_a_finished_run_the_commands_name_the_next_step(tmp_path, monkey
     with pytest.raises(SystemExit, match="There are no soft labels yet"):
         next.main("next.csv", 3, "random", False)
     with pytest.raises(SystemExit, match="There are no prepared texts yet"):
-        add.main("in.csv", "text", "label", False, False, **OPTIONS)
+        add.main(source="in.csv", **OPTIONS)
 
 
 # The stage

@@ -33,7 +33,7 @@ def read_added(named: str | None) -> Labels:
     Raises:
         BadInput: the file was damaged, or a row has no label.
     """
-    if named is None or not (file := Path(named)).is_file():
+    if named is None or not (file := Path(named)).is_file() or not file.stat().st_size:
         return {}
     table = open_table(file, Wanted({"text_column": "text", "label_column": "label"}, FORMAT, "column "))
     labels: Labels = {}
