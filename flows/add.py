@@ -53,7 +53,7 @@ def add(
     if not all(path(name).exists() for name in SPLITS):
         raise BadInput("There are no prepared texts yet. Run: dvc repro prepare")
     if data.added_labels is None:
-        raise BadInput("data.added_labels is null in params.yaml. Set it to the file for the labels: labels.csv")
+        raise BadInput("data.added_labels is null in params.yaml. Set it to the file for the labels: added_labels.csv")
     if new_classes and data.classes is not None:
         raise BadInput(
             "data.classes in params.yaml names the classes. Add the new ones there instead of --new-classes."

@@ -79,7 +79,7 @@ def test_without_added_labels_nothing_changes():
 
 
 def test_the_file_is_only_appended_to_and_the_last_label_of_a_text_counts(tmp_path):
-    file = tmp_path / "labels.csv"
+    file = tmp_path / "added_labels.csv"
     assert read_added(str(file)) == read_added(None) == {}
     append_added(file, [('a "quoted"\ntext, of lines', "sport"), ("b", "sport")], "2026-01-01")
     before = file.read_bytes()
@@ -87,7 +87,7 @@ def test_the_file_is_only_appended_to_and_the_last_label_of_a_text_counts(tmp_pa
     assert file.read_bytes().startswith(before) and len(list(tmp_path.iterdir())) == 1
     assert read_added(str(file)) == {text_key('a "quoted" text, of lines'): "sport", text_key("b"): "cooking"}
     file.write_text("date,text,label\n2026-01-01,a,\n")
-    with pytest.raises(BadInput, match=r"labels.csv row 2 \(data.added_labels\) has no label"):
+    with pytest.raises(BadInput, match=r"added_labels.csv row 2 \(data.added_labels\) has no label"):
         read_added(str(file))
 
 
@@ -161,13 +161,13 @@ def test_the_file_of_next_goes_back_through_add(tmp_path, monkeypatch, capsys):
         writer.writerows(rows)
     add.main(source="next.csv", **OPTIONS)
     assert "2 added, 0 changed, 0 known already, 1 without a label" in capsys.readouterr().out
-    assert read_added(str(tmp_path / "labels.csv")) == {
+    assert read_added(str(tmp_path / "added_labels.csv")) == {
         text_key("text 3"): "sport",
         text_key(rows[1]["text"]): "cooking",
     }
-    added = (tmp_path / "labels.csv").read_bytes()
+    added = (tmp_path / "added_labels.csv").read_bytes()
     add.main(source="next.csv", **OPTIONS)
-    assert (tmp_path / "labels.csv").read_bytes() == added
+    assert (tmp_path / "added_labels.csv").read_bytes() == added
     with pytest.raises(SystemExit, match="--count is 3, but the data have 2 texts without a label"):
         next.main("more.csv", 3, "random", False)
     assert not (tmp_path / "more.csv").exists()
@@ -202,10 +202,10 @@ def test_rows_that_cannot_be_used_are_named_and_nothing_is_added(tmp_path, monke
     if message:
         with pytest.raises(SystemExit, match=message):
             add.main(source="in.csv", **options)
-        assert not (tmp_path / "labels.csv").exists()
+        assert not (tmp_path / "added_labels.csv").exists()
     else:
         add.main(source="in.csv", **options)
-        assert read_added(str(tmp_path / "labels.csv"))[text_key(rows[0][0])] == rows[0][1]
+        assert read_added(str(tmp_path / "added_labels.csv"))[text_key(rows[0][0])] == rows[0][1]
         changed = 1 if options["replace"] else 0
         assert f"1 added, {changed} changed, {changed} known already" in capsys.readouterr().out
 
@@ -214,7 +214,7 @@ def test_a_project_without_a_file_for_labels_adds_none(tmp_path, monkeypatch):
     finished(tmp_path, soft(0.9))
     monkeypatch.chdir(tmp_path)
     params = (tmp_path / "params.yaml").read_text(encoding="utf-8")
-    (tmp_path / "params.yaml").write_text(params.replace("added_labels: labels.csv", "added_labels: null "))
+    (tmp_path / "params.yaml").write_text(params.replace("added_labels: added_labels.csv", "added_labels: null "))
     with pytest.raises(SystemExit, match="data.added_labels is null in params.yaml"):
         add.main(source="in.csv", **OPTIONS)
 
@@ -236,11 +236,11 @@ def test_prepare_uses_the_added_labels_and_counts_them(tmp_path):
     project.set(data__labels_per_class=12)
     with inside(project):
         topics = {label: "fog" if label == "weather" else label for _, label in rows}  # another name for one class
-        append_added(project.folder / "labels.csv", [(text, topics[label]) for text, label in rows], "2026-01-01")
+        append_added(project.folder / "added_labels.csv", [(text, topics[label]) for text, label in rows], "2026-01-01")
         run(prepare)
         train, test = read_split(path("train")), read_split(path("test"))
         counts = json.loads(path("prepare/card.json").read_text())["added_labels"]
-        assert (project.folder / "inputs" / "added").resolve() == project.folder / "labels.csv"
+        assert (project.folder / "inputs" / "added").resolve() == project.folder / "added_labels.csv"
     names, labels = label_names(train), dict(zip(train["text"], labels_of(train), strict=True))
     assert names == [*sorted(WORDS), "fog"] and label_names(test) == names
     tested = {text for text, _ in rows} & set(test["text"])
