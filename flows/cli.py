@@ -10,7 +10,13 @@ from typing import Annotated
 
 import typer
 
-DISTIL, FIND_OUT, USE = "Distil", "Find out", "Use"  # the groups of the help text, in its order
+from stillhouse.choices import Choice
+
+DISTIL, LABEL, FIND_OUT, USE = "Distil", "Label", "Find out", "Use"  # the groups of the help text, in its order
+DELIMITER = "Delimiter of the source: auto, tab, or one character."
+QUOTING = "Quoting of the source: auto, minimal, or none."
+ESCAPE = "Escape character of the source: auto, none, or a character."
+ENCODING = "Encoding of the source: auto, or a name such as cp1252."
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app = typer.Typer(
@@ -45,6 +51,49 @@ def serve_schedule() -> None:
     from flows.schedule import main
 
     main()
+
+
+@app.command("next", rich_help_panel=LABEL)
+def next_texts(
+    target: Annotated[str, typer.Argument(help="CSV file to write, with an empty column label.")] = "next.csv",
+    count: Annotated[int, typer.Option(min=1, help="Number of texts.")] = 50,
+    choose: Annotated[
+        Choice, typer.Option(help="Smallest margins, cluster centres, both, or random texts.")
+    ] = "uncertain_diverse",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Write the texts whose label would help most, by the outputs of the last run."""
+    from flows.next import main
+
+    main(target, count, choose, force)
+
+
+@app.command(rich_help_panel=LABEL)
+def add(
+    source: Annotated[str, typer.Argument(help="Table with texts and labels: CSV, TSV, JSON Lines or Parquet.")],
+    text_column: Annotated[str, typer.Option(help="Column with the texts.")] = "text",
+    label_column: Annotated[str, typer.Option(help="Column with the labels.")] = "label",
+    new_classes: Annotated[bool, typer.Option("--new-classes", help="Accept labels that are no class yet.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Change labels that texts have.")] = False,
+    delimiter: Annotated[str, typer.Option(help=DELIMITER)] = "auto",
+    quoting: Annotated[str, typer.Option(help=QUOTING)] = "auto",
+    escape: Annotated[str, typer.Option(help=ESCAPE)] = "auto",
+    encoding: Annotated[str, typer.Option(help=ENCODING)] = "auto",
+) -> None:
+    """Add labels of people to the data. The source stays as it is; the next run uses the labels."""
+    from flows.add import main
+
+    main(
+        source=source,
+        text_column=text_column,
+        label_column=label_column,
+        new_classes=new_classes,
+        replace=replace,
+        delimiter=delimiter,
+        quoting=quoting,
+        escape=escape,
+        encoding=encoding,
+    )
 
 
 @app.command(rich_help_panel=FIND_OUT)
@@ -108,10 +157,10 @@ def score(
     model: ModelName = "",
     alias: Annotated[str, typer.Option(help="Alias of the model's version.")] = "champion",
     chunk: Annotated[int, typer.Option(help="Rows in memory at a time.")] = 50_000,
-    delimiter: Annotated[str, typer.Option(help="Delimiter of the source: auto, tab, or one character.")] = "auto",
-    quoting: Annotated[str, typer.Option(help="Quoting of the source: auto, minimal, or none.")] = "auto",
-    escape: Annotated[str, typer.Option(help="Escape character of the source: auto, none, or a character.")] = "auto",
-    encoding: Annotated[str, typer.Option(help="Encoding of the source: auto, or a name such as cp1252.")] = "auto",
+    delimiter: Annotated[str, typer.Option(help=DELIMITER)] = "auto",
+    quoting: Annotated[str, typer.Option(help=QUOTING)] = "auto",
+    escape: Annotated[str, typer.Option(help=ESCAPE)] = "auto",
+    encoding: Annotated[str, typer.Option(help=ENCODING)] = "auto",
 ) -> None:
     """Label a table with a registered model. Continues where a stopped run ended."""
     from flows.score import main

@@ -30,9 +30,11 @@ from flows.shared.arms import (
     read_predictions,
     run_arm,
 )
+from flows.shared.chosen import run_chosen, true_labels
 from flows.shared.running import run_exclusively, run_flow
 from flows.shared.stage_task import logger, training_slot
 from flows.shared.stopping import command
+from stillhouse.data.added import read_added
 from stillhouse.errors import StillhouseError
 from stillhouse.evaluation import plots
 from stillhouse.evaluation.curve import curve, markdown_table
@@ -42,7 +44,8 @@ from stillhouse.pipeline.children import child_process, lines_of
 from stillhouse.project import STATE
 
 PROBE = "linear probe"
-MODELS = ("teacher", "compressed student", "TF-IDF + SVM")
+STUDENT, CHOSEN = "compressed student", "compressed student, chosen texts"
+MODELS = ("teacher", STUDENT, "TF-IDF + SVM")
 ALL = "all"
 FOLDER = STATE / "labels"
 DAY_S = 86_400.0
@@ -62,6 +65,7 @@ def _measure(params: Params) -> dict[str, Any]:
             draws = params.labels.draws[:1] if count == ALL else params.labels.draws
             changes = {f"{count}-{draw}": _changes(count, draw, params) for draw in draws}
             arms[str(count)] = [run_arm("labels", name, changed, params) for name, changed in changes.items()]
+        chosen = _chosen(arms, params) if params.labels.choose != "random" else {}
         probed = _probe([str(folder) for folders in arms.values() for folder in folders], params)
         points = []
         for labelled, folders in arms.items():
@@ -69,10 +73,23 @@ def _measure(params: Params) -> dict[str, Any]:
             models = {name: correctness(predictions, name).mean(1).tolist() for name in MODELS}
             if probed:
                 models[PROBE] = [sum(probed[str(folder)]) / len(probed[str(folder)]) for folder in folders]
+            if chosen:
+                others = [read_predictions(folder) for folder in chosen.get(labelled, folders)]
+                models[CHOSEN] = correctness(others, STUDENT).mean(1).tolist()
             points.append({"labels": labelled, "labelled_texts": _labelled(folders), "models": models})
         result = {"points": points, "draws": params.labels.draws, "texts": len(predictions[0]["label"])}
         publish_result("labels", parent, result, markdown_table(result), partial(plots.labels, curve(points)))
     return result
+
+
+def _chosen(arms: dict[str, list[Path]], params: Params) -> dict[str, list[Path]]:
+    """Run the arms with chosen texts. Return their folders by number of labels, as in ``arms``."""
+    counts = sorted(count for count in params.labels.counts if isinstance(count, int))
+    truth, folders = true_labels(FOLDER / "truth", params), []
+    for draw, first in zip(params.labels.draws, arms[str(counts[0])] if counts else [], strict=False):
+        changes = _changes(counts[0], draw, params)
+        folders.append(run_chosen(counts, first, changes, f"chosen-{draw}", truth, FOLDER, params))
+    return {str(count): list(places) for count, places in zip(counts, zip(*folders, strict=True), strict=False)}
 
 
 def _changes(count: int | str, draw: int, params: Params) -> dict[str, Any]:
@@ -85,7 +102,9 @@ def _changes(count: int | str, draw: int, params: Params) -> dict[str, Any]:
     own = params.data.labels_per_class if most == params.data.label_limit else most
     if count == ALL:
         return {"data": {"labels_per_class": own}, "student": student}
-    drawn = {"labels_per_class": own, "labels_seed": arm_seed(draw, params.data.labels_seed, params)}
+    # Added labels would join those of each draw.
+    none = {"added_labels": None} if read_added(params.data.added_labels) else {}
+    drawn = none | {"labels_per_class": own, "labels_seed": arm_seed(draw, params.data.labels_seed, params)}
     return {"data": drawn, "student": student}
 
 

@@ -72,8 +72,9 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
     params = load_params(folder / "params.yaml")
     link_inputs(params, folder)
     recorded = read_yaml(evidence / "dvc.lock")
-    written = read_yaml(folder / "params.yaml")["data"]["path"]  # as written, not as resolved for the copy
-    _check_data(written, recorded, folder, version.uri)
+    written = read_yaml(folder / "params.yaml")["data"]  # as written, not as resolved for the copy
+    for link, key in (("data", "path"), ("added", "added_labels")):
+        _check_data(link, f"data.{key}: {written[key]}", recorded, folder, version.uri)
     store = environment({"MLFLOW_TRACKING_URI": tracking_uri()})
     with store, flow_run(here.tracking.experiment, runtime.name or "reproduce", runtime.id or "") as run:
         run.tags({"stillhouse.reproduces": version.uri})
@@ -87,13 +88,13 @@ def _reproduce(number: int, model: str) -> list[list[str]]:
     return rows
 
 
-def _check_data(path: str, recorded: dict[str, Any], folder: Path, version: str) -> None:
-    """Raise BadInput if the texts have changed: the result could not be the same after hours of computation."""
-    file = folder / INPUTS / "data"
+def _check_data(link: str, named: str, recorded: dict[str, Any], folder: Path, version: str) -> None:
+    """Raise BadInput if texts or labels have changed: the result could not be the same after hours of computation."""
+    file = folder / INPUTS / link
     for entry in recorded["stages"]["prepare"]["deps"]:
         if folder / entry["path"] == file and (digest := digest_of(file)) != entry["md5"]:
             raise BadInput(
-                f"data.path: {path} is not the data that {version} was made from (its MD5 is {digest}, was "
+                f"{named} is not the data that {version} was made from (its MD5 is {digest}, was "
                 f"{entry['md5']}). Restore that data; nothing was computed."
             )
 

@@ -5,8 +5,10 @@ import logging
 from pathlib import Path
 
 import numpy as np
+from datasets import Dataset
 
 from stillhouse.data.splits import label_names, labels_of
+from stillhouse.distillation.vectors import Vectors
 from stillhouse.evaluation import candidates, plots, teachers
 from stillhouse.evaluation.cases import behaviours, passed_share, read_cases
 from stillhouse.evaluation.classes import ClassCounts, class_numbers, class_rows, class_warnings, count_classes
@@ -23,7 +25,9 @@ from stillhouse.evaluation.speed import measure_speed
 from stillhouse.evaluation.steps import step_rows
 from stillhouse.files import write_csv, write_json
 from stillhouse.labelling.answers import read_machine_labels
+from stillhouse.labelling.doubtful import doubtful_labels, doubtful_rows, write_doubtful
 from stillhouse.models.members import read_members
+from stillhouse.pipeline.artefacts import is_replaced
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
 from stillhouse.provenance import file_md5
@@ -112,11 +116,14 @@ def evaluate(context: Context) -> Metrics:
         recorded["teacher"].get("machine_weight"),
         gaps.get(f"{TEACHER} - {WITHOUT}"),
     )
+    checked, doubtful = _doubtful(context, train)
+    write_doubtful(out / "doubtful.csv", doubtful)
     metrics = {
         "models": {name: as_dict(quality) for name, quality in results.items()},
         "differences": {name: as_dict(gap, of_teacher) for name, gap in gaps.items()},
         "classes": class_numbers(classes[COMPRESSED]),
         "cases": {"count": len(shown), "passed": passed_share(shown)},
+        "doubtful_labels": {"checked": checked, "doubtful": len(doubtful)},
         **({"machine": machine} if machine else {}),
     }
     write_json(out / "metrics.json", metrics)
@@ -139,6 +146,8 @@ def evaluate(context: Context) -> Metrics:
         card=json.loads(context.path("prepare/card.json").read_text(encoding="utf-8")),
         behaviours=shown,
         machine_labels=machine,
+        doubtful=doubtful,
+        checked=checked,
         drift=drift_table(texts, None if of_teacher else TASK.decode(labels, names), scores[TEACHER]),
         examples=select_examples(texts, labels, scores, names, settings.examples),
         frontier=out / "frontier.png",
@@ -149,6 +158,16 @@ def evaluate(context: Context) -> Metrics:
         context.run.artifact(out / file)
     context.run.metrics({"speed": speeds})
     return metrics
+
+
+def _doubtful(context: Context, train: Dataset) -> tuple[int, list[dict[str, str]]]:
+    """Return the number of training labels that were checked, and the doubtful ones. Labels of a machine are not."""
+    unseen, replaced = Vectors.load(context.path("teacher/vectors")).unseen, context.path("label/splits")
+    if is_replaced(replaced, "train"):
+        unseen = unseen[:0]
+    texts, labels = list(train["text"]), labels_of(train)
+    found = doubtful_labels(texts, labels, unseen, context.params.seed)
+    return found.checked, doubtful_rows(found, texts, labels, label_names(train))
 
 
 def _warn(classes: list[ClassCounts], against: dict[str, ConstantComparison]) -> None:

@@ -1,6 +1,6 @@
 """Stage ``label``: labels of a machine for texts without a label, from a language model, a file, or descriptions.
 
-With ``label.source: none`` and labelled data the stage writes empty results.
+With ``label.source: none`` and labels in the source the stage writes empty results.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ def label(context: Context) -> Metrics:
         return _machine(context, train, unlabelled)
     no_machine_labels(len(label_names(train))).save(context.out / "answers")
     write_json(context.out / "costs.json", {})
-    if len(train):
+    if not context.params.data.without_labels:
         return {"texts": 0}
     from stillhouse.labelling.beginning import begin_without_labels  # imports PyTorch, which takes seconds
     from stillhouse.models.device import choose_device

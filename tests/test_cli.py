@@ -19,6 +19,16 @@ COMMANDS = typer.main.get_command(cli.app).commands
 STARTS = {
     "run": ("", "flows.distillation", {}),
     "serve-schedule": ("", "flows.schedule", {}),
+    "next": (
+        "some.csv --count 9 --choose random",
+        "flows.next",
+        {"target": "some.csv", "count": 9, "choose": "random", "force": False},
+    ),
+    "add": (
+        "some.csv --replace --label-column topic",
+        "flows.add",
+        {"source": "some.csv", "label_column": "topic", "replace": True, "new_classes": False},
+    ),
     "labels": ("", "flows.labels", {}),
     "estimate": ("", "flows.estimate", {}),
     "compare": ("", "flows.comparison", {}),
@@ -47,7 +57,16 @@ def plain(output):
 
 def test_the_help_lists_every_command_in_its_group():
     output = plain(start("--help").output)
-    order = ["Distil ", *list(STARTS)[:2], "Find out ", *list(STARTS)[2:8], "Use ", *list(STARTS)[8:]]
+    order = [
+        "Distil ",
+        *list(STARTS)[:2],
+        "Label ",
+        *list(STARTS)[2:4],
+        "Find out ",
+        *list(STARTS)[4:10],
+        "Use ",
+        *list(STARTS)[10:],
+    ]
     places = [re.search(rf"(─|│) {name.strip()} ", output).start() for name in order]
     assert list(COMMANDS) == list(STARTS) and places == sorted(places)
 

@@ -4,7 +4,10 @@ import json
 
 import numpy as np
 from project import ROOT
+from test_added_labels import finished, soft
 
+from stillhouse.data.added import read_added
+from stillhouse.data.keys import text_key
 from stillhouse.evaluation import plots
 from stillhouse.evaluation.curve import curve, markdown_table
 from stillhouse.params import load_params
@@ -58,3 +61,25 @@ def test_the_flow_measures_every_model_on_the_same_test_texts(project):
     assert 0.1 < models["linear probe"][0] <= 1.0 and (folder / "labels.png").exists()
     assert "| labels a class | labelled texts |" in done.stdout
     assert "outputs restored" in done.stdout  # what the pipeline ran, with the project's own parameters
+
+
+def test_the_labels_of_chosen_texts_grow_from_arm_to_arm(tmp_path, monkeypatch):
+    from flows.shared import chosen
+
+    finished(tmp_path / "first", soft(0.9, 0.6, 0.2, 0.99, 0.51, 0.7))
+    params = load_params(ROOT / "params.yaml")
+    params = params.model_copy(update={"labels": params.labels.model_copy(update={"choose": "uncertain"})})
+    ran = []
+
+    def run_arm(group, name, changes, params):
+        ran.append((name, changes["data"]["labels_per_class"], read_added(changes["data"]["added_labels"])))
+        return tmp_path / "first"
+
+    monkeypatch.setattr(chosen, "run_arm", run_arm)
+    truth = {text_key(f"text {number}"): "sport" for number in range(8)}
+    changes = {"data": {"labels_per_class": 1}, "student": {}}
+    chosen.run_chosen([1, 2, 3], tmp_path / "first", changes, "chosen-13", truth, tmp_path, params)
+    assert [(name, count) for name, count, _ in ran] == [("chosen-13-2", 1), ("chosen-13-3", 1)]
+    (_, _, few), (_, _, more) = ran  # two classes, one more label for each
+    assert few == {text_key(text): "sport" for text in ("text 6", "text 3")}
+    assert more == few | {text_key(text): "sport" for text in ("text 7", "text 4")}

@@ -3,6 +3,7 @@
 import importlib
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from stillhouse.evaluation.classes import ClassCounts
 from stillhouse.evaluation.gate import judge
 from stillhouse.evaluation.reference import reference
 from stillhouse.evaluation.results import as_dict, brief, evidence, quality_of
+from stillhouse.labelling import beginning
 from stillhouse.labelling.beginning import begin_without_labels
 from stillhouse.labelling.descriptions import class_sentences, class_vectors, first_labels, surest
 from stillhouse.params import Data, load_params
@@ -209,6 +211,19 @@ def test_the_gate_speaks_of_agreement_and_a_measured_champion_stays():
     assert not judge(PARAMS.register_, below, teacher, 1.0, free, None, classes).passed
     rival = judge(PARAMS.register_, student, teacher, 1.0, free, gap(0.01), classes, champion_measured=True)
     assert not rival.passed and any("the champion stays" in reason for reason in rival.reasons)
+
+
+def test_labels_of_people_join_the_first_labels(tmp_path, monkeypatch):
+    names, rows = list(CLASSES), texts_and_labels(120)
+    found = SimpleNamespace(probabilities=np.eye(3)[np.arange(90) % 3], surest=np.arange(0, 90, 2), agreement=1.0)
+    monkeypatch.setattr(beginning, "_by_description", lambda *_: found)
+    given = Dataset.from_dict({"text": [text for text, _ in rows[90:]]})
+    write_split(Split(given, np.arange(30), np.full(30, 2)), names, tmp_path / "given.arrow")
+    texts = Dataset.from_dict({"text": [text for text, _ in rows[:90]]})
+    begin_without_labels(PARAMS, read_split(tmp_path / "given.arrow"), texts, None, tmp_path)
+    train = read_split(tmp_path / "train.arrow")
+    assert list(train["text"])[:30] == list(given["text"]) and set(labels_of(train)[:30]) == {2}
+    assert set(train["text"][30:]) <= set(texts["text"]) and len(train) == 75
 
 
 def test_the_whole_chain_runs_without_any_label(tmp_path):

@@ -19,6 +19,7 @@ def data_card(
     unlabelled: int,
     held_out: int,
     formats: dict[str, dict[str, str]] | None = None,
+    added_labels: dict[str, int] | None = None,
 ) -> dict[str, Any]:
     """Return counts, lengths in words and label balance of each split, ready for JSON.
 
@@ -30,7 +31,9 @@ def data_card(
         unlabelled: number of texts without a label.
         held_out: number of texts without a label that no model learns from.
         formats: for each file its encoding, delimiter and so on.
+        added_labels: numbers of labels that people added (:class:`~.added.WithAdded`).
     """
+    optional = {"files": formats, "added_labels": added_labels if any((added_labels or {}).values()) else None}
     return {
         "classes": len(label_names),
         "splits": {name: _describe(splits[name], [*label_names, *unseen]) for name in ("train", "validation", "test")},
@@ -38,7 +41,7 @@ def data_card(
         "unlabelled": unlabelled,
         "held_out": held_out,
         "dropped": dropped,
-    } | ({"files": formats} if formats else {})
+    } | {name: content for name, content in optional.items() if content}
 
 
 def _describe(split: Split, label_names: list[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.machine import use_machine_labels, with_machine_labels
 from stillhouse.distillation.material import cotrained_rows, material_of
-from stillhouse.distillation.probe import fit_probe, head_and_inputs, head_weights, set_head
+from stillhouse.distillation.probe import fit_probe, head_and_inputs, head_weights, out_of_fold, set_head
 from stillhouse.distillation.vectors import Vectors, no_vectors
 from stillhouse.labelling.answers import MachineLabels
 from stillhouse.models.teacher import Teacher
@@ -102,7 +102,7 @@ def train_teacher(
     if probed and probed.history[0]["validation_accuracy"] > max(row["validation_accuracy"] for row in history):
         logger.info("the linear probe is better than fine-tuning on the validation texts; the probe is selected")
         return probed
-    return Trained(teacher, history, no_vectors())
+    return Trained(teacher, history, no_vectors(probed.vectors.unseen if probed else None))
 
 
 def _probe(
@@ -137,13 +137,14 @@ def _probe(
             probe = cotrain(probe, words, features, labels, settings.cotraining)
     set_head(head, probe)
     row["loss"] = loss
+    vectors = Vectors(features, rows, out_of_fold(features[: len(labels)], labels, len(label_names(train)), seed))
     if not len(validation):
         logger.info("linear probe on %d labelled texts: log loss %.4f in cross-validation", len(labels), loss)
-        return Trained(teacher, [row], Vectors(features, rows), without)
+        return Trained(teacher, [row], vectors, without)
     row |= _validated(teacher, validation)
     message = "linear probe on %d labelled texts: %.4f on validation"
     logger.info(message, len(labels), row["validation_accuracy"])
-    return Trained(teacher, [row], Vectors(features, rows), without)
+    return Trained(teacher, [row], vectors, without)
 
 
 def _unchanged(teacher: Teacher, train: Dataset, validation: Dataset, device: torch.device) -> Trained:

@@ -19,6 +19,7 @@ COLOURS = {
     "control": "#9a9a9a",
     "student": "#4c7fb0",
     "compressed student": "#1f4e79",
+    "compressed student, chosen texts": "#9467bd",
     "TF-IDF + SVM": "#c79a3a",
 }
 plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "0"})

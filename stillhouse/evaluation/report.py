@@ -38,6 +38,8 @@ def write_report(
     card: dict[str, Any],
     behaviours: list[Behaviour],
     machine_labels: dict[str, Any] | None,
+    doubtful: list[dict[str, str]],
+    checked: int,
     drift: list[list[str]],
     examples: list[dict[str, Any]],
     frontier: Path,
@@ -62,6 +64,8 @@ def write_report(
         card: the data card that the stage ``prepare`` wrote.
         machine_labels: what a machine's labels were worth (:func:`~.machine.machine_worth`); None if there are none.
         behaviours: the results of ``evaluate.cases``.
+        doubtful: training labels that two models contradict, from :func:`~stillhouse.labelling.doubtful.doubtful_rows`.
+        checked: number of training labels that the two models judged.
         drift: a table of changes in the data; the first row is the heading; empty if there are none.
         examples: example predictions, from :func:`~.examples.select_examples`.
         frontier: picture of accuracy against speed.
@@ -91,6 +95,8 @@ def write_report(
         card=card,
         behaviours=behaviours,
         machine_labels=machine_labels,
+        doubtful=doubtful,
+        checked=checked,
         drift=drift,
         examples=examples,
         teacher=teacher,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 
-from stillhouse.data.splits import Split, label_names, write_split, write_texts
+from stillhouse.data.splits import Split, label_names, labels_of, write_split, write_texts
 from stillhouse.distillation.probe import BATCH, head_and_inputs
 from stillhouse.errors import BadInput
 from stillhouse.labelling.descriptions import (
@@ -36,10 +36,11 @@ def begin_without_labels(
     """Write ``train.arrow``, the surest texts with their first labels, and ``unlabelled.arrow``, the rest.
 
     The labels are from the descriptions of the classes, or from a finished classifier (``teacher.finetune: never``).
+    Texts that people labelled (``stillhouse add``) are training texts, too.
 
     Args:
         params: with the sections ``data.classes`` and ``teacher``.
-        train: the split without rows; it has the classes.
+        train: the texts that people labelled, if there are any; it has the classes.
         unlabelled: the texts; at most 5,000 of them, drawn at random, may get a label.
         device: the device of the teacher's encoder.
         folder: for the two files.
@@ -61,7 +62,8 @@ def begin_without_labels(
     found = find(params.teacher, names, params.data.descriptions, texts, device)
     labels = TASK.decision(found.probabilities[found.surest])
     counts = dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True))
-    missing = [name for name, count in counts.items() if not count]
+    known = labels_of(train)
+    missing = [name for number, name in enumerate(names) if not counts[name] and number not in known]
     if len(names) - len(missing) < 2:
         raise BadInput(
             f"teacher.model: it gives all texts the class {names[labels[0]]!r}. Use another finished classifier."
@@ -80,7 +82,9 @@ def begin_without_labels(
     logger.info("first labels: %s", ", ".join(f"{count} {name}" for name, count in counts.items()))
     chosen = rows[found.surest]
     rest = np.setdiff1d(np.arange(len(unlabelled)), chosen)
-    write_split(Split(unlabelled, chosen, labels), names, folder / "train.arrow")
+    both = concatenate_datasets([train.select_columns("text"), unlabelled])
+    places, classes = [np.arange(len(train)), len(train) + chosen], [known, labels]
+    write_split(Split(both, np.concatenate(places), np.concatenate(classes)), names, folder / "train.arrow")
     write_texts([(unlabelled, rest)], folder / "unlabelled.arrow")
     source = "the finished classifier"
     if not finished:

@@ -44,6 +44,9 @@ class Data(Format):
         description="the classes and, where there are any, their descriptions; null: the classes of the labels"
     )
     unlabelled: Name | None = Field(description="a split without labels, for the teacher to label")
+    added_labels: Name | None = Field(
+        description="the file of `stillhouse add`: labels that join those of the source; null: none"
+    )
     labels_per_class: Annotated[int, Field(ge=0)] | Literal["auto"] | None = Field(
         description="labelled texts of each class; the others lose their label; null: all; "
         "0: none, then a train file needs no labels; "

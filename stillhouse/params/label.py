@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from stillhouse.choices import Choice
 from stillhouse.params.section import Count, Name, NotNegative, Positive, Ratio, Section
 
 SECRET = re.compile(r"(^|[-_])(key|apikey|secret|password|token|authorization)$", re.IGNORECASE)
@@ -54,7 +55,7 @@ class Label(Section):
     samples: Annotated[int, Field(ge=2, le=100, description="samples of each text, for votes")]
     texts: Count = Field(description="most texts to label")
     test_texts: Annotated[int, Field(ge=0, description="test texts that the model labels, for the report")]
-    choose: Literal["random", "uncertain", "diverse"] = Field(description="which texts")
+    choose: Choice = Field(description="which texts")
     max_unusable: Annotated[Ratio, Field(description="largest share of unusable answers; above it the stage stops")]
     max_cost: NotNegative | None = Field(description="most dollars for all calls of this project; null: no limit")
     price: Price

@@ -11,6 +11,7 @@ ORIGIN = Path(".stillhouse/origin")  # in a copy of a project: has the folder th
 PLACES = (
     ("data", "path", False),
     ("data", "hub_id", True),
+    ("data", "added_labels", False),
     ("label", "path", False),
     ("label", "prompt", False),
     ("teacher", "model", True),

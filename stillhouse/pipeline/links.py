@@ -28,6 +28,7 @@ def link_inputs(params: Params, folder: Path = Path()) -> None:
     """
     data, others = params.data, [other.model for other in params.teacher.others]
     _link(folder, "data", _folder(folder, data.hub_id) if data.source == "hub" else data.place)
+    _link(folder, "added", data.added_labels)
     teachers = [params.teacher.model, *others, *[None] * (OTHER_TEACHERS - len(others))]
     for number, model in enumerate(teachers, start=1):
         name = "teacher" if number == 1 else f"teacher{number}"

@@ -97,7 +97,7 @@ CHAIN = (
     Stage(
         "prepare",
         "A source of labelled texts -> clean splits without duplicates, and a data card",
-        reads=("inputs/data",),
+        reads=("inputs/data", "inputs/added"),
         writes=(*(f"{name}.arrow" for name in SPLITS), "card.json"),
         params=("seed", "data"),
         retries=True,
@@ -108,7 +108,7 @@ CHAIN = (
         reads=("train", "validation", "test", "unlabelled", "inputs/labels", "inputs/prompt", "inputs/teacher"),
         writes=("answers", "splits"),
         beside=("costs.json",),
-        params=("seed", "data.classes", "label", "teacher"),
+        params=("seed", *("data.classes", "data.label_column", "data.labels_per_class"), "label", "teacher"),
         retries=True,
     ),
     Stage(
@@ -176,10 +176,10 @@ CHAIN = (
         reads=(
             *("train", "test", "label/splits", "prepare/card.json", "inputs/cases"),
             *("label/answers", "label/metrics.json", "teacher/metrics.json"),
-            *("control/model", "teacher/model", "teacher/others", "soft_labels/test.npy", "student/model"),
-            *("compress/model", "compress/smaller", "compress/metrics.json"),
+            *("control/model", "teacher/model", "teacher/vectors", "teacher/others"),
+            *("soft_labels/test.npy", "student/model", "compress/model", "compress/smaller", "compress/metrics.json"),
         ),
-        writes=("classes.csv", "confusion.png"),
+        writes=("classes.csv", "confusion.png", "doubtful.csv"),
         beside=("speed.json", "report.html", "frontier.png"),
         params=("seed", "data.source", "data.path", "data.hub_id", "evaluate"),
         plot=Plot("answers.csv", "answer", "label", "Compressed student on the test set", template="confusion"),
