@@ -1,7 +1,7 @@
 """``stillhouse score``: label a table with a registered model, in chunks. A stopped run can be continued.
 
-The target has all columns of the source, and ``label``, ``probability`` and ``deferred``. The readers are those of the stage
-``prepare``. Each row of the source is a row of the target.
+The target has all columns of the source, and ``label``, ``probability`` and ``deferred``. The readers are those of the
+stage ``prepare``. Each row of the source is a row of the target.
 """
 
 import json
@@ -63,7 +63,7 @@ def score(
         model: The registered model's name; empty for that of params.yaml.
         alias: The alias of the version to use.
         chunk: Rows in memory at a time. A stopped run loses at most the work on so many rows.
-        min_confidence: A text whose probability is lower is deferred; empty: the threshold of the version, if it has one.
+        min_confidence: A text whose probability is lower is deferred; empty: the threshold of the version, if any.
         delimiter: The delimiter of the source, like ``data.delimiter``.
         quoting: The quoting of the source, like ``data.quoting``.
         escape: The escape character of the source, like ``data.escape``.

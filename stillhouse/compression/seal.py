@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 from stillhouse.serving.files import MIN_CONFIDENCE
@@ -14,6 +15,14 @@ def write_digests(folder: Path) -> None:
     others = sorted(other for other in folder.iterdir() if other != file)
     config["sha256"] = {other.name: hashlib.sha256(other.read_bytes()).hexdigest() for other in others}
     file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def copy_with_threshold(model: Path, folder: Path, min_confidence: float | None) -> Path:
+    """Copy ``model`` to the new ``folder``, with a threshold unless it is None. Returns ``folder``."""
+    shutil.copytree(model, folder, copy_function=shutil.copyfile)  # DVC's files are read-only
+    if min_confidence is not None:
+        set_threshold(folder, min_confidence)
+    return folder
 
 
 def set_threshold(folder: Path, min_confidence: float) -> None:
