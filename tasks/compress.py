@@ -77,7 +77,7 @@ def write_compressed(context: Context, student: Student, settings: Compress) -> 
 
 def _texts(context: Context) -> CompressionTexts:
     soft = np.load(context.path("soft_labels/answers") / HELDOUT)
-    return CompressionTexts.of(*context.read("train", "unlabelled", "validation", "heldout"), soft)
+    return CompressionTexts.of(*context.read("train", "unlabelled", "validation", "heldout"), soft=soft)
 
 
 def _write_model(
