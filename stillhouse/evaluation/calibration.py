@@ -85,7 +85,7 @@ class Reliability:
 
     Attributes:
         error: the expected calibration error, 0 to 1 (:meth:`~stillhouse.task.SingleLabel.calibration_error`).
-        low, high: its 95 % interval.
+        low, high: its 95 % interval, approximate.
         confidence: mean confidence of the texts of each bin that has any, (bins,).
         accuracy: share of them that is answered right, (bins,).
         texts: their number, (bins,).

@@ -8,8 +8,8 @@ The method is fixed-sequence testing (A. Angelopoulos et al., "Learn then Test: 
 Achieve Risk Control", 2021, arXiv:2110.01052; Y. Geifman and R. El-Yaniv, "Selective Classification for Deep Neural
 Networks", NeurIPS 2017, arXiv:1705.08500). The thresholds are fixed before the labels are seen. They are tested from
 strict to loose, each with the exact bound of Clopper and Pearson (1934), and the first that fails ends the sequence.
-So several tests need no correction. A threshold that too few texts reach is not tested: it would fail without a
-single wrong answer. That uses that a surer answer is not wrong more often.
+So several tests need no correction. The sequence begins where enough texts reach the threshold: an earlier test would
+fail for a single error, or for none. That assumes that a surer answer is not wrong more often.
 """
 
 import math
@@ -19,7 +19,10 @@ import numpy as np
 from scipy.stats import beta
 
 LEVEL = 0.95  # confidence of the statement
-THRESHOLDS = 1 - np.geomspace(1e-4, 1, 81)  # of the probability, from strict to 0, where no text is deferred
+THRESHOLDS = np.round(
+    1 - np.geomspace(1e-4, 1, 81), 4
+)  # of the probability, from strict to 0, where no text is deferred
+LEAST_SHARE = 0.1  # of the texts that the first tested threshold must answer: with few answers one error is too many
 MOST_TEXTS = 10**6  # of the estimate how many are missing
 
 
@@ -73,22 +76,21 @@ def certify(confidence: np.ndarray, right: np.ndarray, wanted: float) -> Certifi
     """Find the threshold with the fewest deferred texts for which the statement holds with 95 % confidence.
 
     Args:
-        confidence: the probability of each answer, (texts,). No model may have learnt from these texts.
+        confidence: the probability of each answer, float32 (texts,). No model may have learnt from these texts.
         right: whether the answer is right, boolean (texts,).
         wanted: least share of right answers, above 0 and below 1.
     """
-    confidence = np.asarray(confidence, np.float32)
-    reached = confidence[:, None] >= THRESHOLDS.astype(np.float32)
-    answered = reached.sum(0)
-    errors = (reached & ~np.asarray(right, bool)[:, None]).sum(0)
-    tested = answered >= texts_needed(wanted)
+    order = np.argsort(-confidence, kind="stable")
+    answered = np.searchsorted(-confidence[order], -THRESHOLDS.astype(confidence.dtype), side="right")
+    errors = np.concatenate([[0], np.cumsum(~right[order])])[answered]
+    tested = answered >= max(texts_needed(wanted), LEAST_SHARE * len(confidence))
     passes = lower_bound(errors, answered) >= wanted
     # The sequence: thresholds from the first tested one up to the one before the first failure.
     passed = np.flatnonzero(tested & np.logical_and.accumulate(passes | ~tested))
     if not len(passed):
         return Certificate(wanted, len(confidence), None, 0, 0, 0.0, _more(answered, errors, wanted, len(confidence)))
     last = passed[-1]
-    bound = float(lower_bound(errors[last], answered[last]))
+    bound = round(float(lower_bound(errors[last], answered[last])), 6)
     return Certificate(
         wanted, len(confidence), float(THRESHOLDS[last]), int(answered[last]), int(errors[last]), bound, 0
     )
@@ -105,8 +107,8 @@ def _more(answered: np.ndarray, errors: np.ndarray, wanted: float, texts: int) -
     for reached, wrong in {(int(n), int(e)) for n, e in zip(answered, errors, strict=True) if n}:
         rate = (wrong + 0.5) / (reached + 1)
         if rate < 1 - wanted:
-            sizes = np.geomspace(texts, MOST_TEXTS, 500)
+            sizes = np.geomspace(1.1 * texts, MOST_TEXTS, 60)
             counts = np.floor(sizes * reached / texts)
             enough = np.flatnonzero(lower_bound(np.floor(counts * rate), counts) >= wanted)
             needed.append(int(np.ceil(sizes[enough[0]])) - texts if len(enough) else MOST_TEXTS)
-    return max(min(needed), 1) if needed else None
+    return min(needed) if needed else None
