@@ -77,7 +77,8 @@ def write_compressed(context: Context, student: Student, settings: Compress) -> 
 
 def _texts(context: Context) -> CompressionTexts:
     soft = np.load(context.path("soft_labels/answers") / HELDOUT)
-    return CompressionTexts.of(*context.read("train", "unlabelled", "validation", "heldout"), soft=soft)
+    train, unlabelled, validation, heldout = context.read("train", "unlabelled", "validation", "heldout")
+    return CompressionTexts.of(train, unlabelled, validation, heldout, soft)
 
 
 def _write_model(

@@ -34,7 +34,7 @@ def compress(finished, tmp_path):
     outputs = finished.folder / "outputs"
     train, test = (read_split(outputs / "prepare" / f"{name}.arrow") for name in ("train", "test"))
 
-    def run(change=lambda student: None, labelled=True, **settings):
+    def run(change=lambda student: None, labelled=True, targets=None, **settings):
         student = load_student(outputs / "student" / "model")
         if vocabulary := settings.get("vocabulary"):  # the student itself is not to forget its words
             assert vocabulary < student.tokenizer.get_vocab_size()
@@ -42,7 +42,7 @@ def compress(finished, tmp_path):
         scratch = tmp_path / f"scratch-{len(list(tmp_path.iterdir()))}"
         scratch.mkdir()
         chosen = DEFAULT.model_copy(update={"early_exit": None, "temperature": 1.0} | settings)
-        targets = TASK.targets(labels_of(test), len(label_names(test)))
+        targets = TASK.targets(labels_of(test), len(label_names(test))) if targets is None else targets
         calibration = CalibrationTexts(list(test["text"]), targets, "labels")
         texts = CompressionTexts(train, ["goal"], ExitTexts(list(train["text"]), [list(test["text"])]), calibration)
         validation = test if labelled else test.select([])
@@ -78,13 +78,15 @@ def test_a_temperature_divides_the_served_logits_and_changes_no_decision(compres
     np.testing.assert_array_equal(after.argmax(1), before.argmax(1))
 
 
-def test_a_student_that_is_not_sure_enough_gets_a_temperature_and_a_calibrated_one_does_not(compress, caplog):
+def test_a_student_that_is_not_sure_enough_gets_a_temperature_and_a_calibrated_one_does_not(compress, finished, caplog):
     caplog.set_level("INFO", logger="stillhouse")
-    ladder, _ = compress(lambda student: divide(student, 5.0), temperature="auto")
-    assert ladder.last == "temperature" and ladder.temperature < 0.5
+    texts = list(read_split(finished.folder / "outputs" / "prepare" / "test.arrow")["text"])
+    own = Classifier.load(compress()[1]).predict_proba(texts).astype(float)
+    ladder, _ = compress(temperature="auto", targets=own)
+    assert ladder.temperature == 1.0 and ladder.calibration.used is False and "; refused" in caplog.text
+    ladder, _ = compress(lambda student: divide(student, 5.0), temperature="auto", targets=own)
+    assert ladder.last == "temperature" and ladder.temperature == pytest.approx(0.2, rel=0.1)
     assert ladder.calibration.after < ladder.calibration.before
-    again, _ = compress(lambda student: divide(student, 5.0 * ladder.temperature), temperature="auto")
-    assert again.temperature == 1.0 and again.calibration.used is False and "; refused" in caplog.text
 
 
 def divide(student, temperature):

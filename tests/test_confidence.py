@@ -78,7 +78,7 @@ def test_the_loosest_threshold_before_the_first_failure_is_taken():
 
 def test_too_few_texts_are_counted_and_errors_of_the_surest_answers_are_named():
     few = certify(np.full(40, 0.99, np.float32), np.ones(40, bool), 0.95)
-    assert few.min_confidence is None and 19 <= few.more <= 25 and few.deferred == 1.0
+    assert few.min_confidence is None and 19 <= few.more <= 30 and few.deferred == 1.0
     assert certify(np.zeros(0), np.zeros(0, bool), 0.98).more == 149
     hopeless = certify(np.full(500, 0.99, np.float32), np.arange(500) % 5 > 0, 0.98)
     assert hopeless.min_confidence is None and hopeless.more is None

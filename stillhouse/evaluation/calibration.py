@@ -47,7 +47,7 @@ class Calibration:
     """A fitted temperature.
 
     Attributes:
-        temperature: divides the logits.
+        temperature: divides the logits; two decimals.
         texts: number of texts that it was fitted on.
         before: their mean log loss without a temperature.
         after: their mean log loss in cross-validation.
@@ -73,9 +73,8 @@ def calibrate(probabilities: np.ndarray, targets: np.ndarray) -> Calibration:
     for fitted, held in KFold(FOLDS, shuffle=True, random_state=0).split(targets):
         temperature = fit_temperature(probabilities[fitted], targets[fitted])
         after[held] = log_loss(with_temperature(probabilities[held], temperature), targets[held])
-    gain = before - after
-    used = bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
-    temperature = fit_temperature(probabilities, targets)
+    temperature, gain = round(fit_temperature(probabilities, targets), 2), before - after
+    used = bool(temperature != 1.0 and gain.mean() > gain.std() / np.sqrt(len(gain)))
     return Calibration(temperature, len(targets), float(before.mean()), float(after.mean()), used)
 
 

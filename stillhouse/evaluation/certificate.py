@@ -23,6 +23,7 @@ THRESHOLDS = np.round(
     1 - np.geomspace(1e-4, 1, 81), 4
 )  # of the probability, from strict to 0, where no text is deferred
 LEAST_SHARE = 0.1  # of the texts that the first tested threshold must answer: with few answers one error is too many
+FEW = 20  # answers
 MOST_TEXTS = 10**6  # of the estimate how many are missing
 
 
@@ -99,15 +100,15 @@ def certify(confidence: np.ndarray, right: np.ndarray, wanted: float) -> Certifi
 def _more(answered: np.ndarray, errors: np.ndarray, wanted: float, texts: int) -> int | None:
     """Return about how many further texts are needed if each threshold is reached, and errs, as often as before.
 
-    The rate of errors is Jeffreys' estimate, so that few answers without an error do not count as perfect.
+    A threshold that few of the texts reach is left out: a few answers without an error show nothing.
     """
     if not texts:
         return texts_needed(wanted)
     needed = []
-    for reached, wrong in {(int(n), int(e)) for n, e in zip(answered, errors, strict=True) if n}:
-        rate = (wrong + 0.5) / (reached + 1)
-        if rate < 1 - wanted:
-            sizes = np.geomspace(1.1 * texts, MOST_TEXTS, 60)
+    for reached, wrong in {(int(n), int(e)) for n, e in zip(answered, errors, strict=True)}:
+        rate = wrong / max(reached, 1)
+        if reached >= min(FEW, texts) and rate < 1 - wanted:
+            sizes = np.geomspace(1.1 * texts, MOST_TEXTS, 100)
             counts = np.floor(sizes * reached / texts)
             enough = np.flatnonzero(lower_bound(np.floor(counts * rate), counts) >= wanted)
             needed.append(int(np.ceil(sizes[enough[0]])) - texts if len(enough) else MOST_TEXTS)
