@@ -152,11 +152,15 @@ def doctor() -> None:
 @app.command(rich_help_panel=USE)
 def score(
     source: Annotated[str, typer.Argument(help="Table to label: CSV, TSV, JSON Lines, Parquet, or a folder of parts.")],
-    target: Annotated[str, typer.Argument(help="File to write: the same columns, label and probability.")],
+    target: Annotated[str, typer.Argument(help="File to write: the same columns, label, probability and deferred.")],
     text_column: Annotated[str, typer.Option(help="Column with the texts.")] = "text",
     model: ModelName = "",
     alias: Annotated[str, typer.Option(help="Alias of the model's version.")] = "champion",
     chunk: Annotated[int, typer.Option(help="Rows in memory at a time.")] = 50_000,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(help="Defer texts with a lower probability.", show_default="the threshold of the model, if any"),
+    ] = None,
     delimiter: Annotated[str, typer.Option(help=DELIMITER)] = "auto",
     quoting: Annotated[str, typer.Option(help=QUOTING)] = "auto",
     escape: Annotated[str, typer.Option(help=ESCAPE)] = "auto",
@@ -172,6 +176,7 @@ def score(
         model=model,
         alias=alias,
         chunk=chunk,
+        min_confidence=min_confidence,
         delimiter=delimiter,
         quoting=quoting,
         escape=escape,

@@ -1,7 +1,7 @@
 """``stillhouse score``: label a table with a registered model, in chunks. A stopped run can be continued.
 
-The target has all columns of the source, and ``label`` and ``probability``. The readers are those of the stage
-``prepare``. Each row of the source is a row of the target.
+The target has all columns of the source, and ``label``, ``probability`` and ``deferred``. The readers are those of the
+stage ``prepare``. Each row of the source is a row of the target.
 """
 
 import json
@@ -25,14 +25,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed, State
 
 from flows.shared.running import run_flow
-from flows.shared.scoring import ADDED, check, format_of, lock_target
+from flows.shared.scoring import ADDED, check, check_confidence, format_of, lock_target
 from flows.shared.stopping import command, handle_signals
 from stillhouse.data.readers import Table, Wanted
 from stillhouse.data.writers import open_writer
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import load_params
 from stillhouse.pipeline.inputs import digest_of
-from stillhouse.serving.answers import decide
 from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.registry import DIGEST_TAG, fetch_model, tag_of, version_of
@@ -49,6 +48,7 @@ def score(
     model: str = "",
     alias: str = "champion",
     chunk: int = 50_000,
+    min_confidence: float | None = None,
     delimiter: str = "auto",
     quoting: str = "auto",
     escape: str | None = "auto",
@@ -63,6 +63,7 @@ def score(
         model: The registered model's name; empty for that of params.yaml.
         alias: The alias of the version to use.
         chunk: Rows in memory at a time. A stopped run loses at most the work on so many rows.
+        min_confidence: A text whose probability is lower is deferred; empty: the threshold of the version, if any.
         delimiter: The delimiter of the source, like ``data.delimiter``.
         quoting: The quoting of the source, like ``data.quoting``.
         escape: The escape character of the source, like ``data.escape``.
@@ -71,8 +72,9 @@ def score(
     handle_signals()
     try:
         wanted = Wanted({"text_column": text_column}, format_of(delimiter, quoting, escape, encoding), "--")
+        check_confidence(min_confidence)
         with lock_target(Path(target)):
-            return _score(Path(source), Path(target), wanted, model, alias, chunk)
+            return _score(Path(source), Path(target), wanted, model, alias, chunk, min_confidence)
     except StillhouseError as error:
         return Failed(message=str(error))
 
@@ -92,7 +94,9 @@ def _registry(name: str) -> str:
     return name
 
 
-def _score(source: Path, target: Path, wanted: Wanted, name: str, alias: str, chunk: int) -> dict[str, Any]:
+def _score(
+    source: Path, target: Path, wanted: Wanted, name: str, alias: str, chunk: int, least: float | None
+) -> dict[str, Any]:
     table, schema = check(source, target, wanted, chunk)
     name = _registry(name)
     version = version_of(name, alias)
@@ -108,7 +112,7 @@ def _score(source: Path, target: Path, wanted: Wanted, name: str, alias: str, ch
         version, DIGEST_TAG
     )  # part of the identity: another store may have another version with the same number
     work = {"source_md5": digest_of(source), "model": name, "version": version.number, "digest": digest}
-    work |= {"column": column, "chunk": chunk}
+    work |= {"column": column, "chunk": chunk, "min_confidence": least}
     _open_parts(parts, work | {"columns": schema.names, "settings": table.settings})
     try:
         classifier = Classifier.load(fetch_model(version, parts / "model"))
@@ -122,7 +126,7 @@ def _score(source: Path, target: Path, wanted: Wanted, name: str, alias: str, ch
             resumed += 1
         else:
             label_chunk.with_options(task_run_name=f"rows {rows + 1} to {rows + len(batch)}")(
-                batch, column, schema, classifier, part
+                batch, column, schema, classifier, part, least
             )
             labelled += len(batch)
         rows += len(batch)
@@ -139,13 +143,16 @@ def _score(source: Path, target: Path, wanted: Wanted, name: str, alias: str, ch
 
 
 @task(cache_policy=NO_CACHE)
-def label_chunk(table: pa.Table, column: str, schema: pa.Schema, classifier: Classifier, part: Path) -> None:
-    """Write the columns of ``schema`` and the two new ones to the Parquet file ``part``. It is complete or absent."""
+def label_chunk(
+    table: pa.Table, column: str, schema: pa.Schema, classifier: Classifier, part: Path, least: float | None = None
+) -> None:
+    """Write the columns of ``schema`` and those of ``ADDED`` to the Parquet file ``part``. It is complete or absent."""
     texts = ["" if value is None else value for value in table[column].to_pylist()]
-    labels, probabilities = decide(classifier.predict_proba(texts), classifier.classes_)
+    answers = classifier.answer(texts, least)
     table = table.select(schema.names).cast(schema)
-    table = table.append_column(ADDED.field(0), pa.array(labels.tolist(), pa.string()))
-    table = table.append_column(ADDED.field(1), pa.array(probabilities, pa.float32()))
+    columns = (answers.labels.tolist(), answers.probabilities, answers.deferred)
+    for field, values in zip(ADDED, columns, strict=True):
+        table = table.append_column(field, pa.array(values, field.type))
     draft = part.with_suffix(".draft")
     pq.write_table(table, draft)
     draft.replace(part)

@@ -3,11 +3,15 @@
 import json
 import logging
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
+
+import numpy as np
 
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.steps import CompressionSteps, compress_student
 from stillhouse.compression.texts import CompressionTexts
+from stillhouse.distillation.answers import HELDOUT
 from stillhouse.errors import StillhouseError
 from stillhouse.evaluation.choice import select_network
 from stillhouse.files import write_json
@@ -27,7 +31,7 @@ def compress(context: Context) -> Metrics:
     ``smaller/`` has the students of the sizes that were too small, compressed for the comparison.
     """
     size = json.loads(context.path("student/metrics.json").read_text(encoding="utf-8"))["size"]
-    texts = CompressionTexts.of(*context.read("train", "unlabelled", "validation", "heldout"))
+    texts = _texts(context)
     _compress_smaller(context, texts)
     settings = context.of_size(size).compress
     student, control = (load_student(context.path(f"{name}/model")) for name in ("student", "control"))
@@ -67,8 +71,14 @@ def write_compressed(context: Context, student: Student, settings: Compress) -> 
     Returns:
         The last step, and the numbers of each step.
     """
-    texts = CompressionTexts.of(*context.read("train", "unlabelled", "validation", "heldout"))
+    texts = _texts(context)
     return _write_model(context, student, settings, texts, _reference(context, student))
+
+
+def _texts(context: Context) -> CompressionTexts:
+    soft = np.load(context.path("soft_labels/answers") / HELDOUT)
+    train, unlabelled, validation, heldout = context.read("train", "unlabelled", "validation", "heldout")
+    return CompressionTexts.of(train, unlabelled, validation, heldout, soft)
 
 
 def _write_model(
@@ -78,7 +88,8 @@ def _write_model(
     steps = _compress(student, settings, texts, reference, folder)
     # The digest names the model that was timed: DVC may later restore another model next to this file.
     write_json(context.out / "speed.json", {"model_md5": folder_md5(folder), "docs_per_s": steps.docs_per_s})
-    return {"last_step": steps.last, "steps": steps.numbers}
+    calibration = {"calibration": asdict(steps.calibration)} if steps.calibration else {}
+    return {"last_step": steps.last, "temperature": steps.temperature, **calibration, "steps": steps.numbers}
 
 
 def _compress(

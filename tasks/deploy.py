@@ -4,10 +4,12 @@ import os
 import sys
 from pathlib import Path
 
-from stillhouse.data.splits import label_names
+from stillhouse.compression.seal import copy_with_threshold
+from stillhouse.data.splits import label_names, labels_of
 from stillhouse.evaluation.candidate import Candidate, folder_bytes
 from stillhouse.evaluation.cases import behaviours, passed_share, read_cases
 from stillhouse.evaluation.classes import count_classes, read_classes
+from stillhouse.evaluation.confidence import certified, threshold_of
 from stillhouse.evaluation.quality import answers_of, quality
 from stillhouse.evaluation.reference import reference, teacher_answers
 from stillhouse.evaluation.results import as_dict, read_qualities
@@ -23,7 +25,9 @@ from tasks.promotion import PromotionRequest, register_and_judge
 
 
 def deploy(context: Context) -> Metrics:
-    """Write ``receipt.json``, and ``speed.json`` with this machine's timings, which DVC does not store.
+    """Write ``model/`` with its certified threshold, and ``receipt.json``.
+
+    ``speed.json`` has this machine's timings; DVC does not store it.
 
     The version has the tag ``device``. If it passes the gate, it gets the alias that is named after the device.
     """
@@ -45,6 +49,8 @@ def deploy(context: Context) -> Metrics:
     sizes = {name: candidate.bytes, "teacher": 0}
     result = quality(labels, scores, sizes, params.evaluate.bootstrap, params.seed, of_teacher)[name]
     training = [one.training for one in read_classes(context.path("evaluate/classes.csv"))]
+    statements = certified(scores[name], labels_of(test), teacher, params.register_)
+    model = copy_with_threshold(model, context.out / "model", threshold_of(statements))
     case = PromotionRequest(
         model,
         params.register_,
@@ -60,6 +66,7 @@ def deploy(context: Context) -> Metrics:
         labels,
         names,
         {"device": name},
+        statements,
     )
     version, verdict = register_and_judge(context, case)
     receipt = receipt_of(version, model_digest(model), model)

@@ -12,6 +12,7 @@ from stillhouse.distillation.vectors import Vectors
 from stillhouse.evaluation import candidates, plots, teachers
 from stillhouse.evaluation.cases import behaviours, passed_share, read_cases
 from stillhouse.evaluation.classes import ClassCounts, class_numbers, class_rows, class_warnings, count_classes
+from stillhouse.evaluation.confidence import Confidence, certified, write_statements
 from stillhouse.evaluation.confusion import confusion
 from stillhouse.evaluation.constant import CONSTANT, HELP, ConstantComparison, compare_with_constant, most_frequent
 from stillhouse.evaluation.examples import select_examples
@@ -100,6 +101,13 @@ def evaluate(context: Context) -> Metrics:
     rows = "decision of the teacher" if of_teacher else "label"
     numbered = confusion(labels, answers[COMPRESSED], names, out / "confusion.png", rows)
     plots.frontier(full, out / "frontier.png")
+    compressed = json.loads(context.path("compress/metrics.json").read_text(encoding="utf-8"))
+    statements = certified(scores[COMPRESSED], labels_of(test), answers[TEACHER], params.register_)
+    write_statements(statements, out / "certificate.json")
+    resampling = (settings.bootstrap, params.seed)
+    confidence = Confidence.of(compressed, scores[COMPRESSED], labels_of(test), statements, *resampling)
+    if confidence.after is not None:
+        plots.calibration(confidence.after, confidence.before, out / "reliability.png")
     # The column label has the reference: the labels, or the teacher's decisions if no text has a label.
     # One column a model. The compressed student's is also `answer`: the plot in dvc.yaml uses this name.
     columns = {"label": labels, "answer": answers[COMPRESSED]} | answers
@@ -122,6 +130,7 @@ def evaluate(context: Context) -> Metrics:
         "models": {name: as_dict(quality) for name, quality in results.items()},
         "differences": {name: as_dict(gap, of_teacher) for name, gap in gaps.items()},
         "classes": class_numbers(classes[COMPRESSED]),
+        "confidence": confidence.numbers(),
         "cases": {"count": len(shown), "passed": passed_share(shown)},
         "doubtful_labels": {"checked": checked, "doubtful": len(doubtful)},
         **({"machine": machine} if machine else {}),
@@ -141,7 +150,7 @@ def evaluate(context: Context) -> Metrics:
         classes=classes[COMPRESSED],
         differences=gaps,
         free=max(FREE, key=lambda name: results[name].accuracy),
-        source=json.loads(context.path("compress/metrics.json").read_text(encoding="utf-8"))["source"],
+        source=compressed["source"],
         steps=step_rows(*map(context.path, ("compress/metrics.json", "compress/speed.json", "compress/model"))),
         card=json.loads(context.path("prepare/card.json").read_text(encoding="utf-8")),
         behaviours=shown,
@@ -153,9 +162,12 @@ def evaluate(context: Context) -> Metrics:
         frontier=out / "frontier.png",
         confusion=out / "confusion.png",
         numbered=numbered,
+        confidence=confidence,
+        reliability=out / "reliability.png",
     )
-    for file in ("report.html", "frontier.png", "confusion.png", "speed.json"):
-        context.run.artifact(out / file)
+    for file in ("report.html", "frontier.png", "confusion.png", "reliability.png", "speed.json"):
+        if (out / file).exists():  # there is no reliability without labels
+            context.run.artifact(out / file)
     context.run.metrics({"speed": speeds})
     return metrics
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from stillhouse.evaluation.classes import ClassCounts
+from stillhouse.evaluation.confidence import Statement
 from stillhouse.evaluation.gate import Verdict, judge
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.results import evidence
@@ -51,6 +52,7 @@ class PromotionRequest:
         labels: their class numbers, ``(texts,)``.
         names: of the classes, by number.
         tags: further tags of the version.
+        statements: what was certified about its answers.
     """
 
     model: Path
@@ -67,6 +69,7 @@ class PromotionRequest:
     labels: np.ndarray
     names: list[str]
     tags: dict[str, str]
+    statements: Sequence[Statement]
 
 
 def register_and_judge(context: Context, request: PromotionRequest) -> tuple[registry.Version, Verdict]:
@@ -111,6 +114,7 @@ def _register_and_judge(context: Context, request: PromotionRequest) -> tuple[re
         request.section,
         request.passed_cases,
         rival is not None and registry.tag_of(rival, REFERENCE_TAG) != TEACHER,
+        request.statements,
     )
     if verdict.passed and not is_champion and (since := registry.was_rolled_back(version)):
         logger.warning(

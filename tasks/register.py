@@ -2,8 +2,10 @@
 
 import json
 
+from stillhouse.compression.seal import copy_with_threshold
 from stillhouse.data.splits import label_names
 from stillhouse.evaluation.classes import read_classes
+from stillhouse.evaluation.confidence import read_statements, threshold_of
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.latency import latency_ms
 from stillhouse.evaluation.reference import reference, teacher_answers
@@ -22,11 +24,14 @@ from tasks.promotion import PromotionRequest, register_and_judge
 
 
 def register(context: Context) -> Metrics:
-    """Write ``receipt.json``: name, version, digest, classes and store of the registered model.
+    """Write ``model/``, the compressed student with its certified threshold, and ``receipt.json``.
+
+    The receipt has name, version, digest, classes and store of the registered model.
 
     Identical files with the same serving code are never registered twice: the existing version is found by its digest.
     """
-    settings, model = context.params.register_, context.path("compress/model")
+    settings, statements = context.params.register_, read_statements(context.path("evaluate/certificate.json"))
+    model = copy_with_threshold(context.path("compress/model"), context.out / "model", threshold_of(statements))
     [test] = context.read("test")
     labels, _ = reference(test, teacher_answers(context.path("evaluate/answers.csv"), test))
     texts, metrics = list(test["text"]), context.path("evaluate/metrics.json")
@@ -49,6 +54,7 @@ def register(context: Context) -> Metrics:
         labels,
         label_names(test),
         {"run.student": student or ""},
+        statements,
     )
     version, verdict = register_and_judge(context, case)
     receipt = receipt_of(version, model_digest(model), model)

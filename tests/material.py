@@ -84,13 +84,14 @@ def tiny_teacher(folder: Path, layers: int = 2) -> Path:
 
 def tiny_model(folder: Path, architecture: str = "resnet") -> Path:
     """A folder as the stage ``compress`` writes it, of a student with random weights and the classes of ``WORDS``."""
+    import numpy as np
     import torch
     from datasets import Dataset
 
     from stillhouse.compression.early_exit import ExitTexts
     from stillhouse.compression.parity import Reference
     from stillhouse.compression.steps import compress_student
-    from stillhouse.compression.texts import CompressionTexts
+    from stillhouse.compression.texts import CalibrationTexts, CompressionTexts
     from stillhouse.data.vocabulary import learn_vocabulary
     from stillhouse.models.students.student import build_student
     from stillhouse.params import Vocabulary, load_params
@@ -111,6 +112,8 @@ def tiny_model(folder: Path, architecture: str = "resnet") -> Path:
     scratch.mkdir(parents=True)
     labelled = data.select([]).add_column("label", [])
     reference = Reference.of(student, labelled, data)
-    read = CompressionTexts(data, ["the", "goal"], ExitTexts(texts, []))
+    read = CompressionTexts(
+        data, ["the", "goal"], ExitTexts(texts, []), CalibrationTexts([], np.zeros((0, len(WORDS))), "labels")
+    )
     compress_student(student, settings, read, reference, scratch, folder)
     return folder

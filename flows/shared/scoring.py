@@ -16,7 +16,7 @@ from stillhouse.errors import BadInput, listed
 from stillhouse.params import Format
 from stillhouse.pipeline.slots import lock_folder
 
-ADDED = pa.schema([("label", pa.string()), ("probability", pa.float32())])
+ADDED = pa.schema([("label", pa.string()), ("probability", pa.float32()), ("deferred", pa.bool_())])
 
 
 def format_of(delimiter: str, quoting: str, escape: str | None, encoding: str) -> Format:
@@ -49,6 +49,12 @@ def lock_target(target: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def check_confidence(least: float | None) -> None:
+    """Check ``--min-confidence``. Raises BadInput."""
+    if least is not None and not 0 <= least <= 1:
+        raise BadInput(f"--min-confidence is {least:g}; it must be from 0 to 1.")
 
 
 def check(source: Path, target: Path, wanted: Wanted, chunk: int) -> tuple[Table, pa.Schema]:

@@ -1,8 +1,11 @@
-"""Digests of a model's files, by which a damaged file is refused."""
+"""What is written into a finished model's ``config.json``: the digests of its files, and a threshold."""
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
+
+from stillhouse.serving.files import MIN_CONFIDENCE
 
 
 def write_digests(folder: Path) -> None:
@@ -11,4 +14,24 @@ def write_digests(folder: Path) -> None:
     config = json.loads(file.read_text(encoding="utf-8"))
     others = sorted(other for other in folder.iterdir() if other != file)
     config["sha256"] = {other.name: hashlib.sha256(other.read_bytes()).hexdigest() for other in others}
+    file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def copy_with_threshold(model: Path, folder: Path, min_confidence: float | None) -> Path:
+    """Copy ``model`` to the new ``folder``, with a threshold unless it is None. Returns ``folder``."""
+    shutil.copytree(model, folder, copy_function=shutil.copyfile)  # DVC's files are read-only
+    if min_confidence is not None:
+        set_threshold(folder, min_confidence)
+    return folder
+
+
+def set_threshold(folder: Path, min_confidence: float) -> None:
+    """Write the threshold of :meth:`~stillhouse.serving.classifier.Classifier.answer` into ``config.json``.
+
+    Args:
+        folder: of the model.
+        min_confidence: a text whose probability is lower is deferred, 0 to 1.
+    """
+    file = folder / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8")) | {MIN_CONFIDENCE: min_confidence}
     file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,18 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from stillhouse.compression.early_exit import add_early_exit
-from stillhouse.compression.formats import format_of
+from stillhouse.compression.formats import Format, format_of
 from stillhouse.compression.parity import Reference
 from stillhouse.compression.seal import write_digests
-from stillhouse.compression.texts import CompressionTexts
+from stillhouse.compression.temperature import choose_temperature
+from stillhouse.compression.texts import CalibrationTexts, CompressionTexts
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.vocabulary import truncate_vocabulary
 from stillhouse.errors import StillhouseError
+from stillhouse.evaluation.calibration import Calibration, with_temperature
 from stillhouse.models.students.student import Student
 from stillhouse.params import Compress
+from stillhouse.params.compress import AUTO
 from stillhouse.serving.chunks import ID, Chunks
 from stillhouse.serving.networks import ONNX
 from stillhouse.task import TASK
@@ -36,12 +40,16 @@ class CompressionSteps:
         docs_per_s: texts per second of each step, by name; they depend on the machine.
         selected: the folder of the last step that was not refused.
         last: the name of that step.
+        temperature: divides the logits of the result; 1 if nothing was calibrated.
+        calibration: how the temperature was found; None if it was not fitted.
     """
 
     def __init__(self, reference: Reference, settings: Compress) -> None:
         self.numbers: dict[str, dict[str, Any]] = {}
         self.docs_per_s: dict[str, float] = {}
         self.selected, self.last = Path(), ""
+        self.temperature = 1.0
+        self.calibration: Calibration | None = None
         self._reference, self._settings = reference, settings
 
     def step(self, name: str, folder: Path) -> None:
@@ -54,6 +62,24 @@ class CompressionSteps:
             logger.warning("%s refused: %s", name, refusal)
         else:
             self.selected, self.last = folder, name
+
+    def calibrate(self, folder: Path, form: Format, texts: CalibrationTexts) -> None:
+        """Copy the selected result to ``folder``, and divide its logits by the temperature.
+
+        The temperature is ``settings.temperature``, or is fitted on ``texts``. Later results are compared with the
+        trained student at the same temperature.
+        """
+        self.calibration = choose_temperature(self.selected, texts) if self._settings.temperature == AUTO else None
+        if self._settings.temperature != AUTO:
+            self.temperature = float(self._settings.temperature)
+        elif self.calibration is not None and self.calibration.used:
+            self.temperature = self.calibration.temperature
+        if self.temperature != 1.0:
+            shutil.copytree(self.selected, folder)
+            form.divide(folder / form.file, self.temperature)
+            trained = with_temperature(self._reference.probabilities, self.temperature)
+            self._reference = replace(self._reference, probabilities=trained)
+            self.step(folder.name, folder)
 
     def _refusal(self, numbers: dict[str, float]) -> str:
         """Why the step is refused; empty if it is not. Without labelled texts the agreement decides."""
@@ -133,12 +159,13 @@ def compress_student(
         tokenizer = Tokenizer.from_file(str(steps.selected / "tokenizer.json"))
         folder = new_folder(settings.quantisation, tokenizer)
         chosen = texts.train.select(range(min(settings.calibration_texts, len(texts.train))))
-        encoded = encode_texts([chosen], tokenizer, length, scratch / "calibration")
+        encoded = encode_texts([chosen], tokenizer, length, scratch / "calibration ids")
         starts = range(0, len(chosen), CALIBRATION_BATCH)
         rows = [np.arange(start, min(start + CALIBRATION_BATCH, len(chosen))) for start in starts]
         batches = [encoded.padded(batch) for batch in rows]
         form.quantise(settings.quantisation, source, folder / form.file, batches, network)
         steps.step(folder.name, folder)
+    steps.calibrate(scratch / "temperature", form, texts.calibration)
     if settings.early_exit is not None and form.file == ONNX and network.piece_tables:
         folder = shutil.copytree(steps.selected, scratch / "early exit")
         least = add_early_exit(student, folder, texts.exits, settings.early_exit, settings.quantisation)

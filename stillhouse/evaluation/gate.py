@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from stillhouse.errors import listed
 from stillhouse.evaluation.classes import NAMED, ClassCounts, class_warnings
+from stillhouse.evaluation.confidence import PARAMETERS, Statement
 from stillhouse.evaluation.constant import HELP, compare_with_constant
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.reference import NOTE
@@ -37,6 +38,7 @@ def judge(
     section: str = "register",
     passed_cases: float = 1.0,
     champion_measured: bool = False,
+    statements: Sequence[Statement] = (),
 ) -> Verdict:
     """Decide whether the compressed student passes the gate.
 
@@ -56,6 +58,7 @@ def judge(
         classes: the student's counts of each class on the test set.
         section: the section of ``params.yaml`` with the limits, for the messages.
         passed_cases: share of ``evaluate.cases`` that the student passes, 0 to 1.
+        statements: what was certified about the student's answers; every demanded statement must hold.
         champion_measured: whether another version is champion, and its accuracy was measured on labelled test texts.
     """
     unit = "points of agreement with the teacher" if student.of_teacher else "points"
@@ -80,6 +83,11 @@ def judge(
     if settings.min_cases is not None:
         limit = f"register.min_cases: {settings.min_cases:.0%}"
         checks.append((passed_cases >= settings.min_cases, f"passes {passed_cases:.0%} of evaluate.cases ({limit})"))
+    checks += [
+        (one.certificate.min_confidence is not None, f"{one.sentence} (register.{PARAMETERS[one.by]})")
+        for one in statements
+        if one.demanded
+    ]
     checks.append(_above_constant(classes, unit))
     if settings.min_class_recall is not None:
         checks.append(_recall(classes, settings.min_class_recall, f"{section}.min_class_recall"))

@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from stillhouse.evaluation.calibration import Reliability
 from stillhouse.evaluation.reference import measured
 from stillhouse.evaluation.results import Model
 
@@ -88,6 +89,28 @@ def labels(models: dict[str, dict[str, np.ndarray]], file: Path) -> None:
     axes.set_ylabel("accuracy on the test set, %")
     axes.legend(frameon=False, loc="lower right")
     axes.grid(alpha=0.25)
+    save(figure, file)
+
+
+def calibration(after: Reliability, before: Reliability | None, file: Path) -> None:
+    """Plot the share of right answers against the probability (top), and the number of texts (bottom)."""
+    figure, (axes, counts) = plt.subplots(
+        2, 1, figsize=(5.6, 5.4), layout="constrained", sharex=True, height_ratios=[3, 1]
+    )
+    axes.plot([0, 100], [0, 100], color="#999999", linewidth=1, label="calibrated")
+    lines = [("as served", after, COLOURS["compressed student"])]
+    if before is not None:
+        lines.insert(0, ("without the temperature", before, COLOURS["TF-IDF + SVM"]))
+    for name, line, colour in lines:
+        title = f"{name}, error {100 * line.error:.1f} %"
+        axes.plot(100 * line.confidence, 100 * line.accuracy, "o-", color=colour, label=title, markersize=4)
+    counts.bar(100 * after.confidence, after.texts, width=4, color=COLOURS["compressed student"])
+    axes.set_ylabel("right answers, %")
+    axes.legend(frameon=False, loc="upper left")
+    counts.set_xlabel("probability of the answer, %")
+    counts.set_ylabel("texts")
+    for part in (axes, counts):
+        part.grid(alpha=0.25)
     save(figure, file)
 
 

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stillhouse.evaluation.cases import Behaviour
 from stillhouse.evaluation.classes import ClassCounts, class_warnings
+from stillhouse.evaluation.confidence import Confidence
 from stillhouse.evaluation.constant import HELP, ConstantComparison
 from stillhouse.evaluation.display import MISSING, number, percent
 from stillhouse.evaluation.quality import Quality
@@ -45,6 +46,8 @@ def write_report(
     frontier: Path,
     confusion: Path,
     numbered: bool,
+    confidence: Confidence,
+    reliability: Path,
 ) -> None:
     """Write the report of the stage ``evaluate`` to ``file``.
 
@@ -71,6 +74,8 @@ def write_report(
         frontier: picture of accuracy against speed.
         confusion: picture of the confusion matrix.
         numbered: whether ``confusion`` shows class numbers instead of names.
+        confidence: the calibration and the certified thresholds of the compressed student.
+        reliability: picture of the calibration; it exists if test texts have labels.
     """
     teacher, student = models["teacher"], models["compressed student"]
     assert isinstance(teacher, Model) and isinstance(student, Model)
@@ -107,6 +112,8 @@ def write_report(
         frontier=frontier,
         confusion=confusion,
         measured=measured(student.of_teacher),
+        confidence=confidence,
+        reliability=reliability,
     )
 
 

@@ -1,12 +1,13 @@
 """The section ``compress``."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stillhouse.params.section import Count, OneOf, Ratio, Section
+from stillhouse.params.section import Count, OneOf, Positive, Ratio, Section
 from stillhouse.registry import names_in
 
+AUTO = "auto"
 QUANTISATIONS = (*names_in("stillhouse.compression.quantisations"), "none")
 
 
@@ -20,6 +21,9 @@ class Compress(Section):
         str, OneOf(QUANTISATIONS), Field(description="a file in stillhouse/compression/quantisations, or none")
     ]
     calibration_texts: Annotated[Count, Field(description="int8_static: number of training texts for the calibration")]
+    temperature: Positive | Literal["auto"] = Field(
+        description="divides the logits; auto: fitted on texts that the student was not trained on; 1: no calibration"
+    )
     tolerance: Annotated[
         Ratio, Field(description="accuracy on validation that a step may cost; a step that costs more is refused")
     ]

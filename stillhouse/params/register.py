@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from stillhouse.params.section import NotNegative, Positive, Ratio, Section
+from stillhouse.params.section import Fraction, NotNegative, Positive, Ratio, Section
 
 
 class Register(Section):
@@ -19,6 +19,12 @@ class Register(Section):
     margin: Annotated[Ratio, Field(description="accuracy by which a new champion may be below the old one")]
     max_size_mb: Positive
     max_latency_ms: Positive
+    answered_accuracy: Fraction | None = Field(
+        description="least share of right answers among those not deferred, certified on the test texts; null: none"
+    )
+    answered_agreement: Fraction | None = Field(
+        description="the same for agreement with the teacher, which needs no labels; null: none"
+    )
     min_cases: Ratio | None = Field(
         description="least share of the cases in evaluate.cases that it must pass; null: no limit"
     )

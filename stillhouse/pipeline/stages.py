@@ -83,6 +83,7 @@ TEACHERS = ("inputs/teacher", *(f"inputs/teacher{number}" for number in range(2,
 STUDENT = ("student.network", "student.start", "student.training", "student.vocabulary")
 EVALUATED = ("evaluate.batch_size", "evaluate.bootstrap", "evaluate.cases")
 GATED = ("register.min_retention", "register.min_cases", "register.min_class_recall")
+ANSWERED = ("register.answered_accuracy", "register.answered_agreement")
 PROVENANCE = (
     "data.source",
     "data.path",
@@ -165,6 +166,7 @@ CHAIN = (
             "student/model",
             "student/smaller",
             "student/metrics.json",
+            "soft_labels/answers",
         ),
         writes=("model", "smaller"),
         beside=("speed.json",),
@@ -179,16 +181,19 @@ CHAIN = (
             *("control/model", "teacher/model", "teacher/vectors", "teacher/others"),
             *("soft_labels/test.npy", "student/model", "compress/model", "compress/smaller", "compress/metrics.json"),
         ),
-        writes=("classes.csv", "confusion.png", "doubtful.csv"),
-        beside=("speed.json", "report.html", "frontier.png"),
-        params=("seed", "data.source", "data.path", "data.hub_id", "evaluate"),
+        writes=("classes.csv", "confusion.png", "doubtful.csv", "certificate.json"),
+        beside=("speed.json", "report.html", "frontier.png", "reliability.png"),
+        params=("seed", "data.source", "data.path", "data.hub_id", "evaluate", *ANSWERED),
         plot=Plot("answers.csv", "answer", "label", "Compressed student on the test set", template="confusion"),
     ),
     Stage(
         "register",
         "A registered version with its evidence; champion if it passes the gate",
-        reads=("test", "compress/model", "evaluate/answers.csv", "evaluate/classes.csv", "evaluate/metrics.json"),
-        writes=("receipt.json",),
+        reads=(
+            *("test", "compress/model", "evaluate/answers.csv", "evaluate/certificate.json", "evaluate/classes.csv"),
+            "evaluate/metrics.json",
+        ),
+        writes=("model", "receipt.json"),
         params=("register", *PROVENANCE),
         retries=True,
     ),
@@ -215,7 +220,7 @@ DEVICE_CHAIN = (
             *("test", "device/model", "inputs/cases"),
             *("evaluate/answers.csv", "evaluate/classes.csv", "evaluate/metrics.json"),
         ),
-        writes=("receipt.json",),
+        writes=("model", "receipt.json"),
         beside=("speed.json",),
         params=("seed", "evaluate", "register", *PROVENANCE, "devices.{device}"),
         retries=True,

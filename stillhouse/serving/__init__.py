@@ -4,6 +4,7 @@ It needs NumPy, tokenizers and onnxruntime alone, which is what ``pip install st
 ``mlflow_model``, which MLflow loads.
 """
 
+from stillhouse.serving.answers import Answers
 from stillhouse.serving.classifier import Classifier
 
-__all__ = ["Classifier"]
+__all__ = ["Answers", "Classifier"]

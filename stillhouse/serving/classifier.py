@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from stillhouse.serving.answers import decide
+from stillhouse.serving.answers import Answers, decide
 from stillhouse.serving.chunks import ID, Chunks
 from stillhouse.serving.files import ModelFiles, read_model
 from stillhouse.serving.networks import ONNX, TABLES, Network, OnnxNetwork, TableNetwork
@@ -87,6 +87,8 @@ if hasattr(os, "register_at_fork"):
 class Classifier:
     """A text classifier with scikit-learn's interface: ``predict``, ``predict_proba``, ``classes_``.
 
+    :meth:`answer` also defers texts of which the model is not sure.
+
     Several threads can use one classifier. It can be pickled and copied. It also works in a forked process (gunicorn's
     ``preload_app``, ``multiprocessing``): the threads and locks of onnxruntime, tokenizers and ``concurrent.futures``
     do not survive a fork, so the child makes new ones at the first use.
@@ -101,6 +103,7 @@ class Classifier:
         """
         self._files, self._threads = files, threads or cores()
         self.classes_ = np.array(files.labels, dtype=object)
+        self.min_confidence = files.min_confidence
         self._start()
 
     def _start(self) -> None:
@@ -176,7 +179,24 @@ class Classifier:
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """The most probable label of each text, as strings of shape ``(len(texts),)``."""
-        return decide(self.predict_proba(texts), self.classes_)[0]
+        return decide(self.predict_proba(texts), self.classes_).labels
+
+    def answer(self, texts: Sequence[str], min_confidence: float | None = None) -> Answers:
+        """Return the label of each text, its probability, and whether it is deferred.
+
+        Args:
+            texts: the texts.
+            min_confidence: a text whose probability is lower is deferred. None: the threshold in the model's
+                ``config.json``; without one no text is deferred.
+
+        Raises:
+            TypeError: ``texts`` is one string, or an element is not a string.
+            ValueError: ``min_confidence`` is not from 0 to 1.
+        """
+        least = self.min_confidence if min_confidence is None else min_confidence
+        if not 0.0 <= least <= 1.0:
+            raise ValueError(f"min_confidence is {least}; it must be from 0 to 1")
+        return decide(self.predict_proba(texts), self.classes_, least)
 
 
 def _batches(lengths: np.ndarray) -> Iterator[np.ndarray]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from stillhouse.serving.networks import ONNX, TABLES
 from stillhouse.task import TASK
 
+MIN_CONFIDENCE = "min_confidence"  # the key of the threshold in config.json
+
 
 @dataclass(frozen=True)
 class ModelFiles:
@@ -24,6 +26,7 @@ class ModelFiles:
         labels: the names of the classes, in the order of the logits.
         max_length: how many word pieces of a text the networks read.
         common: frequent chunks of text with their word pieces (:class:`~stillhouse.serving.chunks.Chunks`).
+        min_confidence: the least probability of an answer that is not deferred; 0 defers nothing.
     """
 
     networks: Mapping[str, bytes]
@@ -32,6 +35,7 @@ class ModelFiles:
     labels: Sequence[str]
     max_length: int
     common: Mapping[str, Sequence[int]]
+    min_confidence: float = 0.0
 
 
 def read_model(folder: str | Path) -> ModelFiles:
@@ -57,6 +61,7 @@ def read_model(folder: str | Path) -> ModelFiles:
         config["labels"],
         config["max_length"],
         json.loads((folder / "chunks.json").read_text("utf-8")),
+        config.get(MIN_CONFIDENCE, 0.0),
     )
 
 

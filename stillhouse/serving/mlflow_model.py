@@ -13,7 +13,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from pydantic import BaseModel
 
-from stillhouse.serving.answers import decide
 from stillhouse.serving.classifier import Classifier
 
 COLUMN = "text"  # the column that is read of a table with several columns
@@ -25,10 +24,11 @@ class Answer(BaseModel):
 
     label: str
     probability: float
+    deferred: bool
 
 
 class ServedStudent(PythonModel):
-    """The model: from texts to the label and the probability of each.
+    """The model: from texts to the label of each, its probability, and whether it is deferred.
 
     The model has no input schema. With one of MLflow's type hints, its server would accept ``inputs`` only. With a
     schema of columns, it would drop every column but the first, whatever the names are. So this class checks the input.
@@ -41,7 +41,7 @@ class ServedStudent(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> list[Answer]:
-        """Label and probability of each text, in the order of the input.
+        """Return label and probability of each text, and whether it is deferred, in the order of the input.
 
         Args:
             context: not used.
@@ -53,11 +53,11 @@ class ServedStudent(PythonModel):
             MlflowException: the input has another form, or a value is not a text; the server responds with status 400.
         """
         try:
-            probabilities = self.classifier.predict_proba(texts_of(model_input))
+            answers = self.classifier.answer(texts_of(model_input))
         except (TypeError, ValueError) as error:
             raise MlflowException.invalid_parameter_value(f"{error}. {FORMS}.") from None
-        decided = zip(*decide(probabilities, self.classifier.classes_), strict=True)
-        return [Answer(label=str(label), probability=float(probability)) for label, probability in decided]
+        rows = zip(answers.labels, answers.probabilities, answers.deferred, strict=True)
+        return [Answer(label=str(label), probability=float(p), deferred=bool(deferred)) for label, p, deferred in rows]
 
 
 def texts_of(given: Any) -> list[Any]:

@@ -26,7 +26,9 @@ from stillhouse.tracking.store import raising_unavailable
 MODEL_TAG, DIGEST_TAG, ROLLED_BACK_TAG = "stillhouse.model_md5", "stillhouse.digest", "stillhouse.rolled_back"
 EVIDENCE_TAG = "run.register"
 # It has no input schema; mlflow_model.py states why.
-SIGNATURE = ModelSignature(outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability")]))
+SIGNATURE = ModelSignature(
+    outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability"), ColSpec("boolean", "deferred")])
+)
 REQUIREMENTS = ["mlflow", "onnxruntime", "tokenizers", "numpy", "pandas"]
 
 
