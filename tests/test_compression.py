@@ -3,12 +3,13 @@
 import json
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 from project import ROOT
 
-from stillhouse.compression import early_exit
+from stillhouse.compression import early_exit, formats
 from stillhouse.compression.early_exit import ExitTexts, threshold
 from stillhouse.compression.parity import AGREEMENT_TEXTS, Reference
 from stillhouse.compression.quantisations import QUANTISATIONS
@@ -207,3 +208,17 @@ def test_where_validation_is_small_other_texts_tell_whether_the_answers_agree(fi
     validation, *others = (read_split(outputs / "prepare" / f"{name}.arrow") for name in names)
     reference = Reference.of(load_student(outputs / "student" / "model"), validation, *others)
     assert len(reference.labels) == len(validation) < AGREEMENT_TEXTS == len(reference.probabilities)
+
+
+def test_a_refused_quantisation_is_replaced_by_one_that_changes_less(compress, monkeypatch):
+    def inverted(source, file, batches, network):
+        model = onnx.load(source)
+        for tensor in model.graph.initializer:
+            if tensor.data_type == onnx.TensorProto.FLOAT:
+                tensor.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(tensor), tensor.name))
+        onnx.save(model, file)
+
+    known = {name: QUANTISATIONS[name] for name in QUANTISATIONS}
+    monkeypatch.setattr(formats, "QUANTISATIONS", known | {"int8": inverted})
+    steps, _ = compress(quantisation="int8", tolerance=1.0, parity=0.9)
+    assert steps.numbers["int8"]["refused"] and steps.last == "int8_weights"

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from stillhouse.compression.early_exit import add_early_exit
 from stillhouse.compression.formats import Format, format_of
 from stillhouse.compression.parity import Reference
+from stillhouse.compression.quantisations import QUANTISATIONS
 from stillhouse.compression.seal import write_digests
 from stillhouse.compression.temperature import choose_temperature
 from stillhouse.compression.texts import CalibrationTexts, CompressionTexts
@@ -30,6 +31,7 @@ from stillhouse.task import TASK
 logger = logging.getLogger(__name__)
 
 CALIBRATION_BATCH = 16
+SAFEST = "int8_weights"  # the quantisation that changes least, where another is refused
 
 
 class CompressionSteps:
@@ -52,11 +54,14 @@ class CompressionSteps:
         self.calibration: Calibration | None = None
         self._reference, self._settings = reference, settings
 
-    def step(self, name: str, folder: Path) -> None:
-        """Measure the result of the step ``name``, and select it unless it costs too much."""
+    def step(self, name: str, folder: Path, parity: bool = False) -> None:
+        """Measure the result of the step ``name``, and select it unless it costs too much.
+
+        With ``parity`` it is also refused if it agrees less often with the trained student than ``settings.parity``.
+        """
         write_digests(folder)
         numbers, speed = self._reference.compare(folder)
-        refusal = self._refusal(numbers) if self.last else ""
+        refusal = self._refusal(numbers, parity) if self.last else ""
         self.numbers[name], self.docs_per_s[name] = numbers | {"refused": int(bool(refusal))}, speed
         if refusal:
             logger.warning("%s refused: %s", name, refusal)
@@ -81,15 +86,15 @@ class CompressionSteps:
             self._reference = replace(self._reference, probabilities=trained)
             self.step(folder.name, folder)
 
-    def _refusal(self, numbers: dict[str, float]) -> str:
+    def _refusal(self, numbers: dict[str, float], parity: bool) -> str:
         """Why the step is refused; empty if it is not. Without labelled texts the agreement decides."""
-        if "accuracy" not in numbers:
-            if numbers["agreement"] >= self._settings.parity:
-                return ""
+        if (parity or "accuracy" not in numbers) and numbers["agreement"] < self._settings.parity:
             return (
                 f"it agrees with the trained student on only {numbers['agreement']:.1%} of "
                 f"{len(self._reference.probabilities)} texts; compress.parity requires {self._settings.parity:.1%}"
             )
+        if "accuracy" not in numbers:
+            return ""
         lost = self.numbers["float32"]["accuracy"] - numbers["accuracy"]
         if lost <= self._settings.tolerance + 1e-9:
             return ""
@@ -113,7 +118,8 @@ def compress_student(
 
     A step is refused if its accuracy on the reference's labelled texts is more than ``settings.tolerance`` below that
     of the trained student. Without labelled texts it is refused if its agreement with the trained student is below
-    ``settings.parity``. The numbers of a refused step are recorded, and the next step starts from the result before it.
+    ``settings.parity``, and so is a quantisation in any case. In its place ``int8_weights`` follows. The numbers of a
+    refused step are recorded, and the next step starts from the result before it.
 
     Args:
         student: the trained student.
@@ -157,14 +163,18 @@ def compress_student(
     if settings.quantisation != "none":
         source = steps.selected / form.file
         tokenizer = Tokenizer.from_file(str(steps.selected / "tokenizer.json"))
-        folder = new_folder(settings.quantisation, tokenizer)
         chosen = texts.train.select(range(min(settings.calibration_texts, len(texts.train))))
         encoded = encode_texts([chosen], tokenizer, length, scratch / "calibration ids")
         starts = range(0, len(chosen), CALIBRATION_BATCH)
         rows = [np.arange(start, min(start + CALIBRATION_BATCH, len(chosen))) for start in starts]
         batches = [encoded.padded(batch) for batch in rows]
-        form.quantise(settings.quantisation, source, folder / form.file, batches, network)
-        steps.step(folder.name, folder)
+        fallback = [SAFEST] if form.file == ONNX and settings.quantisation in QUANTISATIONS else []
+        for kind in dict.fromkeys([settings.quantisation, *fallback]):
+            folder = new_folder(kind, tokenizer)
+            form.quantise(kind, source, folder / form.file, batches, network)
+            steps.step(kind, folder, parity=True)
+            if steps.last == kind:
+                break
     steps.calibrate(scratch / "temperature", form, texts.calibration)
     if settings.early_exit is not None and form.file == ONNX and network.piece_tables:
         folder = shutil.copytree(steps.selected, scratch / "early exit")

@@ -15,7 +15,7 @@ ROUNDS = 3  # turns of each candidate
 SINGLE_TEXTS = 30  # texts for the latency
 LONGEST_PASS_S = 4.0  # a longer pass is not repeated
 ROUND_S = 0.2  # least duration of a turn
-SAMPLE = 128  # texts of a pass, if the predictions for all texts are known already
+SAMPLE = 32  # texts of a pass, if the predictions for all texts are known already
 
 
 @dataclass(frozen=True, kw_only=True)

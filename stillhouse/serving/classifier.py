@@ -22,7 +22,7 @@ from stillhouse.serving.files import ModelFiles, read_model
 from stillhouse.serving.networks import ONNX, TABLES, Network, OnnxNetwork, TableNetwork
 from stillhouse.task import TASK
 
-PIECES = 8192  # maximum of word pieces in a batch, padding included
+PIECES = 2048  # maximum of word pieces in a batch, padding included; more do not fit into a core's cache
 BATCH = 256  # maximum of texts in a batch
 BLOCK = 512  # texts that are tokenized and sorted by length together, while other threads run the network
 AHEAD = 16  # maximum of blocks that are tokenized and wait for the network

@@ -17,4 +17,4 @@ def int8_dynamic(source: Path, file: Path, batches: Batches, network: TextNetwor
     student has half the speed, because onnxruntime's integer convolution is slower than its float convolution.
     """
     with without_warnings():
-        quantize_dynamic(source, file, weight_type=QuantType.QInt8)
+        quantize_dynamic(source, file, per_channel=True, weight_type=QuantType.QInt8)

@@ -24,12 +24,15 @@ class TextNetwork(nn.Module):
             vocabulary is fixed.
         float_parts: submodules outside the encoder. In a convolutional student ``int8_static`` quantises the
             operations between convolutions, but not those in these parts.
+        weights_only: submodules whose inputs have outliers. ``int8_static`` stores their weights in 8-bit integers and
+            calculates in float32. Empty: no such part.
     """
 
     attends: ClassVar[bool] = False
     encodes: ClassVar[bool] = True
     piece_tables: ClassVar[tuple[str, ...]] = ("embedding.weight", "wide.pieces.weight", "wide.piece_weights")
     float_parts: ClassVar[tuple[str, ...]] = ("pool", "bag", "wide", "head")
+    weights_only: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, vocabulary: int, classes: int, settings: Network, states: int) -> None:
         """``states`` is the number of channels that :meth:`encode` returns; 0: there is no encoder."""

@@ -53,6 +53,7 @@ class Transformer(TextNetwork):
     """
 
     attends = True
+    weights_only = ("outer",)  # the values before it range wider than 8 bits resolve
 
     def __init__(self, vocabulary: int, classes: int, settings: Network) -> None:
         super().__init__(vocabulary, classes, settings, states=settings.width)
