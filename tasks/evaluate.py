@@ -11,6 +11,7 @@ from stillhouse.data.splits import label_names, labels_of
 from stillhouse.distillation.answers import HELDOUT, VALIDATION
 from stillhouse.distillation.vectors import Vectors
 from stillhouse.evaluation import candidates, plots, teachers
+from stillhouse.evaluation.candidate import Candidate
 from stillhouse.evaluation.cascade import Chosen, choose_threshold, measure_cascade
 from stillhouse.evaluation.cases import behaviours, passed_share, read_cases
 from stillhouse.evaluation.classes import ClassCounts, class_numbers, class_rows, class_warnings, count_classes
@@ -129,7 +130,7 @@ def evaluate(context: Context) -> Metrics:
         recorded["teacher"].get("machine_weight"),
         gaps.get(f"{TEACHER} - {WITHOUT}"),
     )
-    chosen, dollars = _chosen(context, served), recorded["label"].get("dollars", 0.0)
+    chosen, dollars = _chosen(context, served, compared[0]), recorded["label"].get("dollars", 0.0)
     model_answers = answered.test if recorded["label"].get("source") == LANGUAGE_MODEL else not_answered(known)
     cascade = measure_cascade(scores[COMPRESSED], answers[TEACHER], model_answers, labels_of(test), chosen)
     rates = {"student": speed[COMPRESSED].docs_per_s, "teacher": speed[TEACHER].docs_per_s}
@@ -187,15 +188,19 @@ def evaluate(context: Context) -> Metrics:
     return metrics
 
 
-def _chosen(context: Context, student: Classifier) -> Chosen | None:
+def _chosen(context: Context, student: Classifier, teacher: Candidate) -> Chosen | None:
     """Return the threshold at which student + teacher reach the teacher, on texts that no student learnt from."""
     folder, replaced = context.path("soft_labels/answers"), is_replaced(context.path("label/splits"), "validation")
     validation, heldout = context.read("validation", "heldout")
     if len(validation) and not replaced:
-        texts, logits, labels = list(validation["text"]), np.load(folder / VALIDATION), labels_of(validation)
-        return choose_threshold(student.predict_proba(texts), TASK.probabilities(logits), labels)
-    logits = np.load(folder / HELDOUT)
-    return choose_threshold(student.predict_proba(list(heldout["text"])), TASK.probabilities(logits), None)
+        probabilities = student.predict_proba(list(validation["text"]))
+        truth = TASK.targets(labels_of(validation), probabilities.shape[1])
+        return choose_threshold(probabilities, TASK.decision(np.load(folder / VALIDATION)), truth, labelled=True)
+    if not len(heldout):
+        return None
+    # The soft labels are of all teachers, the teacher's own decisions may be worse.
+    texts, truth = list(heldout["text"]), TASK.probabilities(np.load(folder / HELDOUT))
+    return choose_threshold(student.predict_proba(texts), answers_of(teacher.predict(texts)), truth, labelled=False)
 
 
 def _doubtful(context: Context, train: Dataset) -> tuple[int, list[dict[str, str]]]:

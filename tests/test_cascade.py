@@ -35,7 +35,9 @@ def test_the_curve_goes_from_the_student_to_the_other_and_the_least_sure_are_def
 @pytest.mark.parametrize("labelled", [True, False])
 def test_the_lowest_threshold_is_chosen_that_reaches_the_teacher_and_it_does_so_on_other_texts(labelled):
     probabilities, soft, labels = texts_of(3000)
-    chosen = choose_threshold(probabilities, soft, labels if labelled else None)
+    chosen = choose_threshold(
+        probabilities, TASK.decision(soft), TASK.targets(labels, 3) if labelled else soft, labelled
+    )
     assert 0 < chosen.threshold < 1 and chosen.texts == 3000 and chosen.labelled == labelled
     assert round(chosen.threshold, 4) == chosen.threshold
 
@@ -57,11 +59,11 @@ def test_the_lowest_threshold_is_chosen_that_reaches_the_teacher_and_it_does_so_
 def test_a_student_as_good_as_the_teacher_defers_nothing_and_one_that_is_sure_and_wrong_all():
     probabilities, soft, _ = texts_of(500)
     labels = TASK.decision(probabilities)  # the student is always right
-    assert choose_threshold(probabilities, soft, labels).threshold == 0.0
+    assert choose_threshold(probabilities, TASK.decision(soft), TASK.targets(labels, 3), True).threshold == 0.0
     worse = np.tile(np.array([[0.98, 0.01, 0.01]], np.float32), (500, 1))
-    chosen = choose_threshold(worse, soft, TASK.decision(soft))
+    chosen = choose_threshold(worse, TASK.decision(soft), soft, False)
     assert (worse.max(1) < np.float32(chosen.threshold)).all() or chosen.threshold == 1.0
-    assert choose_threshold(probabilities[:0], soft[:0], None) is None
+    assert choose_threshold(probabilities[:0], labels[:0], soft[:0], False) is None
 
 
 def test_a_language_model_is_measured_on_the_texts_that_it_answered_and_texts_without_a_label_are_left_out():
@@ -78,7 +80,7 @@ def test_a_language_model_is_measured_on_the_texts_that_it_answered_and_texts_wi
 
 def test_costs_are_of_the_deferred_share_and_unknown_prices_stay_unknown(tmp_path):
     probabilities, soft, labels = texts_of(1000)
-    chosen = choose_threshold(probabilities, soft, labels)
+    chosen = choose_threshold(probabilities, TASK.decision(soft), TASK.targets(labels, 3), True)
     found = measure_cascade(probabilities, TASK.decision(soft), NOBODY, labels, chosen)
     speeds = {"student": 1000.0, "teacher": 10.0}
     assert {cost.dollars for cost in cost_table(found, speeds, 0.0, COSTS)} == {None}

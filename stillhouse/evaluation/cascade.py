@@ -45,6 +45,7 @@ class Cascade:
         accuracy: of student + teacher with it.
         teacher: accuracy of the teacher.
         gap: accuracy of student + teacher minus that of the teacher.
+        gain: accuracy of student + teacher minus that of the student.
     """
 
     curves: dict[str, np.ndarray]
@@ -53,6 +54,7 @@ class Cascade:
     accuracy: float
     teacher: float
     gap: Gap
+    gain: Gap
 
     @property
     def at(self) -> dict[str, float]:
@@ -64,9 +66,8 @@ class Cascade:
         if self.chosen is None:
             return {}
         measured = {"deferred": self.deferred, "accuracy": self.accuracy, "teacher": self.teacher}
-        return {**asdict(self.chosen), **measured, "difference": self.gap.accuracy, "low": self.gap.low} | {
-            "high": self.gap.high
-        }
+        differences = {"to_teacher": asdict(self.gap), "to_student": asdict(self.gain)}
+        return {**asdict(self.chosen), **measured, **differences}
 
 
 def curve(confidence: np.ndarray, student: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -91,14 +92,15 @@ def _right(confidence: np.ndarray, student: np.ndarray, other: np.ndarray) -> np
 
 
 def choose_threshold(
-    probabilities: np.ndarray, teacher: np.ndarray, labels: np.ndarray | None, within: float = WITHIN
+    probabilities: np.ndarray, teacher: np.ndarray, truth: np.ndarray, labelled: bool, within: float = WITHIN
 ) -> Chosen | None:
     """Return the lowest threshold at which student + teacher are at most ``within`` below the teacher.
 
     Args:
         probabilities: of the student, (texts, classes).
-        teacher: soft labels, (texts, classes).
-        labels: class numbers (texts,); None: the soft labels are used instead.
+        teacher: the teacher's decisions, (texts,).
+        truth: the probability that each class is right, 1 or 0 for labels; (texts, classes).
+        labelled: whether ``truth`` is from labels.
         within: accuracy, 0 to 1.
 
     Returns:
@@ -106,21 +108,13 @@ def choose_threshold(
     """
     if not len(probabilities):
         return None
-    answers, decisions, confidence = (
-        TASK.decision(probabilities),
-        TASK.decision(teacher),
-        TASK.confidence(probabilities),
-    )
-    if labels is not None:
-        student, right = TASK.correct(labels, answers), TASK.correct(labels, decisions)
-    else:
-        rows = np.arange(len(teacher))
-        student, right = teacher[rows, answers], teacher[rows, decisions]
+    confidence, rows = TASK.confidence(probabilities), np.arange(len(probabilities))
+    student, right = truth[rows, TASK.decision(probabilities)], truth[rows, teacher]
     enough = _right(confidence, student, right) >= right.sum() - within * len(right) - 1e-9
     thresholds = np.unique(np.concatenate([[0.0], np.ceil(confidence.astype(float) * 1e4) / 1e4]))  # four decimals
     counts = np.searchsorted(np.sort(confidence), thresholds.astype(confidence.dtype))
     found = np.append(thresholds[enough[counts]], 1.0)
-    return Chosen(float(found[0]), len(confidence), labels is not None)
+    return Chosen(float(found[0]), len(confidence), labelled)
 
 
 def measure_cascade(
@@ -152,6 +146,6 @@ def measure_cascade(
     curves[PEOPLE] = curve(confidence[known], student[known], np.ones(int(known.sum()), bool))
     deferred = confidence < np.float32(chosen.threshold if chosen else 0.0)
     both = np.where(deferred, right, student)[known].astype(float)
-    gap = paired(both, right[known].astype(float))
+    gap, gain = (paired(both, alone[known].astype(float)) for alone in (right, student))
     share = float(deferred[known].mean())
-    return Cascade(curves, chosen, share, float(both.mean()), float(right[known].mean()), gap)
+    return Cascade(curves, chosen, share, float(both.mean()), float(right[known].mean()), gap, gain)

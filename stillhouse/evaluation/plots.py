@@ -124,14 +124,11 @@ def cascade(found: Cascade, file: Path) -> None:
     axes.axhline(100 * found.teacher, color=colours["teacher"], linestyle=":", label="teacher alone")
     if found.chosen is not None:
         x, y = 100 * found.deferred, 100 * found.accuracy
-        axes.scatter(x, y, s=60, color=COLOURS["compressed student"], zorder=3)
-        text = f"the student answers {100 - x:.0f} %,\nthe teacher {x:.0f} %: {y:.1f} % right"
-        side = {"ha": "left", "xytext": (12, -40)} if x < 60 else {"ha": "right", "xytext": (-12, -40)}
-        axes.annotate(text, (x, y), textcoords="offset points", arrowprops={"arrowstyle": "-"}, **side)
+        label = f"the student answers {100 - x:.0f} %, the teacher {x:.0f} %: {y:.1f} % right"
+        axes.scatter(x, y, s=60, color=COLOURS["compressed student"], zorder=3, label=label)
     axes.set_xlabel("texts that the student leaves to the other, %")
     axes.set_ylabel("right answers on the test set, %")
-    axes.legend(frameon=False, loc="lower right")
-    axes.margins(y=0.2)
+    figure.legend(frameon=False, loc="outside upper left", ncols=2)
     axes.grid(alpha=0.25)
     save(figure, file)
 
