@@ -228,6 +228,10 @@ def test_a_promise_is_registered_scored_with_and_audited(project):
     (project.folder / "notify.sh").write_text('echo "$1" > notified.txt')
     done = project.dvc("repro", "register")
     assert done.returncode == 0, done.stdout
+    evaluated = project.folder / "outputs" / "evaluate"
+    cascade = json.loads((evaluated / "metrics.json").read_text())["cascade"]
+    assert 0 <= cascade["deferred"] < 1 and cascade["texts"] > 0 and (evaluated / "cascade.png").exists()
+    assert "Cascade: the student first" in (evaluated / "report.html").read_text()
     config = json.loads((project.folder / "outputs" / "register" / "model" / "config.json").read_text())
     assert config["promises"] == {"labels": 0.8}
     version = json.loads((project.folder / "outputs" / "register" / "receipt.json").read_text())["version"]
