@@ -12,7 +12,7 @@ import typer
 
 from stillhouse.choices import Choice
 
-DISTIL, LABEL, FIND_OUT, USE = "Distil", "Label", "Find out", "Use"  # the groups of the help text, in its order
+DISTIL, LABEL, FIND_OUT, USE = "Distil", "Label", "Find out", "Use"  # groups of the help text, in its order
 DELIMITER = "Delimiter of the source: auto, tab, or one character."
 QUOTING = "Quoting of the source: auto, minimal, or none."
 ESCAPE = "Escape character of the source: auto, none, or a character."
@@ -25,6 +25,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # these tracebacks can print the values of variables, secrets among them
 )
+LEAST = typer.Option(help="Defer texts with a lower probability.", show_default="the threshold of the model, if any")
+WHO = "Who answers deferred texts: teacher, label (the language model), or a CSV file for people."
+DeferTo = Annotated[str, typer.Option(help=WHO, show_default="the student")]
 ModelName = Annotated[str, typer.Option(help="Name of the registered model.", show_default="that of params.yaml")]
 
 
@@ -157,10 +160,10 @@ def score(
     model: ModelName = "",
     alias: Annotated[str, typer.Option(help="Alias of the model's version.")] = "champion",
     chunk: Annotated[int, typer.Option(help="Rows in memory at a time.")] = 50_000,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(help="Defer texts with a lower probability.", show_default="the threshold of the model, if any"),
-    ] = None,
+    min_confidence: Annotated[float | None, LEAST] = None,
+    defer_to: DeferTo = "",
+    audit: Annotated[float, typer.Option(help="Share of the texts to write to TARGET.audit.csv.")] = 0.0,
+    audit_by: Annotated[str, typer.Option(help="Who labels these texts: people or teacher.")] = "people",
     delimiter: Annotated[str, typer.Option(help=DELIMITER)] = "auto",
     quoting: Annotated[str, typer.Option(help=QUOTING)] = "auto",
     escape: Annotated[str, typer.Option(help=ESCAPE)] = "auto",
@@ -177,11 +180,25 @@ def score(
         alias=alias,
         chunk=chunk,
         min_confidence=min_confidence,
+        defer_to=defer_to,
+        audit=audit,
+        audit_by=audit_by,
         delimiter=delimiter,
         quoting=quoting,
         escape=escape,
         encoding=encoding,
     )
+
+
+@app.command(rich_help_panel=USE)
+def audit(
+    answers: Annotated[str, typer.Argument(help="File of `stillhouse score --audit` with the column label filled in.")],
+    notify: Annotated[bool, typer.Option("--notify", help="Send the result to flow.notify.")] = False,
+) -> None:
+    """Check whether the promise of a registered model still holds. Status 3: it is shown to be broken."""
+    from flows.audit import main
+
+    main(answers, notify)
 
 
 @app.command(rich_help_panel=USE, context_settings=PASS_ON, add_help_option=False)

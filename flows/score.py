@@ -1,11 +1,11 @@
 """``stillhouse score``: label a table with a registered model, in chunks. A stopped run can be continued.
 
 The target has all columns of the source, and ``label``, ``probability`` and ``deferred``. The readers are those of the
-stage ``prepare``. Each row of the source is a row of the target.
+stage ``prepare``. Each row of the source is a row of the target. The teacher, a language model or people can answer the
+deferred texts, and some texts can be drawn for an audit.
 """
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -17,27 +17,25 @@ from flows.shared.environment import own_prefect_home
 
 own_prefect_home()
 
-import mlflow
 import pyarrow as pa
 import pyarrow.parquet as pq
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed, State
 
+from flows.shared.deferring import Handling, handling_of, write_sheets
+from flows.shared.registered import connect_registry
 from flows.shared.running import run_flow
-from flows.shared.scoring import ADDED, check, check_confidence, format_of, lock_target
+from flows.shared.scoring import check, check_confidence, format_of, lock_target
 from flows.shared.stopping import command, handle_signals
 from stillhouse.data.readers import Table, Wanted
 from stillhouse.data.writers import open_writer
 from stillhouse.errors import BadInput, StillhouseError
-from stillhouse.params import load_params
 from stillhouse.pipeline.inputs import digest_of
 from stillhouse.serving.classifier import Classifier
-from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.registry import DIGEST_TAG, fetch_model, tag_of, version_of
-from stillhouse.tracking.store import connect
 
-PARAMS = Path("params.yaml")
+NO_HANDLING = Handling()
 
 
 @flow(name="score", validate_parameters=True)
@@ -49,6 +47,9 @@ def score(
     alias: str = "champion",
     chunk: int = 50_000,
     min_confidence: float | None = None,
+    defer_to: str = "",
+    audit: float = 0.0,
+    audit_by: str = "people",
     delimiter: str = "auto",
     quoting: str = "auto",
     escape: str | None = "auto",
@@ -64,6 +65,10 @@ def score(
         alias: The alias of the version to use.
         chunk: Rows in memory at a time. A stopped run loses at most the work on so many rows.
         min_confidence: A text whose probability is lower is deferred; empty: the threshold of the version, if any.
+        defer_to: Who answers deferred texts: teacher, label (the language model of the section label), or a CSV file
+            for people, from which the labels are taken once it is filled in. Empty: the student.
+        audit: Share of the texts that are drawn for an audit, whatever the confidence, and written to a CSV file.
+        audit_by: Who labels these: people, or teacher.
         delimiter: The delimiter of the source, like ``data.delimiter``.
         quoting: The quoting of the source, like ``data.quoting``.
         escape: The escape character of the source, like ``data.escape``.
@@ -74,31 +79,24 @@ def score(
         wanted = Wanted({"text_column": text_column}, format_of(delimiter, quoting, escape, encoding), "--")
         check_confidence(min_confidence)
         with lock_target(Path(target)):
-            return _score(Path(source), Path(target), wanted, model, alias, chunk, min_confidence)
+            handling = handling_of(defer_to, audit, audit_by, Path(target))
+            return _score(Path(source), Path(target), wanted, model, alias, chunk, min_confidence, handling)
     except StillhouseError as error:
         return Failed(message=str(error))
 
 
-def _registry(name: str) -> str:
-    """Connect to the registry. Returns the model's name: ``name``, or that of params.yaml."""
-    if PARAMS.is_file():
-        params = load_params()
-        connect(params.tracking.experiment)
-        return name or params.model_name
-    if not name or not os.environ.get("MLFLOW_TRACKING_URI"):
-        raise BadInput(
-            f"There is no {PARAMS} in {Path.cwd()}. Run this in a project's folder, or name a model with --model and "
-            "its registry with MLFLOW_TRACKING_URI."
-        )
-    mlflow.set_tracking_uri(tracking_uri())
-    return name
-
-
 def _score(
-    source: Path, target: Path, wanted: Wanted, name: str, alias: str, chunk: int, least: float | None
+    source: Path,
+    target: Path,
+    wanted: Wanted,
+    name: str,
+    alias: str,
+    chunk: int,
+    least: float | None,
+    handling: Handling,
 ) -> dict[str, Any]:
-    table, schema = check(source, target, wanted, chunk)
-    name = _registry(name)
+    table, schema = check(source, target, wanted, chunk, handling.added)
+    name = connect_registry(name)
     version = version_of(name, alias)
     if version is None:
         raise BadInput(
@@ -112,12 +110,17 @@ def _score(
         version, DIGEST_TAG
     )  # part of the identity: another store may have another version with the same number
     work = {"source_md5": digest_of(source), "model": name, "version": version.number, "digest": digest}
-    work |= {"column": column, "chunk": chunk, "min_confidence": least}
+    work |= {"column": column, "chunk": chunk, "min_confidence": least, **handling.identity}
     _open_parts(parts, work | {"columns": schema.names, "settings": table.settings})
     try:
         classifier = Classifier.load(fetch_model(version, parts / "model"))
     except (FileNotFoundError, ValueError) as error:
         raise BadInput(f"{name} version {version.number} cannot be used: {error}") from None
+    if handling.second and not (classifier.min_confidence if least is None else least):
+        raise BadInput(
+            f"{name} version {version.number} has no threshold, so it defers nothing. Set one with --min-confidence."
+        )
+    handling.prepare([str(label) for label in classifier.classes_])
     rows = resumed = labelled = 0
     first = time.perf_counter()
     for index, batch in enumerate(_chunks(table, column, schema, chunk)):
@@ -126,17 +129,18 @@ def _score(
             resumed += 1
         else:
             label_chunk.with_options(task_run_name=f"rows {rows + 1} to {rows + len(batch)}")(
-                batch, column, schema, classifier, part, least
+                batch, column, schema, classifier, part, least, handling
             )
             labelled += len(batch)
         rows += len(batch)
     speed = round(labelled / (time.perf_counter() - first), 1)
     get_run_logger().info("%s", table.description(rows))
+    sheets = write_sheets(handling, sorted(parts.glob("*.aside")), target, version.uri)
     _join(parts, target)
     shutil.rmtree(parts)
     seconds = round(time.perf_counter() - start, 2)
     receipt = work | {"rows": rows, "chunks_resumed": resumed, "seconds": seconds, "texts_per_s": speed}
-    receipt["read_as"] = table.settings
+    receipt |= {"read_as": table.settings, "for_people": sheets}
     target.with_name(f"{target.name}.json").write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
     get_run_logger().info("%d rows labelled by %s version %d: %s", rows, name, version.number, target)
     return receipt
@@ -144,15 +148,25 @@ def _score(
 
 @task(cache_policy=NO_CACHE)
 def label_chunk(
-    table: pa.Table, column: str, schema: pa.Schema, classifier: Classifier, part: Path, least: float | None = None
+    table: pa.Table,
+    column: str,
+    schema: pa.Schema,
+    classifier: Classifier,
+    part: Path,
+    least: float | None = None,
+    handling: Handling = NO_HANDLING,
 ) -> None:
-    """Write the columns of ``schema`` and those of ``ADDED`` to the Parquet file ``part``. It is complete or absent."""
+    """Write the columns of ``schema`` and those of ``handling`` to the Parquet file ``part``.
+
+    The file is complete or absent. The texts that are set apart are beside it.
+    """
     texts = ["" if value is None else value for value in table[column].to_pylist()]
-    answers = classifier.answer(texts, least)
+    added, aside = handling.columns(texts, classifier.answer(texts, least))
     table = table.select(schema.names).cast(schema)
-    columns = (answers.labels.tolist(), answers.probabilities, answers.deferred)
-    for field, values in zip(ADDED, columns, strict=True):
-        table = table.append_column(field, pa.array(values, field.type))
+    for field in added.schema:
+        table = table.append_column(field, added[field.name])
+    if len(aside):
+        pq.write_table(aside, part.with_suffix(".aside"))
     draft = part.with_suffix(".draft")
     pq.write_table(table, draft)
     draft.replace(part)
@@ -203,6 +217,8 @@ def main(**options: Any) -> None:
         f"{receipt['rows']} rows labelled by {receipt['model']} version {receipt['version']}, "
         f"{receipt['texts_per_s']:,.0f} texts/s"
     )
+    for file, count in receipt["for_people"].items():
+        print(f"{file}: {count} texts without a label, to be filled in by people")
 
 
 if __name__ == "__main__":

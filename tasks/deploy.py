@@ -9,7 +9,7 @@ from stillhouse.data.splits import label_names, labels_of
 from stillhouse.evaluation.candidate import Candidate, folder_bytes
 from stillhouse.evaluation.cases import behaviours, passed_share, read_cases
 from stillhouse.evaluation.classes import count_classes, read_classes
-from stillhouse.evaluation.confidence import certified, threshold_of
+from stillhouse.evaluation.confidence import certified, promises_of, threshold_of
 from stillhouse.evaluation.quality import answers_of, quality
 from stillhouse.evaluation.reference import reference, teacher_answers
 from stillhouse.evaluation.results import as_dict, read_qualities
@@ -50,7 +50,7 @@ def deploy(context: Context) -> Metrics:
     result = quality(labels, scores, sizes, params.evaluate.bootstrap, params.seed, of_teacher)[name]
     training = [one.training for one in read_classes(context.path("evaluate/classes.csv"))]
     statements = certified(scores[name], labels_of(test), teacher, params.register_)
-    model = copy_with_threshold(model, context.out / "model", threshold_of(statements))
+    model = copy_with_threshold(model, context.out / "model", threshold_of(statements), promises_of(statements))
     case = PromotionRequest(
         model,
         params.register_,

@@ -8,13 +8,17 @@ import numpy as np
 from datasets import Dataset
 
 from stillhouse.data.splits import label_names, labels_of
+from stillhouse.distillation.answers import HELDOUT, VALIDATION
 from stillhouse.distillation.vectors import Vectors
 from stillhouse.evaluation import candidates, plots, teachers
+from stillhouse.evaluation.candidate import Candidate
+from stillhouse.evaluation.cascade import Chosen, choose_threshold, measure_cascade
 from stillhouse.evaluation.cases import behaviours, passed_share, read_cases
 from stillhouse.evaluation.classes import ClassCounts, class_numbers, class_rows, class_warnings, count_classes
 from stillhouse.evaluation.confidence import Confidence, certified, write_statements
 from stillhouse.evaluation.confusion import confusion
 from stillhouse.evaluation.constant import CONSTANT, HELP, ConstantComparison, compare_with_constant, most_frequent
+from stillhouse.evaluation.costs import cost_table
 from stillhouse.evaluation.examples import select_examples
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.machine import WITHOUT, machine_worth
@@ -25,7 +29,7 @@ from stillhouse.evaluation.results import Model, as_dict
 from stillhouse.evaluation.speed import measure_speed
 from stillhouse.evaluation.steps import step_rows
 from stillhouse.files import write_csv, write_json
-from stillhouse.labelling.answers import read_machine_labels
+from stillhouse.labelling.answers import not_answered, read_machine_labels
 from stillhouse.labelling.doubtful import doubtful_labels, doubtful_rows, write_doubtful
 from stillhouse.models.members import read_members
 from stillhouse.pipeline.artefacts import is_replaced
@@ -39,6 +43,7 @@ from stillhouse.tracking.data_drift import drift_table
 logger = logging.getLogger(__name__)
 
 COMPRESSED, TEACHER = "compressed student", "teacher"
+LANGUAGE_MODEL = "a language model"  # a source of labels, as the stage label names it
 PAIRS = [
     *((COMPRESSED, name) for name in FREE),
     (COMPRESSED, TEACHER),
@@ -116,14 +121,21 @@ def evaluate(context: Context) -> Metrics:
         [{name: names[column[row]] for name, column in columns.items()} for row in range(len(labels))],
     )
     recorded = {name: json.loads(context.path(f"{name}/metrics.json").read_text()) for name in ("label", "teacher")}
+    answered = read_machine_labels(context.path("label/answers"))
     machine = machine_worth(
-        read_machine_labels(context.path("label/answers")),
+        answered,
         labels,
         scores,
         recorded["label"],
         recorded["teacher"].get("machine_weight"),
         gaps.get(f"{TEACHER} - {WITHOUT}"),
     )
+    chosen, dollars = _chosen(context, served, compared[0]), recorded["label"].get("dollars", 0.0)
+    model_answers = answered.test if recorded["label"].get("source") == LANGUAGE_MODEL else not_answered(known)
+    cascade = measure_cascade(scores[COMPRESSED], answers[TEACHER], model_answers, labels_of(test), chosen)
+    rates = {"student": speed[COMPRESSED].docs_per_s, "teacher": speed[TEACHER].docs_per_s}
+    if cascade is not None:
+        plots.cascade(cascade, out / "cascade.png")
     checked, doubtful = _doubtful(context, train)
     write_doubtful(out / "doubtful.csv", doubtful)
     metrics = {
@@ -131,6 +143,7 @@ def evaluate(context: Context) -> Metrics:
         "differences": {name: as_dict(gap, of_teacher) for name, gap in gaps.items()},
         "classes": class_numbers(classes[COMPRESSED]),
         "confidence": confidence.numbers(),
+        "cascade": cascade.numbers() if cascade else {},
         "cases": {"count": len(shown), "passed": passed_share(shown)},
         "doubtful_labels": {"checked": checked, "doubtful": len(doubtful)},
         **({"machine": machine} if machine else {}),
@@ -164,12 +177,30 @@ def evaluate(context: Context) -> Metrics:
         numbered=numbered,
         confidence=confidence,
         reliability=out / "reliability.png",
+        cascade=cascade,
+        cascade_picture=out / "cascade.png",
+        costs=cost_table(cascade, rates, dollars, params.costs) if cascade else [],
     )
-    for file in ("report.html", "frontier.png", "confusion.png", "reliability.png", "speed.json"):
-        if (out / file).exists():  # there is no reliability without labels
+    for file in ("report.html", "frontier.png", "confusion.png", "reliability.png", "cascade.png", "speed.json"):
+        if (out / file).exists():  # there are no reliability and no cascade without labels
             context.run.artifact(out / file)
     context.run.metrics({"speed": speeds})
     return metrics
+
+
+def _chosen(context: Context, student: Classifier, teacher: Candidate) -> Chosen | None:
+    """Return the threshold at which student + teacher reach the teacher, on texts that no student learnt from."""
+    folder, replaced = context.path("soft_labels/answers"), is_replaced(context.path("label/splits"), "validation")
+    validation, heldout = context.read("validation", "heldout")
+    if len(validation) and not replaced:
+        probabilities = student.predict_proba(list(validation["text"]))
+        truth = TASK.targets(labels_of(validation), probabilities.shape[1])
+        return choose_threshold(probabilities, TASK.decision(np.load(folder / VALIDATION)), truth, labelled=True)
+    if not len(heldout):
+        return None
+    # The soft labels are of all teachers, the teacher's own decisions may be worse.
+    texts, truth = list(heldout["text"]), TASK.probabilities(np.load(folder / HELDOUT))
+    return choose_threshold(student.predict_proba(texts), answers_of(teacher.predict(texts)), truth, labelled=False)
 
 
 def _doubtful(context: Context, train: Dataset) -> tuple[int, list[dict[str, str]]]:

@@ -5,7 +5,7 @@ import json
 from stillhouse.compression.seal import copy_with_threshold
 from stillhouse.data.splits import label_names
 from stillhouse.evaluation.classes import read_classes
-from stillhouse.evaluation.confidence import read_statements, threshold_of
+from stillhouse.evaluation.confidence import promises_of, read_statements, threshold_of
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.latency import latency_ms
 from stillhouse.evaluation.reference import reference, teacher_answers
@@ -31,7 +31,8 @@ def register(context: Context) -> Metrics:
     Identical files with the same serving code are never registered twice: the existing version is found by its digest.
     """
     settings, statements = context.params.register_, read_statements(context.path("evaluate/certificate.json"))
-    model = copy_with_threshold(context.path("compress/model"), context.out / "model", threshold_of(statements))
+    threshold, promises = threshold_of(statements), promises_of(statements)
+    model = copy_with_threshold(context.path("compress/model"), context.out / "model", threshold, promises)
     [test] = context.read("test")
     labels, _ = reference(test, teacher_answers(context.path("evaluate/answers.csv"), test))
     texts, metrics = list(test["text"]), context.path("evaluate/metrics.json")

@@ -57,18 +57,18 @@ def check_confidence(least: float | None) -> None:
         raise BadInput(f"--min-confidence is {least:g}; it must be from 0 to 1.")
 
 
-def check(source: Path, target: Path, wanted: Wanted, chunk: int) -> tuple[Table, pa.Schema]:
+def check(source: Path, target: Path, wanted: Wanted, chunk: int, added: pa.Schema = ADDED) -> tuple[Table, pa.Schema]:
     """Check that the source can be read and labelled and the target written. Raises BadInput.
 
     Returns:
-        The table, and the schema of the columns that are written in addition to the new ones.
+        The table, and the schema of the columns that are written in addition to the new ones, ``added``.
     """
     _check_files(source, target)
     if chunk < 1:
         raise BadInput(f"--chunk is {chunk}; it must be at least 1.")
     table = open_table(source, wanted)
     names = table.schema.names
-    if taken := [name for name in ADDED.names if name in names]:
+    if taken := [name for name in added.names if name in names]:
         raise BadInput(f"{source} has a column {taken[0]!r} already, which would be lost. Rename it first.")
     if twice := [name for name in names if names.count(name) > 1]:
         raise BadInput(f"{source} has more than one column {twice[0]!r}. Rename all but one.")

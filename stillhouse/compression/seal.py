@@ -3,9 +3,11 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
-from stillhouse.serving.files import MIN_CONFIDENCE
+from stillhouse.serving.files import MIN_CONFIDENCE, PROMISES
 
 
 def write_digests(folder: Path) -> None:
@@ -17,21 +19,28 @@ def write_digests(folder: Path) -> None:
     file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def copy_with_threshold(model: Path, folder: Path, min_confidence: float | None) -> Path:
-    """Copy ``model`` to the new ``folder``, with a threshold unless it is None. Returns ``folder``."""
+NONE: Mapping[str, float] = MappingProxyType({})
+
+
+def copy_with_threshold(
+    model: Path, folder: Path, min_confidence: float | None, promises: Mapping[str, float] = NONE
+) -> Path:
+    """Copy ``model`` to the new ``folder``, with a threshold and its promises unless it is None. Returns ``folder``."""
     shutil.copytree(model, folder, copy_function=shutil.copyfile)  # DVC's files are read-only
     if min_confidence is not None:
-        set_threshold(folder, min_confidence)
+        set_threshold(folder, min_confidence, promises)
     return folder
 
 
-def set_threshold(folder: Path, min_confidence: float) -> None:
+def set_threshold(folder: Path, min_confidence: float, promises: Mapping[str, float] = NONE) -> None:
     """Write the threshold of :meth:`~stillhouse.serving.classifier.Classifier.answer` into ``config.json``.
 
     Args:
         folder: of the model.
         min_confidence: a text whose probability is lower is deferred, 0 to 1.
+        promises: what was certified with it (:func:`stillhouse.evaluation.confidence.promises_of`).
     """
     file = folder / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8")) | {MIN_CONFIDENCE: min_confidence}
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config |= {MIN_CONFIDENCE: min_confidence, PROMISES: dict(promises)}
     file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

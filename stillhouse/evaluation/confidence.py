@@ -80,6 +80,11 @@ def threshold_of(statements: Sequence[Statement]) -> float | None:
     return max(found) if found and len(found) == len(demanded) else None
 
 
+def promises_of(statements: Sequence[Statement]) -> dict[str, float]:
+    """Return the demanded least shares of right answers, by their reference (``labels``, ``teacher``)."""
+    return {one.by: one.certificate.wanted for one in statements if one.demanded}
+
+
 def write_statements(statements: Sequence[Statement], file: Path) -> None:
     """Write the statements as JSON."""
     write_json(file, [asdict(one) for one in statements])

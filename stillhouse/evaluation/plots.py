@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from stillhouse.evaluation.calibration import Reliability
+from stillhouse.evaluation.cascade import SHARES, Cascade
 from stillhouse.evaluation.reference import measured
 from stillhouse.evaluation.results import Model
 
@@ -111,6 +112,24 @@ def calibration(after: Reliability, before: Reliability | None, file: Path) -> N
     counts.set_ylabel("texts")
     for part in (axes, counts):
         part.grid(alpha=0.25)
+    save(figure, file)
+
+
+def cascade(found: Cascade, file: Path) -> None:
+    """Plot accuracy against the share of texts that the student does not answer, a line for each other."""
+    figure, axes = plt.subplots(figsize=(8.5, 4.6), layout="constrained")
+    colours = {"teacher": COLOURS["teacher"], "language model": COLOURS["TF-IDF + SVM"], "people": "#2c7a4b"}
+    for name, line in found.curves.items():
+        axes.plot(100 * SHARES, 100 * line, color=colours[name], label=f"student + {name}")
+    axes.axhline(100 * found.teacher, color=colours["teacher"], linestyle=":", label="teacher alone")
+    if found.chosen is not None:
+        x, y = 100 * found.deferred, 100 * found.accuracy
+        label = f"the student answers {100 - x:.0f} %, the teacher {x:.0f} %: {y:.1f} % right"
+        axes.scatter(x, y, s=60, color=COLOURS["compressed student"], zorder=3, label=label)
+    axes.set_xlabel("texts that the student leaves to the other, %")
+    axes.set_ylabel("right answers on the test set, %")
+    figure.legend(frameon=False, loc="outside upper left", ncols=2)
+    axes.grid(alpha=0.25)
     save(figure, file)
 
 

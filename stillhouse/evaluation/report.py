@@ -8,10 +8,12 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from stillhouse.evaluation.cascade import Cascade
 from stillhouse.evaluation.cases import Behaviour
 from stillhouse.evaluation.classes import ClassCounts, class_warnings
 from stillhouse.evaluation.confidence import Confidence
 from stillhouse.evaluation.constant import HELP, ConstantComparison
+from stillhouse.evaluation.costs import Cost
 from stillhouse.evaluation.display import MISSING, number, percent
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.reference import NOTE, measured
@@ -48,6 +50,9 @@ def write_report(
     numbered: bool,
     confidence: Confidence,
     reliability: Path,
+    cascade: Cascade | None,
+    cascade_picture: Path,
+    costs: Sequence[Cost],
 ) -> None:
     """Write the report of the stage ``evaluate`` to ``file``.
 
@@ -76,6 +81,9 @@ def write_report(
         numbered: whether ``confusion`` shows class numbers instead of names.
         confidence: the calibration and the certified thresholds of the compressed student.
         reliability: picture of the calibration; it exists if test texts have labels.
+        cascade: the student together with others; None if no test text has a label.
+        cascade_picture: picture of it.
+        costs: of each way to answer.
     """
     teacher, student = models["teacher"], models["compressed student"]
     assert isinstance(teacher, Model) and isinstance(student, Model)
@@ -114,6 +122,10 @@ def write_report(
         measured=measured(student.of_teacher),
         confidence=confidence,
         reliability=reliability,
+        cascade=cascade,
+        cascade_picture=cascade_picture,
+        costs=costs,
+        priced=any(cost.dollars is not None for cost in costs),
     )
 
 

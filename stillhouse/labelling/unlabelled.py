@@ -1,6 +1,5 @@
 """Which texts people label next: those without a label, by the soft labels of the last run."""
 
-import csv
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,10 @@ from stillhouse.data.keys import text_key
 from stillhouse.data.splits import label_names, read_split
 from stillhouse.distillation.answers import read_soft_labels
 from stillhouse.errors import BadInput
-from stillhouse.files import replacing
 from stillhouse.labelling.choice import choose, margins
+from stillhouse.labelling.sheet import write_sheet
 from stillhouse.task import TASK
 
-COLUMNS = ("id", "text", "label", "guess", "probability")
 BATCH = 1000
 MOST = 100_000  # texts to choose from; of more, so many random ones
 
@@ -98,9 +96,5 @@ def write_next(file: Path, unlabelled: Unlabelled, chosen: np.ndarray) -> None:
     """
     guesses = TASK.decode(TASK.decision(unlabelled.probabilities[chosen]), unlabelled.classes)
     sure = TASK.confidence(unlabelled.probabilities[chosen])
-    with replacing(file) as partial, partial.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row, guess, probability in zip(chosen, guesses, sure, strict=True):
-            text = unlabelled.texts[row]
-            writer.writerow([text_key(text).hex(), text, "", guess, f"{probability:.3f}"])
+    rows = zip((unlabelled.texts[row] for row in chosen), guesses, sure, strict=True)
+    write_sheet(file, ([text_key(text).hex(), text, "", guess, f"{p:.3f}"] for text, guess, p in rows))

@@ -5,6 +5,7 @@ There is one module for each section. The model has no defaults: ``params.yaml``
 
 from stillhouse.params.comparison import Comparison
 from stillhouse.params.compress import Compress
+from stillhouse.params.costs import Costs
 from stillhouse.params.data import Data
 from stillhouse.params.declared import ALWAYS, declared
 from stillhouse.params.devices import Device
@@ -29,6 +30,7 @@ __all__ = [
     "Augment",
     "Comparison",
     "Compress",
+    "Costs",
     "Data",
     "Device",
     "Evaluate",

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, model
 from stillhouse.errors import BadInput
 from stillhouse.params.comparison import Comparison
 from stillhouse.params.compress import Compress
+from stillhouse.params.costs import Costs
 from stillhouse.params.data import Data
 from stillhouse.params.devices import Device, DeviceName
 from stillhouse.params.evaluate import Evaluate
@@ -45,6 +46,7 @@ class Params(Section):
     compress: Compress
     sizes: dict[SizeName, Size]
     evaluate: Evaluate
+    costs: Costs
     register_: Register = Field(alias="register")
     devices: dict[DeviceName, Device]
     tracking: Tracking

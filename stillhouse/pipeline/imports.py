@@ -37,6 +37,8 @@ REGISTRIES = (
 # Files that a module reads without importing them.
 READ = {
     "stillhouse/evaluation/report.py": (
+        "stillhouse/evaluation/cascade.html.jinja",
+        "stillhouse/evaluation/confidence.html.jinja",
         "stillhouse/evaluation/machine.html.jinja",
         "stillhouse/evaluation/models.html.jinja",
         "stillhouse/evaluation/report.html.jinja",

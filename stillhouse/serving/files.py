@@ -13,6 +13,7 @@ from stillhouse.serving.networks import ONNX, TABLES
 from stillhouse.task import TASK
 
 MIN_CONFIDENCE = "min_confidence"  # the key of the threshold in config.json
+PROMISES = "promises"  # the key of what was certified with it: least shares of right answers, by the reference
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,32 @@
+"""The registry that a command uses."""
+
+import os
+from pathlib import Path
+
+import mlflow
+
+from stillhouse.errors import BadInput
+from stillhouse.params import load_params
+from stillhouse.tracking.address import tracking_uri
+from stillhouse.tracking.store import connect
+
+PARAMS = Path("params.yaml")
+
+
+def connect_registry(name: str) -> str:
+    """Connect to the registry. Return the model's name: ``name``, or that of params.yaml if it is empty.
+
+    Raises:
+        BadInput: there is no params.yaml, and the arguments and the environment do not name model and registry.
+    """
+    if PARAMS.is_file():
+        params = load_params()
+        connect(params.tracking.experiment)
+        return name or params.model_name
+    if not name or not os.environ.get("MLFLOW_TRACKING_URI"):
+        raise BadInput(
+            f"There is no {PARAMS} in {Path.cwd()}. Run this in a project's folder, or name a model with --model and "
+            "its registry with MLFLOW_TRACKING_URI."
+        )
+    mlflow.set_tracking_uri(tracking_uri())
+    return name
