@@ -81,7 +81,7 @@ def test_a_cut_off_file_stops_the_run_and_changes_nothing(project):
     project.set(data__max_shrink=None)
     write_csv(reviews, texts_and_labels(120, seed=1))
     (project.folder / "dvc.lock").unlink()  # so that evaluate takes the models that there are
-    for stage in ("prepare", "evaluate"):
+    for stage in ("prepare", "soft_labels", "evaluate"):
         again = project.python("-m", f"tasks.{stage}")
         assert again.returncode == 0, again.stdout
     report = (project.folder / "outputs" / "evaluate" / "report.html").read_text()

@@ -49,7 +49,7 @@ def test_each_arm_draws_its_own_labels_and_the_projects_own_come_from_the_cache(
 
 
 def test_the_flow_measures_every_model_on_the_same_test_texts(project):
-    project.set(labels={"counts": ["all"], "draws": [13]})
+    project.set(labels={"counts": ["all"], "draws": [13], "choose": "random"})
     done = project.python("-m", "flows.labels", timeout=300)
     assert done.returncode == 0, done.stdout
     folder = project.folder / "outputs" / "labels"

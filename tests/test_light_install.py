@@ -67,7 +67,8 @@ def check_predictions(commands, tmp_path):
     done = run(commands / "stillhouse", "predict", model, "lines.txt", folder=tmp_path)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     rows = [line.split("\t") for line in done.stdout.splitlines()]
-    assert [label for label, _ in rows] == expected.predict(texts).tolist() and {label for label, _ in rows} <= {*WORDS}
+    labels = [row[0] for row in rows]
+    assert labels == expected.predict(texts).tolist() and {*labels} <= {*WORDS}
     assert [float(row[1]) for row in rows] == pytest.approx(expected.predict_proba(texts).max(1), abs=1e-4)
 
 
