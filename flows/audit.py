@@ -26,7 +26,7 @@ from stillhouse.labelling.second import PEOPLE
 from stillhouse.labelling.sheet import WANTED
 from stillhouse.params import load_params
 from stillhouse.serving.files import MIN_CONFIDENCE, PROMISES
-from stillhouse.tracking.registry import Version, fetch_model, get_version
+from stillhouse.tracking.registry import fetch_model, get_version
 
 BROKEN = 3  # exit status
 ADDRESS = re.compile(r"models:/(.+)/(\d+)")
@@ -106,18 +106,18 @@ def check(audited: Audited, config: dict[str, Any], model: str) -> Promise:
     return Promise.of((audited.labels == audited.guesses)[answered], promises[audited.by], audited.by)
 
 
-def _config(address: str, file: Path) -> tuple[dict[str, Any], list[str]]:
+def _config(address: str, file: Path) -> dict[str, Any]:
     """Return ``config.json`` of a registered version."""
     found = ADDRESS.fullmatch(address)
     if not found:
         raise BadInput(f"{file}: the column 'model' is {address!r}, which is no registered version (models:/name/1).")
     name, number = connect_registry(found[1]), int(found[2])
-    version: Version | None = get_version(name, number)
+    version = get_version(name, number)
     if version is None:
         raise BadInput(f"The registry has no version {number} of the model {name!r}.")
     with tempfile.TemporaryDirectory() as scratch:
-        config = json.loads((fetch_model(version, Path(scratch)) / "config.json").read_text(encoding="utf-8"))
-    return config, config["labels"]
+        config: dict[str, Any] = json.loads((fetch_model(version, Path(scratch)) / "config.json").read_text("utf-8"))
+    return config
 
 
 @command
@@ -131,12 +131,12 @@ def main(answers: str, notify: bool) -> None:
     if notify and not PARAMS.is_file():
         raise BadInput(f"There is no {PARAMS} in {Path.cwd()}. --notify reads flow.notify there.")
     audited = read_audit(Path(answers))
-    config, classes = _config(audited.model, Path(answers))
+    config = _config(audited.model, Path(answers))
     promise = check(audited, config, audited.model)
     lines = [f"{audited.model}: {promise.sentence}"]
     if audited.empty:
         lines.append(f"{audited.empty} rows have no label. The result is about the others.")
-    if other := sorted(set(audited.labels) - set(classes)):
+    if other := sorted(set(audited.labels) - set(config["labels"])):
         lines.append(f"Labels that are no class of the model count as errors: {listed(other)}.")
     message = "\n".join(lines)
     print(message)

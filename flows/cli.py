@@ -13,10 +13,6 @@ import typer
 from stillhouse.choices import Choice
 
 DISTIL, LABEL, FIND_OUT, USE = "Distil", "Label", "Find out", "Use"  # groups of the help text, in its order
-DELIMITER = "Delimiter of the source: auto, tab, or one character."
-QUOTING = "Quoting of the source: auto, minimal, or none."
-ESCAPE = "Escape character of the source: auto, none, or a character."
-ENCODING = "Encoding of the source: auto, or a name such as cp1252."
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app = typer.Typer(
@@ -27,6 +23,10 @@ app = typer.Typer(
 )
 LEAST = typer.Option(help="Defer texts with a lower probability.", show_default="the threshold of the model, if any")
 WHO = "Who answers deferred texts: teacher, label (the language model), or a CSV file for people."
+Delimiter = Annotated[str, typer.Option(help="Delimiter of the source: auto, tab, or one character.")]
+Quoting = Annotated[str, typer.Option(help="Quoting of the source: auto, minimal, or none.")]
+Escape = Annotated[str, typer.Option(help="Escape character of the source: auto, none, or a character.")]
+Encoding = Annotated[str, typer.Option(help="Encoding of the source: auto, or a name such as cp1252.")]
 DeferTo = Annotated[str, typer.Option(help=WHO, show_default="the student")]
 ModelName = Annotated[str, typer.Option(help="Name of the registered model.", show_default="that of params.yaml")]
 
@@ -78,10 +78,10 @@ def add(
     label_column: Annotated[str, typer.Option(help="Column with the labels.")] = "label",
     new_classes: Annotated[bool, typer.Option("--new-classes", help="Accept labels that are no class yet.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Change labels that texts have.")] = False,
-    delimiter: Annotated[str, typer.Option(help=DELIMITER)] = "auto",
-    quoting: Annotated[str, typer.Option(help=QUOTING)] = "auto",
-    escape: Annotated[str, typer.Option(help=ESCAPE)] = "auto",
-    encoding: Annotated[str, typer.Option(help=ENCODING)] = "auto",
+    delimiter: Delimiter = "auto",
+    quoting: Quoting = "auto",
+    escape: Escape = "auto",
+    encoding: Encoding = "auto",
 ) -> None:
     """Add labels of people to the data. The source stays as it is; the next run uses the labels."""
     from flows.add import main
@@ -164,10 +164,10 @@ def score(
     defer_to: DeferTo = "",
     audit: Annotated[float, typer.Option(help="Share of the texts to write to TARGET.audit.csv.")] = 0.0,
     audit_by: Annotated[str, typer.Option(help="Who labels these texts: people or teacher.")] = "people",
-    delimiter: Annotated[str, typer.Option(help=DELIMITER)] = "auto",
-    quoting: Annotated[str, typer.Option(help=QUOTING)] = "auto",
-    escape: Annotated[str, typer.Option(help=ESCAPE)] = "auto",
-    encoding: Annotated[str, typer.Option(help=ENCODING)] = "auto",
+    delimiter: Delimiter = "auto",
+    quoting: Quoting = "auto",
+    escape: Escape = "auto",
+    encoding: Encoding = "auto",
 ) -> None:
     """Label a table with a registered model. Continues where a stopped run ended."""
     from flows.score import main

@@ -190,7 +190,7 @@ def audit_rows(file, labels, guess="sport", probability="0.9", by="people"):
 
 def run_audit(tmp_path, monkeypatch, labels, promises, **changes):
     config = {"min_confidence": 0.5, "promises": promises}
-    monkeypatch.setattr(audit, "_config", lambda *_: (config, sorted(WORDS)))
+    monkeypatch.setattr(audit, "_config", lambda *_: config | {"labels": sorted(WORDS)})
     audit_rows(tmp_path / "audit.csv", labels, **changes)
     audit.main(str(tmp_path / "audit.csv"), False)
 
