@@ -28,7 +28,7 @@ from stillhouse.pipeline.room import needed_bytes, size_of
 from stillhouse.secrets import masked
 from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.registry import PIPELINE, champion_and_registration
-from stillhouse.tracking.runs import last_flow
+from stillhouse.tracking.search import last_flow
 from stillhouse.tracking.store import connect
 
 TIMEOUT_S = 5.0  # for a server's answer

@@ -37,8 +37,9 @@ from stillhouse.project import STATE
 from stillhouse.provenance import folder_md5
 from stillhouse.tracking import registry
 from stillhouse.tracking.address import tracking_uri
+from stillhouse.tracking.environment import environment
 from stillhouse.tracking.runs import flow_run
-from stillhouse.tracking.store import connect, environment
+from stillhouse.tracking.store import connect
 
 END = "evaluate"  # the stages before this one run again
 

@@ -25,7 +25,7 @@ from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking import registry
 from stillhouse.tracking.identity import classes_in, model_digest
 from stillhouse.tracking.ownership import PROJECT_TAG, check_owner
-from stillhouse.tracking.runs import find_run
+from stillhouse.tracking.search import find_run
 from stillhouse.tracking.store import raising_unavailable
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking.identity import model_digest
 from stillhouse.tracking.receipts import receipt_of
 from stillhouse.tracking.registry import PIPELINE
-from stillhouse.tracking.runs import find_run
+from stillhouse.tracking.search import find_run
 from tasks.promotion import PromotionRequest, register_and_judge
 
 

@@ -291,7 +291,7 @@ def test_trials_of_a_study_take_places_on_the_gpu(tmp_path, monkeypatch):
 
 def test_a_training_whose_gpu_is_gone_says_so_and_every_one_tells_its_device(monkeypatch, caplog):
     message = {}
-    monkeypatch.setattr(stage_module, "last_device", lambda *_: "cuda, NVIDIA H100")
+    monkeypatch.setattr(stage_module, "last_devices", lambda *_: {"teacher": "cuda, NVIDIA H100"})
     tracked = type("Tracked", (), {"tags": staticmethod(message.update)})
     stage_module._record_device(tracked, STAGES["teacher"], load_params(ROOT / "params.yaml"), "cpu")
     assert message["stillhouse.device"].startswith("cpu")

@@ -12,7 +12,7 @@ from project import ROOT
 from servers import free_port, mlflow_server
 
 from stillhouse.errors import BadInput, Unavailable
-from stillhouse.tracking import journal, runs, store
+from stillhouse.tracking import journal, remaining, runs, sender, store
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_what_is_said_while_no_store_answers_arrives_when_one_does(here, monkeyp
     told = [line.message for line in caplog.records if "does not answer" in line.message]
     assert len(told) == 1 and "hush" not in told[0] and "waits in" in told[0]
     with mlflow_server(here, f"sqlite:///{here}/served.db", str(here / "kept"), port).running():
-        assert journal.send_remaining() == 0 and not list(journal.journal_home().glob("*/"))
+        assert remaining.send_remaining() == 0 and not list(journal.journal_home().glob("*/"))
         found = only_run()
         assert found.info.status == "FINISHED" and found.info.run_name == "student"
         assert before <= found.info.start_time / 1000 <= found.info.end_time / 1000 <= after
@@ -85,7 +85,7 @@ def test_a_killed_process_run_is_ended_by_the_next_with_all_that_it_said(here):
     (folder,) = journal.journal_home().glob("*/")
     with (folder / "entries.jsonl").open("a") as lines:
         lines.write('{"what": "metr')  # as a power cut may leave it
-    assert journal.send_remaining() == 0
+    assert remaining.send_remaining() == 0
     found = only_run()
     assert found.info.status == "KILLED" and metric(found, "loss") == [(1, 2.0), (2, 1.0)]
     assert not list(journal.journal_home().iterdir())
@@ -94,21 +94,21 @@ def test_a_killed_process_run_is_ended_by_the_next_with_all_that_it_said(here):
 def test_a_run_that_is_at_work_is_left_alone(here):
     with runs.stage_run("stillhouse", "control") as run:
         run.metrics({"loss": 1.0}, step=1)
-        assert journal.send_remaining() == 0 and only_run().info.status == "RUNNING"
+        assert remaining.send_remaining() == 0 and only_run().info.status == "RUNNING"
 
 
 def test_a_crash_while_a_run_is_created_makes_no_second_one(here, monkeypatch):
-    create = journal.Sender.create
+    create = sender.Sender.create
 
     def crash(self, created_before, logged):
         create(self, created_before, logged)
         raise ConnectionError("cut off before the answer came")
 
     with monkeypatch.context() as during:
-        during.setattr(journal.Sender, "create", crash)
+        during.setattr(sender.Sender, "create", crash)
         with runs.stage_run("stillhouse", "control") as run:
             run.metrics({"loss": 1.0}, step=1)
-    assert journal.send_remaining() == 0
+    assert remaining.send_remaining() == 0
     assert metric(only_run(), "loss") == [(1, 1.0)]
 
 
@@ -153,7 +153,7 @@ def test_a_missing_artifact_is_logged_and_skipped_and_holds_up_nothing(here, awa
     dead("second", loss=3.0)
     next(folder.glob("files/*/card.json")).unlink()
     away()
-    assert journal.send_remaining() == 0 and names_and_losses() == {"first": 1.0, "second": 3.0}
+    assert remaining.send_remaining() == 0 and names_and_losses() == {"first": 1.0, "second": 3.0}
     assert "card.json is not sent to MLflow: the file is missing" in caplog.text
     assert not list(journal.journal_home().iterdir())
 
@@ -169,7 +169,7 @@ def test_artifacts_that_cannot_be_copied_do_not_end_the_work(here, caplog):
 def test_a_journal_that_disappears_before_it_is_locked_is_no_error(here, away, monkeypatch):
     gone, other = dead("gone"), dead("other", loss=1.0)
     away()
-    acquire = journal.FileLock.acquire
+    acquire = remaining.FileLock.acquire
 
     def late(self, *args, **kwargs):
         taken = acquire(self, *args, **kwargs)
@@ -177,8 +177,8 @@ def test_a_journal_that_disappears_before_it_is_locked_is_no_error(here, away, m
             journal.shutil.rmtree(gone)
         return taken
 
-    monkeypatch.setattr(journal.FileLock, "acquire", late)
-    assert journal.send_remaining() == 0 and names_and_losses() == {"other": 1.0}
+    monkeypatch.setattr(remaining.FileLock, "acquire", late)
+    assert remaining.send_remaining() == 0 and names_and_losses() == {"other": 1.0}
     assert not other.exists() and not list(journal.journal_home().iterdir())
 
 
@@ -201,7 +201,7 @@ def test_a_damaged_journal_loses_what_was_damaged_and_nothing_else(here, damage)
         lock.release()
         damage(folder)
         dead("second", loss=2.0)
-        assert journal.send_remaining() == 0 and names_and_losses() == {"first": 1.0, "second": 2.0}
+        assert remaining.send_remaining() == 0 and names_and_losses() == {"first": 1.0, "second": 2.0}
 
 
 def test_a_journal_without_its_first_line_is_set_aside_and_the_others_are_sent(here, away, caplog):
@@ -210,25 +210,25 @@ def test_a_journal_without_its_first_line_is_set_aside_and_the_others_are_sent(h
     (folder / "entries.jsonl").write_bytes(b"\xff" + b"".join(lines))
     dead("second", loss=2.0)
     away()
-    assert journal.send_remaining() == 0 and names_and_losses() == {"second": 2.0}
+    assert remaining.send_remaining() == 0 and names_and_losses() == {"second": 2.0}
     assert (here / f"{folder}.unreadable" / "entries.jsonl").exists() and "unreadable" in caplog.text
-    assert journal.send_remaining() == 0
+    assert remaining.send_remaining() == 0
 
 
 def test_a_journal_that_cannot_be_sent_is_left_and_the_others_are_sent(here, away, monkeypatch):
     folders = sorted([dead("one", loss=1.0), dead("two", loss=2.0)])
     away()
-    metrics = journal.Sender.metrics
+    metrics = sender.Sender.metrics
 
     def fail(self, logged):
         if self._folder == folders[0]:
             raise ConnectionError("an artifact store of this run alone is away")
         metrics(self, logged)
 
-    monkeypatch.setattr(journal.Sender, "metrics", fail)
-    assert journal.send_remaining() == 1 and folders[0].exists() and not folders[1].exists()
-    monkeypatch.setattr(journal.Sender, "metrics", metrics)
-    assert journal.send_remaining() == 0 and names_and_losses() == {"one": 1.0, "two": 2.0}
+    monkeypatch.setattr(sender.Sender, "metrics", fail)
+    assert remaining.send_remaining() == 1 and folders[0].exists() and not folders[1].exists()
+    monkeypatch.setattr(sender.Sender, "metrics", metrics)
+    assert remaining.send_remaining() == 0 and names_and_losses() == {"one": 1.0, "two": 2.0}
 
 
 def test_a_journal_that_may_not_be_locked_is_left_and_the_others_are_sent(here, away):
@@ -237,7 +237,7 @@ def test_a_journal_that_may_not_be_locked_is_left_and_the_others_are_sent(here, 
     lock = Path(f"{folders[0]}.lock")
     lock.unlink(missing_ok=True)
     lock.mkdir()  # as of another user; root may open any file
-    assert journal.send_remaining() == 1 and folders[0].exists() and not folders[1].exists()
+    assert remaining.send_remaining() == 1 and folders[0].exists() and not folders[1].exists()
 
 
 def test_on_a_full_disk_entries_wait_in_memory_and_the_work_goes_on(here, monkeypatch, caplog):

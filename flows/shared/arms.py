@@ -30,8 +30,8 @@ from stillhouse.pipeline.runner import run_stage
 from stillhouse.pipeline.stages import before
 from stillhouse.project import OUTPUTS, STATE
 from stillhouse.tracking.address import tracking_uri
+from stillhouse.tracking.environment import environment
 from stillhouse.tracking.runs import flow_run, part_run
-from stillhouse.tracking.store import environment
 
 Predictions = dict[str, list[str]]  # columns of answers.csv: the true label, and the prediction of each model
 

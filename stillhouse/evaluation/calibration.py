@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from sklearn.model_selection import KFold
 
 from stillhouse.task import TASK
 
@@ -70,7 +69,9 @@ def calibrate(probabilities: np.ndarray, targets: np.ndarray) -> Calibration:
         targets: see :func:`log_loss`.
     """
     before, after = log_loss(probabilities, targets), np.zeros(len(targets))
-    for fitted, held in KFold(FOLDS, shuffle=True, random_state=0).split(targets):
+    order = np.random.default_rng(0).permutation(len(targets))
+    for held in np.array_split(order, FOLDS):
+        fitted = np.setdiff1d(order, held)
         temperature = fit_temperature(probabilities[fitted], targets[fitted])
         after[held] = log_loss(with_temperature(probabilities[held], temperature), targets[held])
     temperature, gain = round(fit_temperature(probabilities, targets), 2), before - after

@@ -22,6 +22,7 @@ PLUMBING = (
     "stillhouse/tracking/address.py",
     "stillhouse/tracking/data_drift.py",
     "stillhouse/tracking/runs.py",
+    "stillhouse/tracking/search.py",
     "stillhouse/tracking/store.py",
 )
 # Exceptions: modules of PLUMBING that a result does depend on.

@@ -18,6 +18,8 @@ from stillhouse.pipeline.lock import stage_note
 from stillhouse.pipeline.outputs import restore_outputs
 from stillhouse.pipeline.rwlock import wait_for_dvc
 from stillhouse.project import OUTPUTS
+from stillhouse.tracking.journal import DELEGATED, HOME, journal_home
+from stillhouse.tracking.remaining import deliver, send_remaining
 
 # Hints that DVC prints for an interactive user after a stage. They are left out of the log.
 DVC_HINTS = (
@@ -55,7 +57,7 @@ def to_console(line: str, level: int = logging.INFO) -> None:
 def run_stage(
     name: str, timeout_s: float, force: bool = False, folder: Path = Path(), log: Log = to_console
 ) -> Outcome:
-    """Run ``dvc repro --single-item <name>`` in its own process group.
+    """Run ``dvc repro --single-item <name>`` in its own process group, and send to MLflow what the stage logs.
 
     Args:
         name: the stage's name in DVC.
@@ -77,13 +79,16 @@ def run_stage(
     errors: list[str] = []
     wait_for_dvc(folder, log)
     before = _state(name, folder)
-    with child_process(command + (["--force"] if force else []), timeout_s, folder) as (child, expired):
+    tracking = {DELEGATED: "1", HOME: str(journal_home())}
+    with child_process(command + (["--force"] if force else []), timeout_s, folder, **tracking) as (child, expired):
         for level, line in lines_of(child):
             if not any(hint in line for hint in DVC_HINTS):
                 log(line, level)
+                deliver()
             if line.startswith("ERROR: "):
                 errors.append(line)
         status = child.wait()
+    send_remaining()
     if ending.is_set():
         raise KeyboardInterrupt
     if not status:

@@ -34,7 +34,7 @@ from stillhouse.pipeline.stages import STAGES, Stage
 from stillhouse.project import OUTPUTS, STATE
 from stillhouse.provenance import folder_md5
 from stillhouse.secrets import masked
-from stillhouse.tracking.runs import DEVICE_TAG, OUTPUT_TAG, Run, last_device, stage_run
+from stillhouse.tracking.runs import DEVICE_TAG, OUTPUT_TAG, Run, last_devices, stage_run
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,8 @@ def run(stage: Stage, function: Callable[[Context], Metrics]) -> None:
     device = _choose_visible_device(params.device)
     partial = OUTPUTS / f".{stage.address}.partial"
     _empty(partial)
-    with _slot(stage, params), stage_run(params.tracking.experiment, stage.address) as tracked:
+    experiment = params.tracking.experiment
+    with _slot(stage, params), stage_run(experiment, stage.address, not stage.registers) as tracked:
         tracked.params(_tracked_params(stage))
         if stage.trains:
             _record_device(tracked, stage, params, device)
@@ -126,7 +127,8 @@ def _record_device(tracked: Run, stage: Stage, params: Params, device: str) -> N
     """Tag the run with its device. Warn if the last run had a GPU and this one has none: a driver may have failed."""
     from stillhouse.models.device import choose_device, device_name  # imports PyTorch, which not every stage needs
 
-    name, before = device_name(choose_device(device)), last_device(params.tracking.experiment, stage.address)
+    name = device_name(choose_device(device))
+    before = last_devices(params.tracking.experiment).get(stage.address)
     tracked.tags({DEVICE_TAG: name})
     if before and before.startswith("cuda") and not name.startswith("cuda"):
         logger.warning("%s trains on %s; the last time it was %s. Is the GPU still there?", stage.address, name, before)

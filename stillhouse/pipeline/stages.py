@@ -41,6 +41,7 @@ class Stage:
         plot: a table that DVC stores and plots.
         trains: whether the stage trains, and so needs a slot on the GPU.
         retries: whether a second try can help (network).
+        registers: whether the stage registers a model, for which it needs MLflow itself.
         per_device: whether the stage runs once for each of ``devices``. Keys and titles then contain ``{device}``.
         instance: the device that it runs for; empty in the table.
     """
@@ -54,6 +55,7 @@ class Stage:
     plot: Plot | None = None
     trains: bool = False
     retries: bool = False
+    registers: bool = False
     per_device: bool = False
     instance: str = ""
 
@@ -197,6 +199,7 @@ CHAIN = (
         writes=("model", "receipt.json"),
         params=("register", *PROVENANCE),
         retries=True,
+        registers=True,
     ),
 )
 DEVICE_CHAIN = (
@@ -225,6 +228,7 @@ DEVICE_CHAIN = (
         beside=("speed.json",),
         params=("seed", "evaluate", "register", *PROVENANCE, "devices.{device}"),
         retries=True,
+        registers=True,
         per_device=True,
     ),
 )

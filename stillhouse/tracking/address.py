@@ -1,12 +1,10 @@
 """The address of the tracking store, and the download of a registered model.
 
-This module imports MLflow alone, so that a machine that only predicts can use it.
+This module imports no other part of the project, so that a machine that only predicts can use it.
 """
 
 import os
 from pathlib import Path
-
-from mlflow.artifacts import download_artifacts
 
 
 def tracking_uri() -> str:
@@ -23,4 +21,6 @@ def download_model(uri: str) -> Path:
     Raises:
         MlflowException: there is no such version, or the store does not answer.
     """
+    from mlflow.artifacts import download_artifacts  # loading MLflow takes seconds; most callers need the address only
+
     return Path(download_artifacts(artifact_uri=uri, tracking_uri=tracking_uri())) / "artifacts" / "model"

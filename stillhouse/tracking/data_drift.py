@@ -11,8 +11,6 @@ from stillhouse.errors import StillhouseError
 from stillhouse.params import Params, load_params
 from stillhouse.project import DATA_SUMMARIES
 from stillhouse.serving.classifier import Classifier
-from stillhouse.tracking import registry
-from stillhouse.tracking.store import connect, raising_unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +39,9 @@ def drift_table(texts: list[str], labels: list[str] | None, teacher: np.ndarray)
 
 def _champion_row(params: Params, texts: list[str], labels: list[str]) -> list[str] | None:
     """The champion's accuracy on the test texts that it was registered with and on the present ones."""
+    from stillhouse.tracking import registry  # loading MLflow takes seconds; most often the data did not change
+    from stillhouse.tracking.store import connect, raising_unavailable
+
     try:
         with raising_unavailable(), tempfile.TemporaryDirectory() as scratch:
             connect(params.tracking.experiment)

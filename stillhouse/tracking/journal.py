@@ -2,7 +2,11 @@
 
 The journal of a run is a folder. ``entries.jsonl`` has a line for each entry, ``files`` the copies of artifacts, and
 ``state.json`` the position up to which the entries were sent. After the last entry was sent, the folder is deleted. A
-file lock shows whether the writing process is alive, also after a restart and in another container.
+file lock shows whether the writing process is alive, also after a restart and in another container. A second lock is
+held by the process that sends entries at the moment.
+
+The stages of a flow only write their journals, and the flow sends them: loading MLflow takes seconds, and a stage does
+so only if it needs MLflow itself. A stage that DVC alone started sends its own journal.
 
 No failure here ends the stage or flow that is tracked. A line that cannot be read or sent is logged and skipped. If the
 disk is full, entries stay in memory. The journal of a process that died is sent by the next process.
@@ -11,7 +15,6 @@ disk is full, entries stay in memory. The journal of a process that died is sent
 import json
 import logging
 import os
-import re
 import shutil
 import threading
 import time
@@ -20,40 +23,47 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
+from filelock import FileLock
 
 from stillhouse.files import replacing
 from stillhouse.secrets import masked
 from stillhouse.tracking.address import tracking_uri
+from stillhouse.tracking.environment import SHORT_TIMEOUTS, environment
 from stillhouse.tracking.lines import Entry, Lines, parsed
-from stillhouse.tracking.sender import JOURNAL_TAG, Sender
-from stillhouse.tracking.store import SHORT_TIMEOUTS, environment, is_refusal
 
 HOME = "STILLHOUSE_JOURNALS"  # a flow sets it for its stages, so that all its journals are in one folder
+DELEGATED = "STILLHOUSE_DELEGATED"  # a flow sets it for its stages, since it sends their journals
+JOURNAL_TAG = "stillhouse.journal"
 RETRY_AFTER_S = 30.0  # pause after a store did not answer
+SENDING_S = 60.0  # longest wait for another process that sends entries of the same journal
+_sending = threading.RLock()  # one thread sends at a time: MLflow reads its time limits from the environment
 logger = logging.getLogger(__name__)
 _warned: set[str] = set()
 
 
 class Journal:
-    """The journal in ``folder``. This process holds its lock until it is closed."""
+    """The journal in ``folder``.
 
-    def __init__(self, folder: Path, lock: FileLock) -> None:
-        self._folder, self._lock = folder, lock
+    The process that writes it holds ``lock`` until it is closed. If it is ``delegated``, another process sends the
+    entries; :meth:`send` does so at once.
+    """
+
+    def __init__(self, folder: Path, lock: FileLock, delegated: bool = False) -> None:
+        self._folder, self._lock, self._delegated = folder, lock, delegated
+        self._sending = FileLock(folder / "sending.lock", SENDING_S, thread_local=False)
         self._lines, self._files = Lines(folder / "entries.jsonl"), folder / "files"
         self._state_file = folder / "state.json"
         self._thread_lock = threading.RLock()
+        self._unsaved = False  # the state could not be written
         self._not_before = 0.0  # no attempt to send before this time (of time.monotonic())
         self._state = self._saved_state()
 
     @classmethod
-    def begin(cls, experiment: str, name: str, tags: dict[str, str]) -> "Journal":
+    def begin(cls, experiment: str, name: str, tags: dict[str, str], delegated: bool = False) -> "Journal":
         """Create the journal of a run that starts now."""
         folder = journal_home() / uuid.uuid4().hex
         folder.parent.mkdir(parents=True, exist_ok=True)
-        journal = cls(folder, FileLock(f"{folder}.lock", thread_local=False))
+        journal = cls(folder, FileLock(f"{folder}.lock", thread_local=False), delegated)
         journal._lock.acquire()  # before the folder exists: a process that sees it unlocked takes it for an orphan
         folder.mkdir()
         journal._save_state(create_sent=False)
@@ -68,7 +78,7 @@ class Journal:
             if what == "artifact":
                 content["path"] = self._copied(Path(content["path"]))
             self._lines.add({"what": what, "time": int(time.time() * 1000), **content})
-            if time.monotonic() >= self._not_before:
+            if time.monotonic() >= self._not_before and (not self._delegated or self._lines.held):
                 self.send()
 
     @property
@@ -79,21 +89,27 @@ class Journal:
 
     def send(self) -> bool:
         """Send the entries that MLflow does not have; returns whether it has all entries now."""
-        with self._thread_lock, environment(SHORT_TIMEOUTS):
+        with self._thread_lock, _sending, environment(SHORT_TIMEOUTS):
             try:
-                self._lines.write()
-                for entry, end in self._lines.after(self._state["to"]):
-                    self._send_entry(entry)
-                    self._save_state(to=end)
-                while held := self._lines.held:  # the disk is full: send from memory
-                    self._send_entry(parsed(held[0]))
-                    held.pop(0)
+                with self._sending:
+                    self._send_entries()
                 self._not_before = 0.0
                 return True
             except Exception as error:  # stores of different kinds raise different errors
                 self._not_before = time.monotonic() + RETRY_AFTER_S
                 self._warn_once(error)
                 return False
+
+    def _send_entries(self) -> None:
+        if not self._unsaved:
+            self._state = self._saved_state()  # another process may have sent entries
+        self._lines.write()
+        for entry, end in self._lines.after(self._state["to"]):
+            self._send_entry(entry)
+            self._save_state(to=end)
+        while held := self._lines.held:  # the disk is full: send from memory
+            self._send_entry(parsed(held[0]))
+            held.pop(0)
 
     def _warn_once(self, error: Exception) -> None:
         if (address := tracking_uri()) not in _warned:
@@ -110,7 +126,15 @@ class Journal:
         with self._thread_lock:
             self._not_before = float("inf")  # _finish sends
             self.record("end", status=status, ended=ended or int(time.time() * 1000))
+            if self._delegated and not self._lines.held:
+                self._lock.release()
+                return False
             return self._finish()
+
+    def is_foreign(self) -> bool:
+        """Whether the journal belongs to another tracking store than the present one."""
+        first = next(iter(self._lines.after(0)), (None, 0))[0] or {}
+        return bool(first.get("store", _store()) != _store())
 
     def close_orphan(self) -> bool:
         """As :meth:`close`, for a process that died. Also false if the journal belongs to another tracking store."""
@@ -121,7 +145,7 @@ class Journal:
                 logger.warning("%s.unreadable has no first line, and is not sent to MLflow", self._folder)
                 shutil.copytree(self._folder, f"{self._folder}.unreadable", dirs_exist_ok=True)
             return self._remove()
-        if entries[0].get("store", _store()) != _store():
+        if self.is_foreign():
             self._lock.release()
             return False
         if entries[-1]["what"] == "end":
@@ -157,6 +181,12 @@ class Journal:
         return str(copy.relative_to(self._folder))
 
     def _send_entry(self, entry: Entry | None) -> None:
+        from mlflow.exceptions import MlflowException  # loading MLflow takes seconds
+        from mlflow.tracking import MlflowClient
+
+        from stillhouse.tracking.sender import Sender
+        from stillhouse.tracking.store import is_refusal
+
         if entry is None:
             logger.warning("a line of %s is damaged, and is not sent to MLflow", self._lines.path)
             return
@@ -193,7 +223,9 @@ class Journal:
         try:
             with replacing(self._state_file) as partial:
                 partial.write_text(json.dumps(self._state), encoding="utf-8")
+            self._unsaved = False
         except OSError:  # a full disk: after a crash all entries are sent again to the same run
+            self._unsaved = True
             with suppress(OSError):
                 self._state_file.unlink(missing_ok=True)
 
@@ -201,47 +233,6 @@ class Journal:
 def journal_home() -> Path:
     """The folder with the journals."""
     return Path(os.environ.get(HOME) or ".stillhouse/tracking").resolve()
-
-
-def send_remaining() -> int:
-    """Send the journals that earlier runs of this project left behind, and end the runs whose process died.
-
-    A journal that cannot be read, locked or sent is logged and stays on disk. Returns how many journals remain.
-    """
-    folders = [folder for folder in sorted(journal_home().glob("*/")) if re.fullmatch(r"[0-9a-f]{32}", folder.name)]
-    remaining = 0
-    for number, folder in enumerate(folders):
-        lock = FileLock(f"{folder}.lock", thread_local=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:  # its process is alive
-            continue
-        except OSError as error:
-            logger.warning("%s cannot be locked and is not sent: %s", folder, error)
-            remaining += 1
-            continue
-        try:
-            if not folder.is_dir():  # another process sent it in the meantime
-                lock.release()
-                Path(lock.lock_file).unlink(missing_ok=True)
-            elif not Journal(folder, lock).close_orphan():
-                remaining += 1
-                if not _store_answers():  # each further journal would wait for the same store
-                    return remaining + len(folders) - number - 1
-        except Exception as error:
-            lock.release()
-            logger.warning("%s is not sent: %s: %s", folder, type(error).__name__, masked(str(error))[:200])
-            remaining += 1
-    return remaining
-
-
-def _store_answers() -> bool:
-    try:
-        with environment(SHORT_TIMEOUTS):
-            MlflowClient(tracking_uri()).search_experiments(max_results=1)
-    except Exception:  # stores of different kinds raise different errors
-        return False
-    return True
 
 
 def _store() -> str:

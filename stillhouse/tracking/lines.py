@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +50,19 @@ class Lines:
             file.seek(size - 1)
             return file.read(1) == b"\n"
 
-    def after(self, start: int) -> list[tuple[Entry | None, int]]:
-        """The entries on disk from byte ``start`` on, each with the end of its line in bytes; None: a damaged line."""
-        found: list[tuple[Entry | None, int]] = []
+    def after(self, start: int) -> Iterator[tuple[Entry | None, int]]:
+        """The entries on disk from byte ``start`` on, each with the end of its line in bytes; None: a damaged line.
+
+        A last line without a line break is left out: another process is writing it, or died while it did.
+        """
         if self.path.exists():
             with self.path.open("rb") as file:
                 file.seek(start)
                 for line in file:
+                    if not line.endswith(b"\n"):
+                        return
                     start += len(line)
-                    found.append((parsed(line), start))
-        return found
+                    yield parsed(line), start
 
 
 def parsed(line: bytes) -> Entry | None:

@@ -1,26 +1,24 @@
 """MLflow runs: one for each flow run, and below it one for each stage that was not up to date."""
 
+import json
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import Run as Found
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
-
-from stillhouse.errors import StillhouseError, Unavailable
+from stillhouse.errors import Unavailable
 from stillhouse.provenance import file_md5, git_commit, lock_md5
 from stillhouse.secrets import masked, shareable
 from stillhouse.tracking.address import tracking_uri
-from stillhouse.tracking.journal import HOME, Journal, journal_home, send_remaining
-from stillhouse.tracking.store import connect, environment
+from stillhouse.tracking.environment import environment
+from stillhouse.tracking.journal import DELEGATED, HOME, Journal, journal_home
+from stillhouse.tracking.remaining import send_remaining
 
 PARENT_RUN = "STILLHOUSE_PARENT_RUN"  # environment variable that a flow sets for its stages
 FLOW_RUN = "STILLHOUSE_FLOW_RUN"
+LAST_DEVICES = "STILLHOUSE_LAST_DEVICES"  # set by a flow, so that its stages need not ask MLflow
 STAGE_TAG, OUTPUT_TAG = "stillhouse.stage", "stillhouse.output_md5"
 DEVICE_TAG, PARENT_TAG = "stillhouse.device", "mlflow.parentRunId"
 EVIDENCE = "made of"  # folder among a run's artifacts with dvc.lock and params.yaml
@@ -102,8 +100,10 @@ def flow_run(experiment: str, name: str, flow_run_id: str) -> Iterator[Run]:
         Unavailable: MLflow does not answer at the start.
     """
     tags = {"stillhouse.kind": "flow", "prefect.flow_run_id": flow_run_id}
-    with _run(experiment, name, tags, may_wait=False) as run, _parent(run, {FLOW_RUN: flow_run_id}):
-        yield run
+    with _run(experiment, name, tags, may_wait=False) as run:
+        devices = json.dumps(last_devices(experiment))
+        with _parent(run, {FLOW_RUN: flow_run_id, LAST_DEVICES: devices}):
+            yield run
         run.tags({"dvc.lock_md5": lock_md5()})
 
 
@@ -115,10 +115,27 @@ def part_run(experiment: str, kind: str, name: str) -> Iterator[Run]:
 
 
 @contextmanager
-def stage_run(experiment: str, stage: str) -> Iterator[Run]:
-    """The run of one stage: a child of the flow's run, or without a parent under a bare ``dvc repro``."""
-    with _run(experiment, stage, {STAGE_TAG: stage, "stillhouse.kind": "stage", **_parent_tags()}) as run:
+def stage_run(experiment: str, stage: str, delegate: bool = True) -> Iterator[Run]:
+    """The run of one stage: a child of the flow's run, or without a parent under a bare ``dvc repro``.
+
+    Args:
+        experiment: the name of the experiment.
+        stage: the name of the stage.
+        delegate: let the flow that started this process send what is logged, if there is one.
+    """
+    tags = {STAGE_TAG: stage, "stillhouse.kind": "stage", **_parent_tags()}
+    with _run(experiment, stage, tags, delegated=delegate and DELEGATED in os.environ) as run:
         yield run
+
+
+def last_devices(experiment: str) -> dict[str, str]:
+    """The device of the latest finished run of each stage that trains, by stage; empty if MLflow does not answer."""
+    if LAST_DEVICES in os.environ:
+        found: dict[str, str] = json.loads(os.environ[LAST_DEVICES])
+        return found
+    from stillhouse.tracking.search import find_devices  # loading MLflow takes seconds
+
+    return find_devices(experiment)
 
 
 def _parent_tags() -> dict[str, str]:
@@ -134,12 +151,13 @@ def _parent(run: Run, more: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _run(experiment: str, name: str, tags: dict[str, str], may_wait: bool = True) -> Iterator[Run]:
-    send_remaining()
-    # If MLflow does not answer, a stage's entries wait in the journal. A damaged or deleted store raises BadInput.
-    with suppress(Unavailable) if may_wait else nullcontext():
-        connect(experiment)
-    journal = Journal.begin(experiment, name, {**tags, "git.commit": git_commit(), "dvc.lock_md5": lock_md5()})
+def _run(
+    experiment: str, name: str, tags: dict[str, str], may_wait: bool = True, delegated: bool = False
+) -> Iterator[Run]:
+    if not delegated:
+        _prepare_store(experiment, may_wait)
+    tags = {**tags, "git.commit": git_commit(), "dvc.lock_md5": lock_md5()}
+    journal = Journal.begin(experiment, name, tags, delegated)
     status = "FAILED"
     try:
         yield Run(journal)
@@ -154,38 +172,14 @@ def _run(experiment: str, name: str, tags: dict[str, str], may_wait: bool = True
         raise
     finally:
         journal.close(status)
-        if status != "FINISHED":
+        if status != "FINISHED" and not delegated:
             send_remaining()
 
 
-def find_run(experiment: str, stage: str, output_md5: str) -> str | None:
-    """The id of the latest run of ``stage`` whose outputs have the digest ``output_md5``; None if there is none."""
-    query = f"tags.`{STAGE_TAG}` = '{stage}' and tags.`{OUTPUT_TAG}` = '{output_md5}'"
-    found = _latest(experiment, query)
-    return str(found.info.run_id) if found else None
+def _prepare_store(experiment: str, may_wait: bool) -> None:
+    from stillhouse.tracking.store import connect  # loading MLflow takes seconds, and a stage of a flow needs none
 
-
-def last_flow(experiment: str) -> tuple[str, str, str] | None:
-    """Name, status and start (local time) of the latest flow run; None if there is none."""
-    found = _latest(experiment, "tags.`stillhouse.kind` = 'flow'")
-    if found is None:
-        return None
-    info = found.info
-    return info.run_name, info.status, time.strftime("%Y-%m-%d %H:%M", time.localtime(info.start_time / 1000))
-
-
-def last_device(experiment: str, stage: str) -> str | None:
-    """The device of the latest finished run of ``stage``; None if it is not recorded or MLflow does not answer."""
-    query = f"tags.`{STAGE_TAG}` = '{stage}' and attributes.status = 'FINISHED'"
-    try:
-        found = _latest(experiment, query)
-    except (StillhouseError, MlflowException):
-        return None
-    tags: dict[str, str] = found.data.tags if found else {}
-    return tags.get(DEVICE_TAG)
-
-
-def _latest(experiment: str, query: str) -> Found | None:
-    experiment_id = connect(experiment)  # first, because its error messages are clearer than the client's
-    found = MlflowClient().search_runs([experiment_id], query, max_results=1)
-    return found[0] if found else None
+    send_remaining()
+    # If MLflow does not answer, a stage's entries wait in the journal. A damaged or deleted store raises BadInput.
+    with suppress(Unavailable) if may_wait else nullcontext():
+        connect(experiment)

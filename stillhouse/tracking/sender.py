@@ -10,9 +10,9 @@ from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
+from stillhouse.tracking.journal import JOURNAL_TAG
 from stillhouse.tracking.store import connect
 
-JOURNAL_TAG = "stillhouse.journal"
 logger = logging.getLogger(__name__)
 
 

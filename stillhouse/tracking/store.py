@@ -5,7 +5,6 @@ needed.
 """
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +18,12 @@ from requests.exceptions import RequestException
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.secrets import masked
 from stillhouse.tracking.address import tracking_uri
+from stillhouse.tracking.environment import SHORT_TIMEOUTS, environment
 
 for _name in ("alembic", "mlflow.store.db.utils", "mlflow.models.signature"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # they log internal details at each start
 
 EXPERIMENT_KIND = "mlflow.experimentKind"  # tag by which the UI opens on training runs instead of traces
-SHORT_TIMEOUTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 REFUSALS = (  # error codes of requests that would be refused again
     "BAD_REQUEST",
     "ENDPOINT_NOT_FOUND",
@@ -53,7 +52,6 @@ def connect(experiment: str) -> str:
     Path(".stillhouse").mkdir(exist_ok=True)
     try:
         # The lock: two processes that migrate a new database at the same time would corrupt it.
-        # The timeouts: by default MLflow tries to reach a server for several minutes.
         timeouts = {} if local else SHORT_TIMEOUTS
         with FileLock(".stillhouse/mlflow.lock"), environment(timeouts):
             found = mlflow.get_experiment_by_name(experiment)
@@ -108,15 +106,3 @@ def raising_unavailable() -> Iterator[None]:
             raise
         reason = masked(" ".join(str(error).split()))[:200]
         raise Unavailable(f"The MLflow tracking store {masked(tracking_uri())} does not answer ({reason}).") from None
-
-
-@contextmanager
-def environment(values: dict[str, str]) -> Iterator[None]:
-    """Set environment variables within the block, and restore the previous values at its end."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
