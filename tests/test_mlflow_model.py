@@ -28,6 +28,15 @@ def server(model):
         yield TestClient(scoring_server.init(model), raise_server_exceptions=False)
 
 
+def test_a_request_can_set_its_own_threshold(server):
+    for least, deferred in ((0.0, [False, False]), (1.0, [True, True])):
+        answer = ask(server, {"inputs": TEXTS, "params": {"min_confidence": least}})
+        assert answer.status_code == 200, answer.text
+        assert [row["deferred"] for row in answer.json()["predictions"]] == deferred
+    refused = ask(server, {"inputs": TEXTS, "params": {"min_confidence": 7}})
+    assert refused.status_code == 400 and "must be from 0 to 1" in refused.text
+
+
 def ask(server, body, kind=JSON):
     content = body if isinstance(body, str | bytes) else json.dumps(body)
     return server.post("/invocations", content=content, headers={"Content-Type": kind})

@@ -47,13 +47,13 @@ class ServedStudent(PythonModel):
             context: not used.
             model_input: a list, array or series of texts; a table, or a mapping of columns, with one column of any
                 name or with a column ``text``; or a list of such rows.
-            params: not used.
+            params: ``min_confidence``, a threshold that replaces the model's own.
 
         Raises:
             MlflowException: the input has another form, or a value is not a text; the server responds with status 400.
         """
         try:
-            answers = self.classifier.answer(texts_of(model_input))
+            answers = self.classifier.answer(texts_of(model_input), (params or {}).get("min_confidence"))
         except (TypeError, ValueError) as error:
             raise MlflowException.invalid_parameter_value(f"{error}. {FORMS}.") from None
         rows = zip(answers.labels, answers.probabilities, answers.deferred, strict=True)

@@ -16,7 +16,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
-from mlflow.types.schema import ColSpec, Schema
+from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 
 from stillhouse.errors import BadInput
 from stillhouse.tracking.identity import PACKAGE, SERVED, SERVING
@@ -27,7 +27,8 @@ MODEL_TAG, DIGEST_TAG, ROLLED_BACK_TAG = "stillhouse.model_md5", "stillhouse.dig
 EVIDENCE_TAG = "run.register"
 # It has no input schema; mlflow_model.py states why.
 SIGNATURE = ModelSignature(
-    outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability"), ColSpec("boolean", "deferred")])
+    outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability"), ColSpec("boolean", "deferred")]),
+    params=ParamSchema([ParamSpec("min_confidence", "double", None)]),
 )
 REQUIREMENTS = ["mlflow", "onnxruntime", "tokenizers", "numpy", "pandas"]
 
