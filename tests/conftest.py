@@ -29,8 +29,9 @@ def pytest_collection_modifyitems(items):
 
     Of what needs it the longest comes first, so that no process ends alone.
     """
-    longest = ["test_year", "test_stopping", "test_crashes", "test_comparison", "test_study", "test_fleet"]
-    longest += ["test_end_to_end", "test_notify", "test_server", "test_damage", "test_secrets", "test_drift"]
+    longest = ["test_year", "test_stopping", "test_crashes", "test_clusters", "test_comparison", "test_promise"]
+    longest += ["test_study", "test_fleet", "test_user_mistakes", "test_end_to_end", "test_labels", "test_server"]
+    longest += ["test_secrets", "test_several_teachers", "test_damage", "test_label_file", "test_every_student"]
     rank = {name: place for place, name in enumerate(longest)}
     items.sort(key=lambda item: rank.get(item.module.__name__.rpartition(".")[2], len(rank)))
     if any(item.path.parent.name == "ops" for item in items):  # few and long: dealt out like cards, a stretch to each

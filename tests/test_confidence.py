@@ -1,6 +1,5 @@
 """Calibration and certified thresholds: what they promise, and that the promise is kept in simulation."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -139,19 +138,6 @@ def test_the_temperature_is_fitted_on_labels_if_there_are_enough_else_on_soft_la
     assert few.source == "soft labels" and few.texts == list(heldout["text"]) and few.targets[0, 0] > 0.9
     enough = CalibrationTexts.of(test.select(np.arange(120) % len(test)), heldout, np.eye(3, dtype=np.float32))
     assert enough.source == "labels" and enough.targets.shape == (120, 3) and set(enough.targets.ravel()) == {0.0, 1.0}
-
-
-def test_a_demanded_threshold_is_registered_and_served(project):
-    project.set(register__answered_accuracy=0.8)
-    done = project.dvc("repro", "register")
-    assert done.returncode == 0, done.stdout
-    statements = read_statements(project.folder / "outputs" / "evaluate" / "certificate.json")
-    [demanded] = [one for one in statements if one.demanded]
-    config = json.loads((project.folder / "outputs" / "register" / "model" / "config.json").read_text())
-    assert demanded.certificate.wanted == 0.8 and config["min_confidence"] == demanded.certificate.min_confidence
-    assert "register.answered_accuracy" in done.stdout
-    report = (project.folder / "outputs" / "evaluate" / "report.html").read_text()
-    assert "The registered model has the threshold" in report
 
 
 def test_a_copy_with_a_threshold_can_be_loaded_although_the_files_are_read_only(tmp_path):

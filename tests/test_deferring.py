@@ -1,7 +1,6 @@
 """What ``score`` does with deferred texts, and the audit: who answered, what people fill in, when a promise is broken."""
 
 import csv
-import json
 
 import numpy as np
 import pandas as pd
@@ -221,35 +220,3 @@ def test_a_shift_that_breaks_the_promise_ends_the_audit_with_status_3(tmp_path, 
 def test_an_audit_that_says_nothing_is_refused(tmp_path, monkeypatch, labels, promises, changes, message):
     with pytest.raises(SystemExit, match=message):
         run_audit(tmp_path, monkeypatch, labels, promises, **changes)
-
-
-def test_a_promise_is_registered_scored_with_and_audited(project):
-    project.set(register__answered_accuracy=0.8, flow__notify="sh notify.sh")
-    (project.folder / "notify.sh").write_text('echo "$1" > notified.txt')
-    done = project.dvc("repro", "register")
-    assert done.returncode == 0, done.stdout
-    evaluated = project.folder / "outputs" / "evaluate"
-    cascade = json.loads((evaluated / "metrics.json").read_text())["cascade"]
-    assert 0 <= cascade["deferred"] < 1 and cascade["texts"] > 0 and (evaluated / "cascade.png").exists()
-    assert "Cascade: the student first" in (evaluated / "report.html").read_text()
-    config = json.loads((project.folder / "outputs" / "register" / "model" / "config.json").read_text())
-    assert config["promises"] == {"labels": 0.8}
-    version = json.loads((project.folder / "outputs" / "register" / "receipt.json").read_text())["version"]
-    alias = project.mlflow(f"print(client.get_model_version('topics', '{version}').aliases[0])")
-    truth = dict(texts_and_labels(300, seed=5))
-    pd.DataFrame({"text": list(truth)}).to_csv(project.folder / "in.csv", index=False)
-    options = ["--alias", alias, "--min-confidence", "0.9", "--defer-to", "teacher", "--audit", "0.9"]
-    done = project.python("-m", "flows.score", "in.csv", "out.csv", *options)
-    assert done.returncode == 0, done.stdout
-    scored = pd.read_csv(project.folder / "out.csv")
-    assert (scored["answered_by"] == np.where(scored["deferred"], "teacher", "student")).all()
-    assert scored["deferred"].any() and (scored["label"] == list(truth.values())).mean() > 0.9
-    sheet = project.folder / "out.csv.audit.csv"
-    assert f"{sheet.name}: {scored['audited'].sum()} texts without a label" in done.stdout
-    filled(sheet, truth)
-    good = project.python("-m", "flows.audit", sheet.name)
-    assert good.returncode == 0 and "The promise still holds" in good.stdout, good.stdout
-    filled(sheet, dict.fromkeys(truth, "sport"))  # the labels of another world
-    bad = project.python("-m", "flows.audit", sheet.name, "--notify")
-    assert bad.returncode == 3 and "The promise is broken" in bad.stdout, bad.stdout
-    assert "The promise is broken" in (project.folder / "notified.txt").read_text()

@@ -20,6 +20,7 @@ def few(project):
     """A project with 12 labels a class; the stages are run without DVC."""
     project.set(data__labels_per_class=12, label__source="file", label__path="data/vendor.csv", teacher__finetune=False)
     project.set(label__text_column="review", label__label_column="topic", student__training__epochs=4)
+    project.set(teacher__cotraining=3, soft_labels__second_teachers=2)
     (project.folder / "dvc.lock").write_text("schema: '2.0'\n")
     return project
 

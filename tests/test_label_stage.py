@@ -25,6 +25,7 @@ def labelled(tmp_path_factory):
         project.set(
             data__labels_per_class=12,
             teacher__finetune=False,
+            teacher__cotraining=3,
             label__source="language_model",
             label__url=server.url,
             label__model="scripted",

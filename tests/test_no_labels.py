@@ -234,6 +234,8 @@ def test_the_whole_chain_runs_without_any_label(tmp_path):
         data__label_column=None,
         data__classes=described,
         teacher__finetune=False,
+        teacher__cotraining=3,
+        soft_labels__second_teachers=2,
         student__training__epochs=4,
         register__min_retention=0.01,
     )

@@ -21,7 +21,9 @@ def test_a_command_gets_the_message_as_its_last_word(tmp_path):
     assert (tmp_path / "told").read_text() == "it's failed; rm -rf /"
 
 
-def test_a_url_gets_it_as_json():
+@contextlib.contextmanager
+def hook():
+    """A server of messages: its address, and what it got so far."""
     got = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -34,8 +36,14 @@ def test_a_url_gets_it_as_json():
             pass
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.handle_request, daemon=True).start()
-        notify(f"http://127.0.0.1:{server.server_port}/hook", "failed")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", got
+        server.shutdown()
+
+
+def test_a_url_gets_it_as_json():
+    with hook() as (address, got):
+        notify(f"{address}/hook", "failed")
     assert got == [{"text": "failed"}]
 
 
@@ -100,20 +108,6 @@ def test_a_messenger_that_fails_is_logged_without_its_password(target, caplog):
         notify(target, "failed")
     assert "was not sent" in caplog.text and "hush" not in caplog.text
     notify(None, "no target")
-
-
-def test_a_failed_run_and_a_refused_gate_are_told(project):
-    told = project.folder / "told"
-    command = f'sh -c \'printf "%s\\n" "$1" >> {told}\' --'
-    project.set(flow__notify=command, flow__heartbeat=command, register__max_size_mb=0.001)
-    project.set(compress__quantisation="int8")  # another student, which the gate does not let pass
-    done = project.flow()
-    assert done.returncode == 0, done.stdout
-    assert "topics version 2 did not pass its gate" in told.read_text()
-    assert told.read_text().splitlines()[-1] == "topics: a run succeeded; version 2 is the newest"
-    project.set(data__path="data/gone.csv")
-    assert project.flow().returncode == 1
-    assert "failed: " in told.read_text().splitlines()[-1] and "data/gone.csv does not exist" in told.read_text()
 
 
 @pytest.mark.parametrize(

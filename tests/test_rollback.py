@@ -1,5 +1,7 @@
 """Out of service with one command, and back with the same one."""
 
+import json
+
 import pytest
 from mlflow.tracking import MlflowClient
 
@@ -44,4 +46,7 @@ client.delete_registered_model_alias('topics', 'champion')""",
         "version 1 was rolled back on 2026-11-25 12:00 and is not promoted; `stillhouse rollback` restores it"
         in again.stdout
     )
-    assert "champion" not in project.mlflow("print(client.get_registered_model('topics').aliases)")
+    code = "print(json.dumps([list(client.get_registered_model('topics').aliases), "
+    code += "len(client.search_model_versions(\"name = 'topics'\"))]))"
+    aliases, versions = json.loads(project.mlflow(code))
+    assert "champion" not in aliases and versions == 2  # identical files are registered only once

@@ -2,6 +2,9 @@
 
 import pytest
 from project import ROOT
+from test_end_to_end import ran
+from test_notify import hook
+from test_user_mistakes import outputs
 
 from stillhouse.params import load_params
 from stillhouse.secrets import masked, masked_target, shareable
@@ -72,25 +75,31 @@ PLANTED = {
     "AWS_SECRET_ACCESS_KEY": "planted-aws-secret",
     "HF_TOKEN": "hf_planted-token",
     "MLFLOW_TRACKING_PASSWORD": "planted-password",
-    "NOTIFY": "http://127.0.0.1:9/planted-hook",
 }
 
 
-def test_secrets_are_found_nowhere_after_a_good_run_and_a_failed_one(project):
-    literal = "https://127.0.0.1:9/literal-hook"
-    project.set(flow__notify="$NOTIFY", flow__heartbeat=literal, register__margin=0.01)
-    good = project.flow(**PLANTED)
-    assert good.returncode == 0, good.stdout
-    (project.folder / "data" / "reviews.csv").write_text("review,topic\nplanted-aws-secret,hf_planted-token,1\n")
-    failed = project.flow(**PLANTED)
-    assert failed.returncode == 1 and "row 2 has 3 fields" in failed.stdout, failed.stdout
+def test_a_refused_gate_and_a_failed_run_are_told_and_secrets_are_found_nowhere(project):
+    literal = "https://127.0.0.1:9/literal-hook"  # where nobody is
+    project.mlflow("client.delete_registered_model('topics')")
+    project.set(flow__notify="$NOTIFY", flow__heartbeat=literal, register__max_size_mb=0.001)
+    reviews, lock = project.folder / "data" / "reviews.csv", project.folder / "dvc.lock"
+    with hook() as (address, got):
+        planted = {**PLANTED, "NOTIFY": f"{address}/planted-hook"}
+        good = project.flow(**planted)
+        assert good.returncode == 0 and ran(good.stdout) == ["register"], good.stdout
+        assert "topics version 1 did not pass its gate; the champion is unchanged" in got[-1]["text"] and len(got) == 1
+        before, locked = outputs(project), lock.read_bytes()
+        reviews.write_text("review,topic\nplanted-aws-secret,hf_planted-token,1\n")
+        failed = project.flow(**planted)
+    # The last line is the stage's own message, and what was there before is still there.
+    last = [line for line in failed.stdout.strip().splitlines() if "temporary server" not in line][-1]
+    assert failed.returncode == 1 and "Traceback" not in failed.stdout, failed.stdout
+    assert last.startswith("prepare failed: ") and "row 2 has 3 fields" in last, failed.stdout
+    assert len(got) == 2 and "failed: " in got[-1]["text"] and "row 2 has 3 fields" in got[-1]["text"]
+    assert outputs(project) == before and lock.read_bytes() == locked
     project.set(flow__heartbeat=None)  # it stands in params.yaml, and may
-    assert [value for value in [*PLANTED.values(), "literal-hook"] if value in good.stdout + failed.stdout] == []
-    (project.folder / "data" / "reviews.csv").unlink()  # it was planted there, to stand in a message
+    reviews.unlink()  # it was planted there, to stand in a message
+    values = [*PLANTED.values(), "planted-hook", "literal-hook"]
+    assert [value for value in values if value in good.stdout + failed.stdout + str(got)] == []
     files = [file for file in project.folder.rglob("*") if file.is_file()]
-    assert [
-        str(file)
-        for file in files
-        for value in [*PLANTED.values(), "literal-hook"]
-        if value.encode() in file.read_bytes()
-    ] == []
+    assert [str(file) for file in files for value in values if value.encode() in file.read_bytes()] == []

@@ -1,4 +1,7 @@
-"""A real Prefect server: the flow is served on its cron, and a run started through the API completes."""
+"""A real Prefect server: the flow is served on its cron, and a run started through the API completes.
+
+It fetches the data again, as its schedule says, and registers the student again, which the registry has lost.
+"""
 
 import os
 import signal
@@ -9,10 +12,12 @@ import urllib.error
 
 import pytest
 from servers import Prefect
+from test_end_to_end import ran
 
 
 def test_a_run_triggered_through_the_api_of_a_real_server_completes(project, tmp_path):
     project.set(schedule__refresh=True)
+    project.mlflow("client.delete_registered_model('topics')")
     home = {"PREFECT_HOME": str(tmp_path / "prefect-client")}
     log = (tmp_path / "serve.log").open("w")
     command = [sys.executable, "-m", "flows.schedule"]
@@ -33,13 +38,15 @@ def test_a_run_triggered_through_the_api_of_a_real_server_completes(project, tmp
         with pytest.raises(urllib.error.HTTPError) as refused:  # it would run on this machine
             prefect.trigger("topics", changes={"flow": {"notify": "touch /tmp/x"}})
         assert 400 <= refused.value.code < 500
-        run = prefect.trigger("topics", changes={"compress": {"parity": 0.9}})
+        run = prefect.trigger("topics", changes={"study": {"trials": 7}})
         found = prefect.ended(run, deadline - time.time())
         assert found["state_type"] == "COMPLETED", (tmp_path / "serve.log").read_text()
         assert found["name"].startswith("topics-")
         (artifact,) = prefect.artifacts(run)
         assert artifact["key"] == "distillation-results" and "| compressed student |" in str(artifact["data"])
-        assert "parity: 0.9" in (project.folder / "params.yaml").read_text()
+        assert "trials: 7" in (project.folder / "params.yaml").read_text()
+        assert ran((tmp_path / "serve.log").read_text()) == ["prepare", "register"]
+        assert "topics version 1: passed the gate" in (tmp_path / "serve.log").read_text()
     finally:
         os.killpg(serving.pid, signal.SIGKILL)
 

@@ -4,7 +4,6 @@ import json
 import shutil
 
 import pytest
-from material import write_csv
 
 from stillhouse.errors import BadInput, Unavailable
 from stillhouse.models.pretrained import load_pretrained
@@ -61,15 +60,6 @@ def test_a_failed_stage_leaves_the_last_good_outputs_and_the_lock(project):
     assert outputs(project) == before and (project.folder / "dvc.lock").read_bytes() == lock
     project.set(student__training__learning_rate=0.01)
     assert "up to date" in project.dvc("status").stdout
-
-
-def test_the_flow_fails_with_the_stages_own_message(project):
-    rows = [("one", "sport"), ("two", "sport"), ("three", "sport")]
-    write_csv(project.folder / "data" / "reviews.csv", rows)
-    done = project.flow()
-    check(done, "prepare failed: data/reviews.csv has only one class, 'sport'")
-    last = [line for line in done.stdout.strip().splitlines() if "temporary server" not in line][-1]
-    assert last.startswith("prepare failed: data/reviews.csv has only one class, 'sport'")
 
 
 def test_an_unreachable_tracking_server_is_told_at_the_start_without_its_password(project):
