@@ -70,18 +70,16 @@ def test_the_last_two_summaries_of_each_source_are_stored(tmp_path):
 
 
 def test_a_cut_off_file_stops_the_run_and_changes_nothing(project):
-    reviews = project.folder / "data" / "reviews.csv"
-    lock = (project.folder / "dvc.lock").read_text()
-    write_csv(reviews, texts_and_labels(60))
-    done = project.dvc("repro", "prepare")
-    assert done.returncode and "Traceback" not in done.stdout, done.stdout
-    assert "prepare failed: data: 60 texts, 83% fewer than the last time (360)." in done.stdout
-    assert (project.folder / "dvc.lock").read_text() == lock
-    assert (project.folder / "outputs" / "prepare" / "train.arrow").exists()
-    project.set(data__max_shrink=None)
-    write_csv(reviews, texts_and_labels(120, seed=1))
-    (project.folder / "dvc.lock").unlink()  # so that evaluate takes the models that there are
+    reviews, train = project.folder / "data" / "reviews.csv", project.folder / "outputs" / "prepare" / "train.arrow"
+    before = train.read_bytes()
     with inside(project):
+        write_csv(reviews, texts_and_labels(60))
+        with pytest.raises(BadInput, match=r"^data: 60 texts, 83% fewer than the last time \(360\)\."):
+            run(prepare)
+        assert train.read_bytes() == before
+        project.set(data__max_shrink=None)
+        write_csv(reviews, texts_and_labels(120, seed=1))
+        (project.folder / "dvc.lock").unlink()  # so that evaluate takes the models that there are
         for stage in (prepare, soft_labels, evaluate):
             run(stage)
     report = (project.folder / "outputs" / "evaluate" / "report.html").read_text()
