@@ -76,7 +76,7 @@ def test_the_flow_compares_the_arms_in_copies_of_the_project(project):
     code += "arms = [run for run in runs.values() if run.data.tags['stillhouse.kind'] == 'arm']\n"
     code += "parents = {runs[arm.data.tags['mlflow.parentRunId']].info.run_name.split('-')[0] for arm in arms}\n"
     code += "parent_ids = [run.data.tags.get('mlflow.parentRunId') for run in runs.values()]\n"
-    code += "inside = max(parent_ids.count(arm.info.run_id) for arm in arms)\n"
-    code += "print(json.dumps([len(arms), sorted(parents), inside > 5]))"
-    assert project.mlflow(code) == '[3, ["comparison"], true]'
+    code += "inside = sorted(parent_ids.count(arm.info.run_id) for arm in arms)\n"
+    code += "print(json.dumps([len(arms), sorted(parents), inside]))"
+    assert project.mlflow(code) == '[3, ["comparison"], [0, 2, 4]]'
     assert (project.folder / "params.yaml").read_text().count("regularise: none") == 1

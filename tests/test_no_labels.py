@@ -230,15 +230,9 @@ def test_the_whole_chain_runs_without_any_label(tmp_path):
     project = new_project(tmp_path / "project")
     only_texts(project.folder / "data" / "reviews.csv", texts_and_labels(360))
     described = {name: " ".join(words[:4]) for name, words in WORDS.items()}
-    project.set(
-        data__label_column=None,
-        data__classes=described,
-        teacher__finetune=False,
-        teacher__cotraining=3,
-        soft_labels__second_teachers=2,
-        student__training__epochs=4,
-        register__min_retention=0.01,
-    )
+    project.set(data__label_column=None, data__classes=described, register__min_retention=0.01)
+    project.set(teacher__finetune=False, teacher__cotraining=3, soft_labels__second_teachers=2)
+    project.set(student__training__epochs=4)
     with inside(project):  # without DVC, which starts a process for each stage
         for stage in CHAIN:
             run(importlib.import_module(f"tasks.{stage.name}"))
