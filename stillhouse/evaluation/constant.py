@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import random_table
 
 from stillhouse.evaluation.classes import ClassCounts, mean_recall
 from stillhouse.evaluation.significance import LEVEL, Gap, paired
@@ -87,6 +86,8 @@ def compare_with_constant(classes: Sequence[ClassCounts], seed: int = 0) -> Cons
 
 def _recall_p_value(classes: Sequence[ClassCounts], seed: int) -> float:
     """The share of tables whose mean recall reaches the observed one: the random tables and the observed table."""
+    from scipy.stats import random_table  # takes two seconds to load, and flows import this module
+
     texts, answered = (np.array([getattr(row, name) for row in classes]) for name in ("texts", "answered"))
     shares = np.where(texts > 0, 1 / np.maximum(texts, 1), 0)
     observed = sum(row.right * share for row, share in zip(classes, shares, strict=True))

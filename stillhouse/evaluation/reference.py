@@ -6,12 +6,14 @@ number, heading or message that uses the teacher's decisions is named accuracy.
 
 import csv
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from datasets import Dataset
 
-from stillhouse.data.splits import label_names, labels_of
 from stillhouse.task import TASK
+
+if TYPE_CHECKING:  # datasets takes more than a second to load, and flows import this module
+    from datasets import Dataset
 
 ACCURACY, AGREEMENT = "accuracy", "agreement with the teacher"
 NOTE = (
@@ -20,19 +22,23 @@ NOTE = (
 )
 
 
-def reference(test: Dataset, teacher: np.ndarray) -> tuple[np.ndarray, bool]:
+def reference(test: "Dataset", teacher: np.ndarray) -> tuple[np.ndarray, bool]:
     """Return the class numbers that the models are compared with, ``(texts,)``, and whether they are the teacher's.
 
     Args:
         test: the test split.
         teacher: the teacher's decisions, class numbers ``(texts,)``.
     """
+    from stillhouse.data.splits import labels_of
+
     labels = labels_of(test)
     return (teacher, True) if TASK.unlabelled(labels).all() else (labels, False)
 
 
-def teacher_answers(answers: Path, test: Dataset) -> np.ndarray:
+def teacher_answers(answers: Path, test: "Dataset") -> np.ndarray:
     """Read the teacher's decisions from ``answers.csv`` of the stage ``evaluate``; class numbers ``(texts,)``."""
+    from stillhouse.data.splits import label_names
+
     with answers.open(newline="", encoding="utf-8") as file:
         return TASK.encode([row["teacher"] for row in csv.DictReader(file)], label_names(test))
 

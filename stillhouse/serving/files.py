@@ -83,12 +83,13 @@ def _check_digests(folder: Path, digests: dict[str, str]) -> None:
 
 
 def _downloaded(uri: str) -> Path:
+    from stillhouse.tracking.address import download_model
+
     try:
-        from stillhouse.tracking.address import download_model  # MLflow may be missing where models are only served
+        return download_model(uri)  # MLflow may be missing where models are only served
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"{uri} is a registered version, and MLflow is not installed. Install it (pip install "
             "'stillhouse[pipeline]'), or name the folder of a model.",
             name=error.name,
         ) from error
-    return download_model(uri)
