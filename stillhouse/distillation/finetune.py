@@ -24,6 +24,7 @@ from stillhouse.models.device import use_bf16, use_compile
 from stillhouse.models.students.student import build_student
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import OneTeacher as Settings
+from stillhouse.progress import Progress
 from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
@@ -203,7 +204,7 @@ class _Watcher(TrainerCallback):
     """Records and logs the metrics of the Trainer, and ends a training that diverges."""
 
     def __init__(self, log: Log) -> None:
-        self.log, self.watch = log, Watch(HINT, LOGGED_EVERY)
+        self.log, self.watch, self.progress = log, Watch(HINT, LOGGED_EVERY), Progress(logger)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Record metrics. The Trainer calls this every ``logging_steps`` and after each evaluation."""
@@ -214,7 +215,7 @@ class _Watcher(TrainerCallback):
         if not numbers:
             return
         shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
-        logger.info("step %d of %d: %s", state.global_step, state.max_steps, shown)
+        self.progress.step("step", state.global_step, state.max_steps, shown)
         if "loss" in numbers and "grad_norm" in numbers:
             self.watch.epoch = int(state.epoch or 0)
             self.watch.step(torch.tensor(numbers["loss"]), torch.tensor(numbers["grad_norm"]))

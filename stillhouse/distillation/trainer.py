@@ -24,6 +24,7 @@ from stillhouse.distillation.watch import Watch
 from stillhouse.models.batching import explain_out_of_memory
 from stillhouse.models.students.network import TextNetwork
 from stillhouse.params import Training
+from stillhouse.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -88,14 +89,14 @@ def _train(
     loop, checkpoint = TrainingLoop(network, objective, settings, epochs * steps, device), scratch / "last.pt"
     loop.resume(checkpoint)
     train = resident(train, device, objective.needs)
-    first = len(loop.history)
+    first, progress = len(loop.history), Progress(logger)
     if first:
         logger.info("resuming after epoch %d of %d", first, epochs)
     # The bar is shown on a terminal only: in a log file each refresh would be a line.
     for epoch in tqdm(range(first, epochs), initial=first, total=epochs, unit="epoch", disable=None):
         loop.run_epoch(train, batches(train.encoded.lengths, settings.batch_size, seed + epoch), epoch * steps)
         loop.measure(check)
-        _report(log, loop.watch, loop.history[-1], epochs)
+        _report(log, loop.watch, loop.history[-1], epochs, progress)
         if (epoch + 1) % math.ceil(epochs / CHECKPOINTS) == 0 or epoch + 1 == epochs:
             loop.save(checkpoint)
     loop.finish()
@@ -184,13 +185,13 @@ class TrainingLoop:
         return parts | ({"average": self.average} if self.average else {})
 
 
-def _report(log: Log, watch: Watch, row: dict[str, float], epochs: int) -> None:
+def _report(log: Log, watch: Watch, row: dict[str, float], epochs: int, progress: Progress) -> None:
     epoch = int(row["epoch"])
     log.metrics({name: value for name, value in row.items() if name != "epoch"}, epoch)
     first, norms = watch.norms()
     log.series("step_grad_norm", norms, first)
     measured = "".join(f", {DESCRIPTIONS[name]} {row[name]:.4f}" for name in DESCRIPTIONS if name in row)
-    logger.info("epoch %d of %d: loss %.4f%s", epoch, epochs, row["loss"], measured)
+    progress.step("epoch", epoch, epochs, f"loss {row['loss']:.4f}{measured}")
 
 
 def _average(network: nn.Module, decay: float) -> AveragedModel | None:

@@ -65,6 +65,7 @@ def child_process(
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # dvc.yaml calls `python`
         "PYTHONUNBUFFERED": "1",
         "TQDM_MININTERVAL": "20",  # each refresh becomes a log line
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         "COLUMNS": "100",
         HOLDER: str(os.getpid()),
         LEVELS: "1",

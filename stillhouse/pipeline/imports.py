@@ -15,6 +15,7 @@ PLUMBING = (
     "stillhouse/models/device.py",
     "stillhouse/params/",
     "stillhouse/pipeline/",
+    "stillhouse/progress.py",
     "stillhouse/project.py",
     "stillhouse/provenance.py",
     "stillhouse/registry.py",

@@ -14,6 +14,7 @@ from typing import Literal
 from stillhouse.errors import StillhouseError
 from stillhouse.pipeline.children import child_process, lines_of
 from stillhouse.pipeline.ending import ending
+from stillhouse.pipeline.heartbeat import Heartbeat
 from stillhouse.pipeline.lock import stage_note
 from stillhouse.pipeline.outputs import restore_outputs
 from stillhouse.pipeline.rwlock import wait_for_dvc
@@ -32,6 +33,7 @@ DVC_HINTS = (
     "Generating lock file",
     "didn't change, skipping",
     "is cached - skipping run",
+    "> python -m tasks.",
 )
 Outcome = Literal["ran", "restored", "unchanged"]
 Log = Callable[..., None]  # called with a line, and with its level if that is not INFO
@@ -80,8 +82,10 @@ def run_stage(
     wait_for_dvc(folder, log)
     before = _state(name, folder)
     tracking = {DELEGATED: "1", HOME: str(journal_home())}
-    with child_process(command + (["--force"] if force else []), timeout_s, folder, **tracking) as (child, expired):
+    process = child_process(command + (["--force"] if force else []), timeout_s, folder, **tracking)
+    with process as (child, expired), Heartbeat(name, log) as heartbeat:
         for level, line in lines_of(child):
+            heartbeat.beat()
             if not any(hint in line for hint in DVC_HINTS):
                 log(line, level)
                 deliver()

@@ -20,7 +20,7 @@ from stillhouse.secrets import masked
 from stillhouse.tracking.address import tracking_uri
 from stillhouse.tracking.environment import SHORT_TIMEOUTS, environment
 
-for _name in ("alembic", "mlflow.store.db.utils", "mlflow.models.signature"):
+for _name in ("alembic", "mlflow.store.db.utils", "mlflow.models.signature", "mlflow.pyfunc"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # they log internal details at each start
 
 EXPERIMENT_KIND = "mlflow.experimentKind"  # tag by which the UI opens on training runs instead of traces

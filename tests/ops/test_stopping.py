@@ -13,6 +13,8 @@ import psutil
 import pytest
 from project import Project, new_project
 
+from stillhouse import progress
+
 # What is sent to whom in the middle of which stage's training, and the status that the flow then ends with.
 STOPS = [
     ("control", signal.SIGINT, "group", 130),
@@ -42,7 +44,7 @@ def begin(project: Project, log: Path, *command: str, **environment: str) -> sub
         return subprocess.Popen(
             [sys.executable, *command],
             cwd=project.folder,
-            env={**project.environment, **environment},
+            env={**project.environment, progress.VARIABLE: "0", **environment},
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -58,7 +60,7 @@ def wait_for(text: str, log: Path, child: subprocess.Popen, timeout: float = 120
 
 def stop(project: Project, log: Path, stage: str, number: int, whom: str, status: int) -> None:
     child = begin(project, log, "-m", "flows.distillation")
-    wait_for(f"> python -m tasks.{stage}", log, child)
+    wait_for(f"Running stage '{stage}'", log, child)
     wait_for(LATER[stage], log, child)
     start = time.time()
     if whom == "guards":
@@ -130,7 +132,7 @@ def test_runs_that_meet_on_a_project_wait_for_each_other_or_say_who_holds_it(pro
     project.set(student__temperature=3.0)
     logs = [tmp_path / name for name in ("first", "second", "repro", "failing")]
     first = begin(project, logs[0], "-m", "flows.distillation")
-    wait_for("> python -m tasks.student", logs[0], first)
+    wait_for("Running stage 'student'", logs[0], first)
     second = begin(project, logs[1], "-m", "flows.distillation")
     wait_for("waiting: another run works on this project", logs[1], second)
     assert f"(process {first.pid}, python -m flows.distillation, since " in logs[1].read_text()

@@ -143,7 +143,7 @@ def test_twenty_kills_two_outages_and_the_right_champion(
         seen = len(house.log.read_text())
         project.set(student__temperature=3.0)  # something to train when the servers go
         last = prefect.trigger("worker")
-        house.wait_for("> python -m tasks.student", seen)
+        house.wait_for("Running stage 'student'", seen)
         mlflow_server.kill()
         house.wait_for("does not answer", seen)
         prefect_server.kill()

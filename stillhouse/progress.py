@@ -1,0 +1,31 @@
+"""Progress of long work in a log: the first step, the last step, and between them one line every twenty seconds."""
+
+import logging
+import os
+import time
+
+VARIABLE = "STILLHOUSE_PROGRESS_S"  # environment variable with other seconds between two lines; 0: a line for each step
+SECONDS = 20.0
+
+
+class Progress:
+    """Logs steps to ``logger``, so that a hundred short epochs fill no log and a long one is not silent."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._every = float(os.environ.get(VARIABLE) or SECONDS)
+        self._next = 0.0  # of time.monotonic()
+
+    def step(self, unit: str, number: int, total: int, text: str) -> None:
+        """Log ``unit number of total: text``, if it is time for a line.
+
+        Args:
+            unit: of the steps, such as ``epoch``.
+            number: of this step, from 1.
+            total: number of steps.
+            text: what was measured.
+        """
+        now = time.monotonic()
+        if now >= self._next or number == total:
+            self._next = now + self._every
+            self._logger.info("%s %d of %d: %s", unit, number, total, text)
