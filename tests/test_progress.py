@@ -1,8 +1,13 @@
 """The log of a run: short, and never silent for long."""
 
+import io
 import logging
 import time
 
+from rich.console import Console
+from rich.progress import Progress as RichProgress
+
+from flows.shared.terminal import StageLines
 from stillhouse.pipeline.heartbeat import Heartbeat
 from stillhouse.progress import VARIABLE, Progress
 
@@ -37,3 +42,33 @@ def test_a_silent_stage_gets_a_line_and_one_that_prints_gets_none():
         assert not lines
         time.sleep(1.0)
     assert lines and set(lines) == {"student is at work, 0 min so far"}
+
+
+def record(message: str, stage: str | None = None, level: int = logging.INFO) -> logging.LogRecord:
+    """A record of the log of a stage's task, as Prefect makes it."""
+    made = logging.LogRecord("prefect.task_runs", level, "", 0, message, None, None)
+    if stage:
+        made.task_run_name = stage
+    return made
+
+
+def test_a_terminal_shows_the_running_stage_and_a_line_for_each_finished_one():
+    shown = Console(file=io.StringIO(), width=100, force_terminal=False)
+    with RichProgress(console=shown, auto_refresh=False) as progress:
+        lines = StageLines(progress)
+        lines.emit(record("Beginning flow run"))
+        lines.emit(record("prepare: no dependency changed; not run", "prepare"))
+        lines.emit(record("Finished in state Completed()", "prepare"))
+        lines.emit(record("Running stage 'student':", "student"))
+        lines.emit(record("epoch 3 of 12: loss 0.5, accuracy on validation 0.9", "student"))
+        (task,) = progress.tasks
+        assert (task.description, task.completed, task.total) == ("student", 3, 12)
+        lines.emit(record("a [red] label is rare", "student", logging.WARNING))
+        lines.emit(record("Finished in state Completed()", "student"))
+        lines.emit(record("Running stage 'evaluate':", "evaluate"))
+        lines.emit(record("Finished in state Failed('no memory')", "evaluate"))
+        assert not progress.tasks
+    printed = [line.rstrip() for line in shown.file.getvalue().splitlines() if line.strip()]
+    assert printed[0].split() == ["prepare", "not", "changed"] and printed[1] == "student: a [red] label is rare"
+    assert printed[2].startswith("student        done") and printed[2].endswith("accuracy on validation 0.9")
+    assert printed[3].startswith("evaluate       failed")

@@ -25,6 +25,7 @@ from prefect.states import Crashed, Failed, State
 from flows.shared.notify import notify
 from flows.shared.server import prefect_server
 from flows.shared.stopping import handle_signals
+from flows.shared.terminal import live_lines
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.params import Params, load_params
 from stillhouse.params.flow import Flow as Settings
@@ -55,7 +56,7 @@ def run_flow(flow: Callable[..., Any], exclusive: bool = True, **parameters: Any
 
 
 def _run(flow: Callable[..., Any], parameters: dict[str, Any]) -> Any:
-    with prefect_server():
+    with prefect_server(), live_lines():
         state = flow(**parameters, return_state=True)
         if not state.is_completed():
             raise BadInput(str(state.message))

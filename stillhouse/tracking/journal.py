@@ -67,9 +67,8 @@ class Journal:
         journal._lock.acquire()  # before the folder exists: a process that sees it unlocked takes it for an orphan
         folder.mkdir()
         journal._save_state(create_sent=False)
-        journal.record(
-            "create", experiment=experiment, name=name, tags={**tags, JOURNAL_TAG: folder.name}, store=_store()
-        )
+        tags = {**tags, JOURNAL_TAG: folder.name}
+        journal.record("create", experiment=experiment, name=name, tags=tags, store=_store(), delegated=delegated)
         return journal
 
     def record(self, what: str, **content: Any) -> None:
@@ -133,8 +132,14 @@ class Journal:
 
     def is_foreign(self) -> bool:
         """Whether the journal belongs to another tracking store than the present one."""
-        first = next(iter(self._lines.after(0)), (None, 0))[0] or {}
-        return bool(first.get("store", _store()) != _store())
+        return bool(self._first().get("store", _store()) != _store())
+
+    def is_delegated(self) -> bool:
+        """Whether the process that writes the journal lets this one send it."""
+        return bool(self._first().get("delegated"))
+
+    def _first(self) -> Entry:
+        return next(iter(self._lines.after(0)), (None, 0))[0] or {}
 
     def close_orphan(self) -> bool:
         """As :meth:`close`, for a process that died. Also false if the journal belongs to another tracking store."""

@@ -40,7 +40,7 @@ def _is_sent(folder: Path) -> bool:
         lock.acquire(timeout=0)
     except Timeout:  # its process is alive and writes; another may send meanwhile
         journal = Journal(folder, lock)
-        return journal.is_foreign() or journal.send()
+        return not journal.is_delegated() or journal.is_foreign() or journal.send()
     except OSError:  # send_remaining logs it
         return True
     lock.release()
