@@ -36,23 +36,24 @@ def deploy(context: Context) -> Metrics:
     device = params.devices[name]
     os.environ["RAYON_NUM_THREADS"] = str(device.threads)  # tokenizers reads it at its first large batch
 
-    model = context.path("device/model")
+    compressed = context.path("device/model")
     [test] = context.read("test")
     context.run.dataset(context.path("test"), "test")
     teacher = teacher_answers(context.path("evaluate/answers.csv"), test)
     labels, of_teacher = reference(test, teacher)
     texts, names = list(test["text"]), label_names(test)
-    classifier = Classifier.load(model, device.threads)
-    candidate = Candidate(name, classifier.predict_proba, folder_bytes(model))
+    classifier = Classifier.load(compressed, device.threads)
+    candidate = Candidate(name, classifier.predict_proba, folder_bytes(compressed))
     scores, speed = measure_speed([candidate], texts)
     scores["teacher"] = teacher
     sizes = {name: candidate.bytes, "teacher": 0}
     result = quality(labels, scores, sizes, params.evaluate.bootstrap, params.seed, of_teacher)[name]
     training = [one.training for one in read_classes(context.path("evaluate/classes.csv"))]
     statements = certified(scores[name], labels_of(test), teacher, params.register_)
-    model = copy_with_threshold(model, context.out / "model", threshold_of(statements), promises_of(statements))
+    model = copy_with_threshold(compressed, context.out / "model", threshold_of(statements), promises_of(statements))
     case = PromotionRequest(
         model,
+        compressed,
         params.register_,
         f"devices.{name}",
         aliases_of(name),

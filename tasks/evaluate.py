@@ -2,6 +2,7 @@
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from stillhouse.evaluation.confidence import Confidence, certified, write_statem
 from stillhouse.evaluation.confusion import confusion
 from stillhouse.evaluation.constant import CONSTANT, HELP, ConstantComparison, compare_with_constant, most_frequent
 from stillhouse.evaluation.costs import cost_table
+from stillhouse.evaluation.evidence import COMPRESSED, TEACHER, read_evidence
 from stillhouse.evaluation.examples import select_examples
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.machine import WITHOUT, machine_worth
@@ -42,7 +44,6 @@ from stillhouse.tracking.data_drift import drift_table
 
 logger = logging.getLogger(__name__)
 
-COMPRESSED, TEACHER = "compressed student", "teacher"
 LANGUAGE_MODEL = "a language model"  # a source of labels, as the stage label names it
 PAIRS = [
     *((COMPRESSED, name) for name in FREE),
@@ -154,18 +155,11 @@ def evaluate(context: Context) -> Metrics:
     write_json(out / "speed.json", {"metrics_md5": file_md5(out / "metrics.json"), "models": speeds})
     write_report(
         out / "report.html",
-        name=params.model_name,
-        teachers=members,
-        first_labels=len(train),
-        first_source=recorded["label"].get("source", ""),
+        evidence=read_evidence(params.model_name, partial(_find, context)),
         models=full | {CONSTANT: results[CONSTANT]},
         versus_constant=against,
-        classes=classes[COMPRESSED],
         differences=gaps,
-        free=max(FREE, key=lambda name: results[name].accuracy),
-        source=compressed["source"],
         steps=step_rows(*map(context.path, ("compress/metrics.json", "compress/speed.json", "compress/model"))),
-        card=json.loads(context.path("prepare/card.json").read_text(encoding="utf-8")),
         behaviours=shown,
         machine_labels=machine,
         doubtful=doubtful,
@@ -186,6 +180,12 @@ def evaluate(context: Context) -> Metrics:
             context.run.artifact(out / file)
     context.run.metrics({"speed": speeds})
     return metrics
+
+
+def _find(context: Context, name: str) -> Path:
+    """Return the path of an artefact, also of those that this stage has just written."""
+    writer, _, file = name.partition("/")
+    return context.out / file if writer == context.stage.name else context.path(name)
 
 
 def _chosen(context: Context, student: Classifier, teacher: Candidate) -> Chosen | None:

@@ -38,7 +38,8 @@ class PromotionRequest:
     """A compressed student and the data for the decision about its promotion.
 
     Attributes:
-        model: the folder of the compressed student.
+        model: the folder of the compressed student, with its certified threshold and its card.
+        compressed: the same as it was compressed; `stillhouse reproduce` compares with it.
         gate: the limits.
         section: the section of ``params.yaml`` that has the limits.
         aliases: of the pipeline or the device.
@@ -53,9 +54,11 @@ class PromotionRequest:
         names: of the classes, by number.
         tags: further tags of the version.
         statements: what was certified about its answers.
+        summary: a paragraph on data and quality, for the version's description.
     """
 
     model: Path
+    compressed: Path
     gate: Register
     section: str
     aliases: registry.Aliases
@@ -70,6 +73,7 @@ class PromotionRequest:
     names: list[str]
     tags: dict[str, str]
     statements: Sequence[Statement]
+    summary: str = ""
 
 
 def register_and_judge(context: Context, request: PromotionRequest) -> tuple[registry.Version, Verdict]:
@@ -94,7 +98,7 @@ def _register_and_judge(context: Context, request: PromotionRequest) -> tuple[re
     version = registry.find_version(name, digest)
     if version is None:
         examples = [text[:500] for text in request.texts[:3]]
-        evidence = _evidence(context, digest, request.model, request.student) | request.tags
+        evidence = _evidence(context, digest, request.compressed, request.student) | request.tags
         with tempfile.TemporaryDirectory() as scratch:  # the files may be DVC's links, which MLflow refuses
             files = Path(shutil.copytree(request.model, Path(scratch) / request.model.name))
             version = registry.register_model(context.run, files, name, examples, evidence)
@@ -130,18 +134,17 @@ def _register_and_judge(context: Context, request: PromotionRequest) -> tuple[re
         )
     verdict = replace(verdict, reasons=(*verdict.reasons, *notes))
     standing = f"{'Passed' if verdict.passed else 'Did not pass'} the gate of {request.section}"
-    registry.describe(
-        version, f"{standing}:\n\n" + "\n".join(f"- {reason}" for reason in verdict.reasons), request.tags
-    )
+    paragraphs = [f"{standing}:", "\n".join(f"- {reason}" for reason in verdict.reasons), request.summary]
+    registry.describe(version, "\n\n".join(filter(None, paragraphs)), request.tags)
     lines = [f"{name} version {version.number}: {standing[0].lower() + standing[1:]}", *verdict.reasons]
     logger.log(logging.INFO if verdict.passed else logging.WARNING, "\n  ".join(lines))
     return version, verdict
 
 
-def _evidence(context: Context, digest: str, model: Path, student: Quality) -> dict[str, str]:
+def _evidence(context: Context, digest: str, compressed: Path, student: Quality) -> dict[str, str]:
     experiment = context.params.tracking.experiment
     return {
-        registry.MODEL_TAG: folder_md5(model),
+        registry.MODEL_TAG: folder_md5(compressed),
         registry.DIGEST_TAG: digest,
         PROJECT_TAG: source_of(context.params.data),
         "git.commit": git_commit(),

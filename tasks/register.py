@@ -6,8 +6,10 @@ from stillhouse.compression.seal import copy_with_threshold
 from stillhouse.data.splits import label_names
 from stillhouse.evaluation.classes import read_classes
 from stillhouse.evaluation.confidence import promises_of, read_statements, threshold_of
+from stillhouse.evaluation.evidence import read_evidence
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.latency import latency_ms
+from stillhouse.evaluation.model_card import write_card
 from stillhouse.evaluation.reference import reference, teacher_answers
 from stillhouse.evaluation.results import read_gaps, read_qualities
 from stillhouse.files import write_json
@@ -24,7 +26,7 @@ from tasks.promotion import PromotionRequest, register_and_judge
 
 
 def register(context: Context) -> Metrics:
-    """Write ``model/``, the compressed student with its certified threshold, and ``receipt.json``.
+    """Write ``model/``, the compressed student with its certified threshold and model card, and ``receipt.json``.
 
     The receipt has name, version, digest, classes and store of the registered model.
 
@@ -33,6 +35,8 @@ def register(context: Context) -> Metrics:
     settings, statements = context.params.register_, read_statements(context.path("evaluate/certificate.json"))
     threshold, promises = threshold_of(statements), promises_of(statements)
     model = copy_with_threshold(context.path("compress/model"), context.out / "model", threshold, promises)
+    known = read_evidence(context.params.model_name, context.path)
+    write_card(model, known, settings, context.params.data)
     [test] = context.read("test")
     labels, _ = reference(test, teacher_answers(context.path("evaluate/answers.csv"), test))
     texts, metrics = list(test["text"]), context.path("evaluate/metrics.json")
@@ -42,6 +46,7 @@ def register(context: Context) -> Metrics:
     latency = latency_ms(Classifier.load(model).predict_proba, texts[:50])[0]
     case = PromotionRequest(
         model,
+        context.path("compress/model"),
         settings,
         "register",
         PIPELINE,
@@ -56,6 +61,7 @@ def register(context: Context) -> Metrics:
         label_names(test),
         {"run.student": student or ""},
         statements,
+        known.summary,
     )
     version, verdict = register_and_judge(context, case)
     receipt = receipt_of(version, model_digest(model), model)

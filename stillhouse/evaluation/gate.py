@@ -7,7 +7,7 @@ from stillhouse.errors import listed
 from stillhouse.evaluation.classes import NAMED, ClassCounts, class_warnings
 from stillhouse.evaluation.confidence import PARAMETERS, Statement
 from stillhouse.evaluation.constant import HELP, compare_with_constant
-from stillhouse.evaluation.quality import Quality
+from stillhouse.evaluation.quality import Quality, retention
 from stillhouse.evaluation.reference import NOTE
 from stillhouse.evaluation.significance import Gap, p_value
 from stillhouse.params import Register
@@ -63,13 +63,13 @@ def judge(
     """
     unit = "points of agreement with the teacher" if student.of_teacher else "points"
     limit = f"{section}.min_retention: {settings.min_retention:.1%}"
-    retention = student.accuracy / max(teacher.accuracy, 1e-9)
+    retained = retention(student, teacher)
     checks = [
         (
-            retention >= settings.min_retention,
-            f"agrees with the teacher on {retention:.1%} of the test texts, which have no labels ({limit})"
+            retained >= settings.min_retention,
+            f"agrees with the teacher on {retained:.1%} of the test texts, which have no labels ({limit})"
             if student.of_teacher
-            else f"has {retention:.1%} of the teacher's accuracy ({limit})",
+            else f"has {retained:.1%} of the teacher's accuracy ({limit})",
         ),
         (
             student.megabytes <= settings.max_size_mb,

@@ -78,6 +78,11 @@ def differences(
     return {f"{one} - {other}": paired(right[one], right[other], resamples, seed) for one, other in pairs}
 
 
+def retention(student: Quality, teacher: Quality) -> float:
+    """The student's share of the teacher's accuracy; above 1 if the student is better."""
+    return student.accuracy / max(teacher.accuracy, 1e-9)
+
+
 def answers_of(scores: np.ndarray) -> np.ndarray:
     """Decisions ``(texts,)`` from probabilities; decisions are returned as they are."""
     return TASK.decision(scores) if _are_scores(scores) else scores

@@ -10,35 +10,28 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stillhouse.evaluation.cascade import Cascade
 from stillhouse.evaluation.cases import Behaviour
-from stillhouse.evaluation.classes import ClassCounts, class_warnings
+from stillhouse.evaluation.classes import class_warnings
 from stillhouse.evaluation.confidence import Confidence
 from stillhouse.evaluation.constant import HELP, ConstantComparison
 from stillhouse.evaluation.costs import Cost
 from stillhouse.evaluation.display import MISSING, number, percent
+from stillhouse.evaluation.evidence import Evidence
 from stillhouse.evaluation.quality import Quality
-from stillhouse.evaluation.reference import NOTE, measured
+from stillhouse.evaluation.reference import NOTE
 from stillhouse.evaluation.results import Model, metric_table
 from stillhouse.evaluation.significance import Gap, p_value
 from stillhouse.evaluation.steps import Row
-from stillhouse.models.members import Member
 from stillhouse.serving.classifier import cores
 
 
 def write_report(
     file: Path,
     *,
-    name: str,
-    teachers: Sequence[Member],
-    first_labels: int,
-    first_source: str,
+    evidence: Evidence,
     models: Mapping[str, Quality],
     differences: dict[str, Gap],
     versus_constant: dict[str, ConstantComparison],
-    classes: list[ClassCounts],
-    free: str,
-    source: str,
     steps: list[Row],
-    card: dict[str, Any],
     behaviours: list[Behaviour],
     machine_labels: dict[str, Any] | None,
     doubtful: list[dict[str, str]],
@@ -58,18 +51,11 @@ def write_report(
 
     Args:
         file: the HTML file.
-        name: the registered model's name.
-        teachers: the teachers that label together.
-        first_labels: number of training texts.
-        first_source: where their labels come from if no person labelled any.
+        evidence: what the report shares with the model card.
         models: the measured numbers of each model, by name.
         differences: differences in accuracy, by ``<one> - <other>``.
         versus_constant: the comparisons of ``teacher`` and ``compressed student`` with a constant prediction.
-        classes: the compressed student's counts of each class.
-        free: name of the best model that needs no distillation.
-        source: the network that was compressed, ``student`` or ``control``.
         steps: the steps of the compression.
-        card: the data card that the stage ``prepare`` wrote.
         machine_labels: what a machine's labels were worth (:func:`~.machine.machine_worth`); None if there are none.
         behaviours: the results of ``evaluate.cases``.
         doubtful: training labels that two models contradict, from :func:`~stillhouse.labelling.doubtful.doubtful_rows`.
@@ -90,22 +76,15 @@ def write_report(
     render(
         "report.html.jinja",
         file,
-        name=name,
-        teachers=teachers,
-        first_labels=first_labels,
-        first_source=first_source,
+        evidence=evidence,
         models=models,
         differences=differences,
-        free=free,
-        gain=differences[f"compressed student - {free}"],
         versus_constant=versus_constant,
         help=HELP,
-        classes=classes,
-        class_warnings=class_warnings(classes),
+        class_warnings=class_warnings(evidence.classes),
         numbered=numbered,
-        source=source,
         steps=steps,
-        card=card,
+        card=evidence.card,
         behaviours=behaviours,
         machine_labels=machine_labels,
         doubtful=doubtful,
@@ -114,12 +93,11 @@ def write_report(
         examples=examples,
         teacher=teacher,
         student=student,
-        retention=student.accuracy / max(teacher.accuracy, 1e-9),
         speedup=student.docs_per_s / teacher.docs_per_s,
         shrink=teacher.megabytes / student.megabytes,
         frontier=frontier,
         confusion=confusion,
-        measured=measured(student.of_teacher),
+        measured=evidence.measured,
         confidence=confidence,
         reliability=reliability,
         cascade=cascade,

@@ -6,6 +6,17 @@ from pydantic import Field, StringConstraints
 
 from stillhouse.params.section import Fraction, NotNegative, Positive, Ratio, Section
 
+License = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]*$", max_length=60),
+    Field(description="as the model card states it, such as apache-2.0 or other; null: not stated"),
+]
+Language = Annotated[
+    str,
+    StringConstraints(pattern=r"^([a-z]{2,3}(-[A-Za-z0-9]+)*|multilingual)$", max_length=60),
+    Field(description="of the texts, as the model card states it: such as en, or multilingual; null: not stated"),
+]
+
 
 class Register(Section):
     """The registered model and the gate to ``@champion``."""
@@ -29,3 +40,5 @@ class Register(Section):
         description="least share of the cases in evaluate.cases that it must pass; null: no limit"
     )
     min_class_recall: Ratio | None = Field(description="least recall of each class with test texts; null: no limit")
+    license: License | None
+    language: Language | None

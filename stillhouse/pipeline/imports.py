@@ -38,6 +38,7 @@ REGISTRIES = (
 )
 # Files that a module reads without importing them.
 READ = {
+    "stillhouse/evaluation/model_card.py": ("stillhouse/evaluation/card.md.jinja",),
     "stillhouse/evaluation/report.py": (
         "stillhouse/evaluation/cascade.html.jinja",
         "stillhouse/evaluation/confidence.html.jinja",

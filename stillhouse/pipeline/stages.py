@@ -195,6 +195,7 @@ CHAIN = (
         reads=(
             *("test", "compress/model", "evaluate/answers.csv", "evaluate/certificate.json", "evaluate/classes.csv"),
             "evaluate/metrics.json",
+            *("prepare/card.json", "label/metrics.json", "teacher/others", "compress/metrics.json"),  # the model card
         ),
         writes=("model", "receipt.json"),
         params=("register", *PROVENANCE),
