@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import PASS_ON, USE, Delimiter, Encoding, Escape, ModelName, Quoting, app
+from stillhouse.choices import Target
 
 LEAST = typer.Option(help="Defer texts with a lower probability.", show_default="the threshold of the model, if any")
 WHO = "Who answers deferred texts: teacher, label (the language model), or a CSV file for people."
@@ -68,6 +69,19 @@ def predict(context: typer.Context) -> None:
 
     sys.argv = ["stillhouse predict", *context.args]
     main()
+
+
+@app.command(rich_help_panel=USE)
+def export(
+    model: Annotated[str, typer.Argument(help="Folder of a model, or a version such as models:/name@champion.")],
+    folder: Annotated[str, typer.Argument(help="Folder to write.")],
+    to: Annotated[Target, typer.Option(help="docker: model, HTTP server and Dockerfile.")] = "docker",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing folder.")] = False,
+) -> None:
+    """Write a folder with a model and an HTTP server, to build a container from."""
+    from flows.export import main
+
+    main(model, folder, to, force)
 
 
 @app.command(rich_help_panel=USE)
