@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from flows.shared.health import Finding, project_findings
 from flows.shared.http import RequestFailed, send_request
 from flows.shared.owner import check_name
+from stillhouse.data.inspection.counts import FEW_TEXTS
 from stillhouse.data.language import check_language, language_warning
 from stillhouse.data.readers import open_split, split_files
 from stillhouse.data.sample import sample_teacher, sample_texts
@@ -32,7 +33,6 @@ from stillhouse.tracking.search import last_flow
 from stillhouse.tracking.store import connect
 
 TIMEOUT_S = 5.0  # for a server's answer
-FEW = 5  # training texts of a class
 IMBALANCED = 0.8  # share of the test texts that belong to one class
 
 
@@ -139,8 +139,10 @@ def _classes() -> Iterator[Finding]:
         training, test = splits["train"]["labels"], splits["test"]["labels"]
     except (OSError, ValueError, KeyError):  # no prepared data; a damaged file is reported by a run
         return
-    if few := sum(training.values()) and [f"{name!r} ({count})" for name, count in training.items() if count < FEW]:
-        yield "note", f"classes with fewer than {FEW} training texts, too few to learn them well: {listed(few)}"
+    if few := sum(training.values()) and [
+        f"{name!r} ({count})" for name, count in training.items() if count < FEW_TEXTS
+    ]:
+        yield "note", f"classes with fewer than {FEW_TEXTS} training texts, too few to learn them well: {listed(few)}"
     if not any(test.values()):
         return (yield "note", "no test text has a label: the report shows agreement with the teacher, not accuracy")
     if untested := [repr(name) for name, count in test.items() if not count]:

@@ -17,6 +17,11 @@ from flows import cli, doctor
 COMMANDS = typer.main.get_command(cli.app).commands
 # Command -> arguments, module, and what the module's main() receives.
 STARTS = {
+    "init": (
+        "some.csv --text body --label= --class one --class two --dry-run",
+        "flows.init",
+        {"source": "some.csv", "text": "body", "label": "", "classes": ["one", "two"], "dry_run": True},
+    ),
     "run": ("", "flows.distillation", {}),
     "serve-schedule": ("", "flows.schedule", {}),
     "next": (
@@ -60,13 +65,13 @@ def test_the_help_lists_every_command_in_its_group():
     output = plain(start("--help").output)
     order = [
         "Distil ",
-        *list(STARTS)[:2],
+        *list(STARTS)[:3],
         "Label ",
-        *list(STARTS)[2:4],
+        *list(STARTS)[3:5],
         "Find out ",
-        *list(STARTS)[4:10],
+        *list(STARTS)[5:11],
         "Use ",
-        *list(STARTS)[10:],
+        *list(STARTS)[11:],
     ]
     places = [re.search(rf"(─|│) {name.strip()} ", output).start() for name in order]
     assert list(COMMANDS) == list(STARTS) and places == sorted(places)

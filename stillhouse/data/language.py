@@ -27,7 +27,7 @@ def check_language(settings: OneTeacher, texts: Dataset) -> TokenizerFit | None:
     """Measure how the teacher's tokenizer splits the column ``text``; None if the tokenizer cannot be loaded."""
     rows = range(0, len(texts), max(1, len(texts) // SAMPLE))
     try:
-        return measure_tokenizer_fit(texts.select(rows)["text"][:], *_encoder(settings))
+        return measure_tokenizer_fit(texts.select(rows)["text"][:], *teacher_encoder(settings))
     except Exception as error:  # the teacher stage reports a faulty checkpoint
         logger.info("the teacher's tokenizer was not checked (%s)", " ".join(str(error).split())[:120])
         return None
@@ -42,8 +42,8 @@ def language_warning(settings: OneTeacher, found: TokenizerFit) -> str:
     )
 
 
-def _encoder(settings: OneTeacher) -> Encoder:
-    """Return a function from text to token ids, and the id of the unknown token.
+def teacher_encoder(settings: OneTeacher) -> Encoder:
+    """Return the teacher's function from text to token ids, without special tokens, and the id of the unknown token.
 
     ``tokenizer.json`` is read without transformers if it exists, which saves a second.
     """

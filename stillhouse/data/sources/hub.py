@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from datasets import ClassLabel, Dataset, load_dataset
+from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
 from datasets.exceptions import DatasetNotFoundError
 
 from stillhouse.data.readers import BATCH_ROWS, SPLITS, Wanted, check_types, may_lack_labels, wanted_columns
@@ -22,17 +22,16 @@ OFFLINE = (
 )
 
 
-@register
-def hub(data: Data, cache: Path) -> Source:
-    """Read the splits of the dataset ``data.hub_id``.
+def open_dataset(hub_id: str, config: str | None, revision: str | None) -> DatasetDict:
+    """Fetch a dataset of the hub, or open a local folder in the hub's format.
 
     Raises:
-        BadInput: the dataset, a configuration, split or column does not exist, or a column has an unknown type.
+        BadInput: the dataset or its configuration does not exist, or it has no split train.
         Unavailable: the hub does not answer.
     """
-    name = f"hub dataset {data.hub_id}"
+    name = f"hub dataset {hub_id}"
     try:
-        found = load_dataset(data.hub_id, data.hub_config, revision=data.hub_revision)
+        found = load_dataset(hub_id, config, revision=revision)
     except DatasetNotFoundError as error:
         raise BadInput(f"data.hub_id: {error} For a private one, log in (hf auth login) or set HF_TOKEN.") from None
     except (
@@ -49,6 +48,19 @@ def hub(data: Data, cache: Path) -> Source:
         raise
     if "train" not in found:
         raise BadInput(f"{name} has no train split. It has: {', '.join(found)}.")
+    return found
+
+
+@register
+def hub(data: Data, cache: Path) -> Source:
+    """Read the splits of the dataset ``data.hub_id``.
+
+    Raises:
+        BadInput: the dataset, a configuration, split or column does not exist, or a column has an unknown type.
+        Unavailable: the hub does not answer.
+    """
+    name = f"hub dataset {data.hub_id}"
+    found = open_dataset(data.hub_id or "", data.hub_config, data.hub_revision)
     splits = {split: found[split] for split in SPLITS if split in found}
     if data.unlabelled and data.unlabelled not in found:
         raise BadInput(f"data.unlabelled: {name} has no split {data.unlabelled!r}. It has: {', '.join(found)}.")
@@ -75,10 +87,11 @@ def _strings(dataset: Dataset, wanted: Wanted, where: str, file: Path) -> Datase
     check_types(where, dataset.features.arrow_schema, wanted)
     feature = dataset.features.get(wanted.columns.get("label_column", ""))
     names = list(feature.names) if isinstance(feature, ClassLabel) else None
-    return as_strings(_batches(dataset), wanted, names, file)
+    return as_strings(as_batches(dataset), wanted, names, file)
 
 
-def _batches(dataset: Dataset) -> Iterator[pa.RecordBatch]:
+def as_batches(dataset: Dataset) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in order."""
     for table in dataset.with_format("arrow").iter(BATCH_ROWS):
         yield from table.combine_chunks().to_batches()
 
