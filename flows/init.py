@@ -1,6 +1,5 @@
 """``stillhouse init``: inspect a table, and write what it is into ``params.yaml``."""
 
-import logging
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -110,7 +109,6 @@ def _shown(value: object) -> str:
 @command
 def main(**options: Any) -> None:
     """Run the command. ``options`` are the arguments of :func:`init`."""
-    logging.getLogger("stillhouse").setLevel(logging.WARNING)
     init(**options)
 
 

@@ -124,7 +124,7 @@ def test_a_command_passes_its_options_to_its_module(name, monkeypatch):
 def test_the_defaults_of_score_are_those_of_its_flow():
     from flows.score import score
 
-    flow, command = (inspect.signature(function).parameters for function in (score.fn, cli.score))
+    flow, command = (inspect.signature(function).parameters for function in (score.fn, cli.use.score))
     assert [(one.name, one.default) for one in flow.values()] == [(one.name, one.default) for one in command.values()]
 
 

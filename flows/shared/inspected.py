@@ -37,7 +37,7 @@ def report(counts: Counts, params: Params) -> Iterator[str]:
         "duplicates with another label": counts.dropped["duplicate with another label"],
     }
     yield "dropped: " + ", ".join(f"{number:,} {reason}" for reason, number in dropped.items())
-    yield "texts: " + ", ".join(f"{number:,} {split}" for split, number in counts.texts.items())
+    yield "split: " + ", ".join(f"{number:,} {split}" for split, number in counts.texts.items())
     if data.unlabelled:
         yield f"texts of the split {data.unlabelled}, without labels: {counts.without_labels:,}"
     yield from _classes(counts, params)
