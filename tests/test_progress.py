@@ -3,6 +3,7 @@
 import io
 import logging
 import time
+from contextvars import ContextVar
 
 from rich.console import Console
 from rich.progress import Progress as RichProgress
@@ -35,13 +36,15 @@ def test_every_step_is_logged_if_the_variable_is_zero(caplog, monkeypatch):
 
 def test_a_silent_stage_gets_a_line_and_one_that_prints_gets_none():
     lines: list[str] = []
-    with Heartbeat("student", lines.append, silence_s=0.4) as heartbeat:
+    run: ContextVar[str] = ContextVar("run")
+    run.set("the flow's")
+    with Heartbeat("student", lambda line: lines.append(f"{run.get('none')}: {line}"), silence_s=0.4) as heartbeat:
         for _ in range(10):
             time.sleep(0.1)
             heartbeat.beat()
         assert not lines
         time.sleep(1.0)
-    assert lines and set(lines) == {"student is at work, 0 min so far"}
+    assert lines and set(lines) == {"the flow's: student is at work, 0 min so far"}
 
 
 def record(message: str, stage: str | None = None, level: int = logging.INFO) -> logging.LogRecord:

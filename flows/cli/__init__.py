@@ -8,7 +8,7 @@ module when the command starts: Prefect, MLflow and torch take seconds to load, 
 import sys
 
 # Each declares its commands; --help shows the groups in this order.
-from flows.cli import distil, label, find_out, use  # noqa: F401, I001
+from flows.cli import distil, find_out, label, use  # noqa: F401
 from flows.cli.app import app
 
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from types import TracebackType
 
 SILENCE_S = 60.0
@@ -16,7 +17,8 @@ class Heartbeat:
         self._name, self._log, self._silence = name, log, silence_s
         self._ended = threading.Event()
         self._start = self._last = time.monotonic()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        # In the context of this thread: Prefect's logger otherwise starts a server of its own.
+        self._thread = threading.Thread(target=copy_context().run, args=(self._watch,), daemon=True)
 
     def beat(self) -> None:
         """Note that the stage has printed a line."""
