@@ -47,6 +47,11 @@ STARTS = {
     ),
     "audit": ("some.csv --notify", "flows.audit", {"answers": "some.csv", "notify": True}),
     "predict": ("model lines.txt --threads 2", "stillhouse.serving.predict", {}),
+    "export": (
+        "outputs/register/model service --force",
+        "flows.export",
+        {"model": "outputs/register/model", "folder": "service", "to": "docker", "force": True},
+    ),
     "reproduce": ("7 --model topics", "flows.reproduce", {"version": 7, "model": "topics"}),
     "gc": ("--days 7 --dry-run", "flows.gc", {"days": 7.0, "dry_run": True}),
     "rollback": ("--device phone", "flows.rollback", {"model": "", "device": "phone"}),

@@ -151,7 +151,7 @@ def test_a_champion_is_compared_on_texts_whose_class_it_knows(monkeypatch, tmp_p
     monkeypatch.setattr(registry, "fetch_model", lambda *_: "theirs")
     labels = np.array([0, 1, 1, 2, 1])
     case = promotion.PromotionRequest(
-        "mine", None, "", PIPELINE, None, None, {}, 0, [], 0, list("12345"), labels, names, {}, []
+        "mine", "compressed", None, "", PIPELINE, None, None, {}, 0, [], 0, list("12345"), labels, names, {}, []
     )
     found, notes = promotion._compare_with_champion(registry.Version("topics", 7, ()), case, names)
     assert (found and found.accuracy) == (gap and pytest.approx(gap))
