@@ -75,9 +75,7 @@ def predict(context: typer.Context) -> None:
 def export(
     model: Annotated[str, typer.Argument(help="Folder of a model, or a version such as models:/name@champion.")],
     folder: Annotated[str, typer.Argument(help="Folder to write.")],
-    to: Annotated[
-        Target, typer.Option(help="What the folder is for; docker has model, HTTP server and Dockerfile.")
-    ] = "docker",
+    to: Annotated[Target, typer.Option(help="What the folder is for: a container.")] = "docker",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing folder.")] = False,
 ) -> None:
     """Write a folder with a model and an HTTP server, to build a container from."""
