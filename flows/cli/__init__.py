@@ -7,8 +7,11 @@ module when the command starts: Prefect, MLflow and torch take seconds to load, 
 
 import sys
 
+# isort: off
 # Each declares its commands; --help shows the groups in this order.
-from flows.cli import distil, find_out, label, use  # noqa: F401
+from flows.cli import distil, label, find_out, use  # noqa: F401
+
+# isort: on
 from flows.cli.app import app
 
 
