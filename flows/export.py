@@ -17,7 +17,7 @@ from stillhouse.tracking.identity import PACKAGE, SERVING
 
 REQUIRED = ("numpy", "onnxruntime", "tokenizers")  # what the serving package imports
 # The modules of the HTTP server; the others are those that a registered version has, too.
-HTTP = tuple(PACKAGE / "serving" / f"{name}.py" for name in ("__init__", "asked", "counts", "handler", "server"))
+HTTP = tuple(PACKAGE / "serving" / f"{name}.py" for name in ("__init__", "counts", "handler", "request", "server"))
 DOCKERFILE = """\
 # Serves the model in model/ over HTTP, without MLflow and torch:
 #   docker build -t {tag} .

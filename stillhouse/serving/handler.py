@@ -9,8 +9,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
-from stillhouse.serving.asked import Asked, Refused
 from stillhouse.serving.counts import FORMAT
+from stillhouse.serving.request import Refused, Request
 
 if TYPE_CHECKING:
     from stillhouse.serving.server import Server
@@ -100,9 +100,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _predictions(self, body: bytes) -> dict[str, Any]:
         start = time.perf_counter()
-        asked = Asked.read(body, self.server.most_texts)
-        answers = self.server.classifier.answer(asked.texts, asked.min_confidence)
-        reply = asked.reply(answers)
+        request = Request.read(body, self.server.most_texts)
+        answers = self.server.classifier.answer(request.texts, request.min_confidence)
+        reply = request.reply(answers)
         self.server.counts.prediction(len(answers), int(answers.deferred.sum()), time.perf_counter() - start)
         return reply
 

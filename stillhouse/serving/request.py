@@ -23,7 +23,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """A request for predictions.
 
     Attributes:
@@ -37,7 +37,7 @@ class Asked:
     min_confidence: float | None
 
     @classmethod
-    def read(cls, body: bytes, most_texts: int) -> "Asked":
+    def read(cls, body: bytes, most_texts: int) -> "Request":
         """Read the JSON of a request.
 
         Args:
