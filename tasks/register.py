@@ -4,14 +4,12 @@ import json
 
 from stillhouse.compression.seal import copy_with_threshold
 from stillhouse.data.splits import label_names
-from stillhouse.evaluation.classes import read_classes
-from stillhouse.evaluation.confidence import promises_of, read_statements, threshold_of
-from stillhouse.evaluation.evidence import read_evidence
+from stillhouse.evaluation.confidence import promises_of
+from stillhouse.evaluation.evidence import COMPRESSED, read_evidence
 from stillhouse.evaluation.gate import FREE
 from stillhouse.evaluation.latency import latency_ms
 from stillhouse.evaluation.model_card import write_card
 from stillhouse.evaluation.reference import reference, teacher_answers
-from stillhouse.evaluation.results import read_gaps, read_qualities
 from stillhouse.files import write_json
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.stage import Metrics, command
@@ -32,36 +30,35 @@ def register(context: Context) -> Metrics:
 
     Identical files with the same serving code are never registered twice: the existing version is found by its digest.
     """
-    settings, statements = context.params.register_, read_statements(context.path("evaluate/certificate.json"))
-    threshold, promises = threshold_of(statements), promises_of(statements)
-    model = copy_with_threshold(context.path("compress/model"), context.out / "model", threshold, promises)
-    known = read_evidence(context.params.model_name, context.path)
-    write_card(model, known, settings, context.params.data)
+    settings, compressed = context.params.register_, context.path("compress/model")
+    evidence = read_evidence(context.params.model_name, context.path)
+    promises = promises_of(evidence.statements)
+    model = copy_with_threshold(compressed, context.out / "model", evidence.min_confidence, promises)
+    write_card(model, evidence, settings, context.params.data)
     [test] = context.read("test")
     labels, _ = reference(test, teacher_answers(context.path("evaluate/answers.csv"), test))
     texts, metrics = list(test["text"]), context.path("evaluate/metrics.json")
-    models, gaps = read_qualities(metrics), read_gaps(metrics)
     student = find_run(context.params.tracking.experiment, "student", folder_md5(STAGES["student"].folder))
     # Measured here: the timings of the stage evaluate may be from another machine, or missing.
     latency = latency_ms(Classifier.load(model).predict_proba, texts[:50])[0]
     case = PromotionRequest(
         model,
-        context.path("compress/model"),
+        compressed,
         settings,
         "register",
         PIPELINE,
-        models["compressed student"],
-        models["teacher"],
-        {name: gaps[f"compressed student - {name}"] for name in FREE},
+        evidence.student,
+        evidence.teacher,
+        {name: evidence.gaps[f"{COMPRESSED} - {name}"] for name in FREE},
         latency,
-        read_classes(context.path("evaluate/classes.csv")),
+        evidence.classes,
         json.loads(metrics.read_text(encoding="utf-8"))["cases"]["passed"],
         texts,
         labels,
         label_names(test),
         {"run.student": student or ""},
-        statements,
-        known.summary,
+        evidence.statements,
+        evidence.summary,
     )
     version, verdict = register_and_judge(context, case)
     receipt = receipt_of(version, model_digest(model), model)

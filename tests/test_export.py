@@ -56,12 +56,12 @@ def exported(model, tmp_path_factory):
 @contextmanager
 def serving(folder, *words, **environment):
     """The exported server in a process that has nothing of this project but the folder; yields process and port."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    kept |= {"PYTHONPATH": str(folder), "HOST": "127.0.0.1", "PORT": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-    kept |= {"STILLHOUSE_MAX_BYTES": str(MOST_BYTES), "STILLHOUSE_MAX_TEXTS": str(MOST_TEXTS)}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    variables |= {"PYTHONPATH": str(folder), "HOST": "127.0.0.1", "PORT": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    variables |= {"STILLHOUSE_MAX_BYTES": str(MOST_BYTES), "STILLHOUSE_MAX_TEXTS": str(MOST_TEXTS)}
     command = [sys.executable, *(words or ("-m", "stillhouse.serving.server")), "model"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, cwd=folder, env=kept | environment, **pipes)
+    process = subprocess.Popen(command, cwd=folder, env=variables | environment, **pipes)
     try:
         line = process.stdout.readline()
         assert line.startswith("Stillhouse serves model (3 classes, threshold 0.4) at http://"), process.stderr.read()

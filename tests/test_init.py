@@ -1,4 +1,4 @@
-"""``stillhouse init`` sets the keys that a table needs, or says what it cannot decide and writes nothing."""
+"""``stillhouse init`` sets the keys that a table needs, or names what it cannot decide and writes nothing."""
 
 import random
 import shutil
@@ -194,8 +194,8 @@ def test_a_folder_in_the_format_of_the_hub(project):
 def test_a_file_that_cannot_be_used_is_named_with_the_reason(name, content, message, project):
     if content is not None:
         (project / "data" / name).write_bytes(content)
-    said = init(f"data/{name}", status=1)
-    assert name in said and message in said
+    output = init(f"data/{name}", status=1)
+    assert name in output and message in output
 
 
 def test_a_column_that_does_not_exist_is_named(project):

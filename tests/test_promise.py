@@ -23,9 +23,9 @@ print(json.dumps([sum('mlflow.parentRunId' not in run.data.tags for run in alone
 def test_dvc_alone_registers_a_promise_that_is_scored_with_and_audited_and_the_flow_then_does_nothing(project):
     repro = project.dvc("repro")
     assert repro.returncode == 0 and ran(repro.stdout) == [] and "up to date" in repro.stdout
-    told = project.folder / "told.txt"
+    messages = project.folder / "messages.txt"
     project.set(compress__quantisation="int8", register__answered_accuracy=0.8, flow__heartbeat="sh heartbeat.sh")
-    (project.folder / "heartbeat.sh").write_text(f'echo "$1" >> {told}')
+    (project.folder / "heartbeat.sh").write_text(f'echo "$1" >> {messages}')
     done = project.dvc("repro")
     assert done.returncode == 0 and ran(done.stdout) == ["compress", "evaluate", "register"], done.stdout
     assert "register.answered_accuracy" in done.stdout
@@ -37,7 +37,7 @@ def test_dvc_alone_registers_a_promise_that_is_scored_with_and_audited_and_the_f
     again = project.flow()
     assert again.returncode == 0 and ran(again.stdout) == [], again.stdout
     assert again.stdout.count("no dependency changed") == len(ALL) and "so no stage ran" in again.stdout
-    assert told.read_text() == "topics: a run succeeded; version 2 is the newest\n"
+    assert messages.read_text() == "topics: a run succeeded; version 2 is the newest\n"
     # DVC has the old result, and the registry has its version; only the report is of another one.
     project.set(compress__quantisation="int8_static", register__answered_accuracy=None)
     back = project.flow()

@@ -79,7 +79,7 @@ PLANTED = {
 
 
 def test_a_refused_gate_and_a_failed_run_are_told_and_secrets_are_found_nowhere(project):
-    literal = "https://127.0.0.1:9/literal-hook"  # where nobody is
+    literal = "https://127.0.0.1:9/literal-hook"  # where no server listens
     project.mlflow("client.delete_registered_model('topics')")
     project.set(flow__notify="$NOTIFY", flow__heartbeat=literal, register__max_size_mb=0.001)
     reviews, lock = project.folder / "data" / "reviews.csv", project.folder / "dvc.lock"

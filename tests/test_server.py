@@ -1,6 +1,6 @@
 """A real Prefect server: the flow is served on its cron, and a run started through the API completes.
 
-It fetches the data again, as its schedule says, and registers the student again, which the registry has lost.
+It fetches the data again, as its schedule requires, and registers the student again, which the registry has lost.
 """
 
 import os

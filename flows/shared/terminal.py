@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from stillhouse.progress import VARIABLE
+from stillhouse.tracking.environment import environment
 
 STEP = re.compile(r"^(?P<unit>[a-z ]+) (?P<number>\d+) of (?P<total>\d+): (?P<measured>.*)")
 IMPORTANT = re.compile(r"^(texts: |.* version \d+: )")  # lines that stay with a finished stage
@@ -73,8 +74,9 @@ def live_lines() -> Iterator[None]:
         yield
         return
     columns = (TextColumn("{task.description:<14}"), BarColumn(24), TimeElapsedColumn(), TimeRemainingColumn())
-    os.environ.setdefault(VARIABLE, "1")  # the stages are child processes
-    with Progress(*columns, TextColumn("{task.fields[step]}"), console=Console(stderr=True)) as progress:
+    progress = Progress(*columns, TextColumn("{task.fields[step]}"), console=Console(stderr=True))
+    # The stages are child processes.
+    with environment({VARIABLE: os.environ.get(VARIABLE, "1")}), progress:
         setup_logging()  # otherwise the flow does it, and brings the console handler back
         root = logging.getLogger()
         before = list(root.handlers)

@@ -21,7 +21,7 @@ def export_onnx(student: Student, file: Path) -> None:
     with warnings.catch_warnings():
         # The newer exporter (dynamo) needs onnxscript and writes the paths of the source files into the ONNX file.
         warnings.simplefilter("ignore", DeprecationWarning)
-        # It says so for each slice of a network, and the file is checked below.
+        # One warning for each slice of a network. The file is checked below.
         warnings.filterwarnings("ignore", "Constant folding", UserWarning)
         torch.onnx.export(
             student.network.eval(),

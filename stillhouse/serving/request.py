@@ -45,7 +45,7 @@ class Request:
             most_texts: the largest number of texts.
 
         Raises:
-            Refused: the body is not such JSON; the message says what is wrong.
+            Refused: the body is not such JSON; the message names the mistake.
         """
         try:
             content = json.loads(body)

@@ -1,6 +1,6 @@
 """A small HTTP server for one model: ``python -m stillhouse.serving.server MODEL``.
 
-``POST /predict`` answers ``{"text": ...}`` or ``{"texts": [...]}``, ``GET /health`` says that the model is loaded, and
+``POST /predict`` answers ``{"text": ...}`` or ``{"texts": [...]}``, ``GET /health`` shows that the model is loaded, and
 ``GET /metrics`` has the counts for Prometheus. It needs what the serving package needs, and no more. It writes no text
 of a request to its log.
 

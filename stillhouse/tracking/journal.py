@@ -36,7 +36,7 @@ DELEGATED = "STILLHOUSE_DELEGATED"  # a flow sets it for its stages, since it se
 JOURNAL_TAG = "stillhouse.journal"
 RETRY_AFTER_S = 30.0  # pause after a store did not answer
 SENDING_S = 60.0  # longest wait for another process that sends entries of the same journal
-_sending = threading.RLock()  # one thread sends at a time: MLflow reads its time limits from the environment
+_one_thread = threading.RLock()  # one thread sends at a time: MLflow reads its time limits from the environment
 logger = logging.getLogger(__name__)
 _warned: set[str] = set()
 
@@ -88,7 +88,7 @@ class Journal:
 
     def send(self) -> bool:
         """Send the entries that MLflow does not have; returns whether it has all entries now."""
-        with self._thread_lock, _sending, environment(SHORT_TIMEOUTS):
+        with self._thread_lock, _one_thread, environment(SHORT_TIMEOUTS):
             try:
                 with self._sending:
                     self._send_entries()

@@ -80,7 +80,7 @@ def test_a_version_is_made_again_byte_for_byte_and_other_data_is_named(project):
     other = project.python("-m", "flows.reproduce", "1", timeout=390)
     assert other.returncode == 1 and "Traceback" not in other.stdout, other.stdout
     assert "data.path: data/reviews.csv is not the data that models:/topics/1 was made from" in last_line(other.stdout)
-    assert "Running stage" not in other.stdout  # said before anything is computed
+    assert "Running stage" not in other.stdout  # refused before anything is computed
     missing = project.python("-m", "flows.reproduce", "99")
     assert missing.returncode == 1 and "has no version 99 of 'topics'" in last_line(missing.stdout)
 
