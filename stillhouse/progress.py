@@ -1,11 +1,13 @@
-"""Progress of long work in a log: the first step, the last step, and between them one line every twenty seconds."""
+"""Progress of long work in a log: the first step, the last step, and a line every 45 seconds between them."""
 
 import logging
 import os
+import re
 import time
 
 VARIABLE = "STILLHOUSE_PROGRESS_S"  # environment variable with other seconds between two lines; 0: a line for each step
-SECONDS = 20.0
+SECONDS = 45.0
+STEP = re.compile(r"^(?P<unit>[a-z ]+) (?P<number>\d+) of (?P<total>\d+): (?P<measured>.*)")  # a line of `Progress`
 
 
 class Progress:

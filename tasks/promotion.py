@@ -136,8 +136,11 @@ def _register_and_judge(context: Context, request: PromotionRequest) -> tuple[re
     standing = f"{'Passed' if verdict.passed else 'Did not pass'} the gate of {request.section}"
     paragraphs = [f"{standing}:", "\n".join(f"- {reason}" for reason in verdict.reasons), request.summary]
     registry.describe(version, "\n\n".join(filter(None, paragraphs)), request.tags)
-    lines = [f"{name} version {version.number}: {standing[0].lower() + standing[1:]}", *verdict.reasons]
-    logger.log(logging.INFO if verdict.passed else logging.WARNING, "\n  ".join(lines))
+    headline = f"{name} version {version.number}: {standing[0].lower() + standing[1:]}"
+    if verdict.passed:
+        logger.info("%s; its description has the %d conditions", headline, len(verdict.reasons))
+    else:
+        logger.warning("%s", "\n  ".join([headline, *verdict.reasons]))
     return version, verdict
 
 

@@ -10,13 +10,17 @@ import threading
 import time
 from dataclasses import replace
 
+import httpx
 import pytest
+from prefect import flow, task
+from prefect.client.orchestration import get_client
 from prefect.exceptions import ParameterTypeError
 from prefect.testing.utilities import prefect_test_harness
 from project import ROOT
 
 from flows.distillation import distillation
 from flows.reproduce import _extract, differing
+from flows.shared import progress_bar
 from flows.shared.changes import Changes, write_changes
 from flows.shared.stage_task import prefect_task
 from flows.shared.summary import server_command
@@ -39,6 +43,28 @@ def params_file(tmp_path):
     file = tmp_path / "params.yaml"
     file.write_text((ROOT / "params.yaml").read_text())
     return file
+
+
+def test_the_steps_of_a_stage_are_a_progress_bar_on_prefects_page(prefect_server, monkeypatch):
+    monkeypatch.setattr(progress_bar, "EVERY_S", 0.0)
+    printed: list[str] = []
+
+    @task
+    def soft_labels() -> None:
+        log = progress_bar.with_progress("soft_labels@phone", lambda line, level: printed.append(line))
+        for line in ("Running stage", "epoch 1 of 4: loss 2.0", "epoch 3 of 4: loss 1.0"):
+            log(line)
+        monkeypatch.setattr(progress_bar, "update_progress_artifact", unreachable)
+        log("epoch 4 of 4: loss 0.5")
+
+    def unreachable(*_):
+        raise httpx.ConnectError("no server")
+
+    flow(lambda: soft_labels(), name="bar")()
+    with get_client(sync_client=True) as client:
+        (bar,) = [one for one in client.read_artifacts() if one.type == "progress"]
+    assert (bar.key, bar.data, bar.description) == ("progress-soft-labels-phone", 75, "epoch 3 of 4")
+    assert len(printed) == 4
 
 
 def test_changes_are_written_into_params_and_leave_its_comments(params_file):

@@ -8,12 +8,13 @@ from contextvars import ContextVar
 from rich.console import Console
 from rich.progress import Progress as RichProgress
 
-from flows.shared.terminal import StageLines
+from flows.shared import terminal
+from flows.shared.terminal import StageLines, live_lines
 from stillhouse.pipeline.heartbeat import Heartbeat
 from stillhouse.progress import VARIABLE, Progress
 
 
-def test_the_first_and_the_last_step_are_logged_and_a_line_each_twenty_seconds(caplog, monkeypatch):
+def test_the_first_and_the_last_step_are_logged_and_a_line_every_45_seconds(caplog, monkeypatch):
     caplog.set_level(logging.INFO)
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
@@ -22,7 +23,7 @@ def test_the_first_and_the_last_step_are_logged_and_a_line_each_twenty_seconds(c
         progress.step("epoch", number, 30, f"loss {1 / number:.2f}")
         now += 3.0
     steps = [int(line.message.split()[1]) for line in caplog.records]
-    assert steps == [1, 8, 15, 22, 29, 30] and caplog.records[-1].message == "epoch 30 of 30: loss 0.03"
+    assert steps == [1, 16, 30] and caplog.records[-1].message == "epoch 30 of 30: loss 0.03"
 
 
 def test_every_step_is_logged_if_the_variable_is_zero(caplog, monkeypatch):
@@ -53,6 +54,16 @@ def record(message: str, stage: str | None = None, level: int = logging.INFO) ->
     if stage:
         made.task_run_name = stage
     return made
+
+
+def test_a_log_without_a_terminal_leaves_out_that_a_stage_was_completed(monkeypatch):
+    handler = logging.NullHandler()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    monkeypatch.setattr(terminal, "setup_logging", lambda: None)
+    with live_lines():
+        records = [record(f"Finished in state {state}", "student") for state in ("Completed()", "Failed('no memory')")]
+        records += [record("Finished in state Completed()")]
+        assert [bool(handler.filter(one)) for one in records] == [False, True, True]
 
 
 def test_a_terminal_shows_the_running_stage_and_a_line_for_each_finished_one():

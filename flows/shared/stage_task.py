@@ -11,6 +11,7 @@ from prefect.exceptions import MissingContextError
 from prefect.runtime import task_run
 from prefect.tasks import exponential_backoff
 
+from flows.shared.progress_bar import with_progress
 from stillhouse.errors import StillhouseError
 from stillhouse.params import Params
 from stillhouse.pipeline.ending import ending
@@ -44,7 +45,8 @@ def prefect_task(stage: Stage, params: Params) -> Task[..., Outcome]:
         if known_unchanged and not force:  # do not wait for a GPU slot
             return unchanged(address, logger())
         with training_slot(stage.trains, params):
-            return run_stage(address, settings.timeout_minutes[stage.name] * 60, force, log=logger())
+            log = with_progress(address, logger())
+            return run_stage(address, settings.timeout_minutes[stage.name] * 60, force, log=log)
 
     return run
 

@@ -1,6 +1,6 @@
 """What a run shows on a terminal: one live line for the stage at work, and one line for each finished stage.
 
-Without a terminal (a log file, CI, a schedule) nothing here is used, and each line of the log is printed.
+Without a terminal (a log file, CI, a schedule) the lines of the log are printed.
 """
 
 import logging
@@ -17,10 +17,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from stillhouse.progress import VARIABLE
+from stillhouse.progress import STEP, VARIABLE
 from stillhouse.tracking.environment import environment
 
-STEP = re.compile(r"^(?P<unit>[a-z ]+) (?P<number>\d+) of (?P<total>\d+): (?P<measured>.*)")
 IMPORTANT = re.compile(r"^(texts: |.* version \d+: )")  # lines that stay with a finished stage
 STARTED, ENDED = "Running stage '", "Finished in state "
 
@@ -67,10 +66,18 @@ class StageLines(logging.Handler):
         self._progress.console.print(f"{escape(name):<14} {mark} {seconds:5.0f} s  {escape(self._last.pop(name, ''))}")
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a log record tells more than the first line of the next stage does."""
+    return not (hasattr(record, "task_run_name") and record.getMessage().startswith(f"{ENDED}Completed"))
+
+
 @contextmanager
 def live_lines() -> Iterator[None]:
-    """Within the block, show the stages of a flow as live lines if the output is a terminal."""
+    """Within the block, show the stages of a flow as live lines if the output is a terminal, and else a short log."""
     if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        setup_logging()  # otherwise the flow does it
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(_is_news)
         yield
         return
     columns = (TextColumn("{task.description:<14}"), BarColumn(24), TimeElapsedColumn(), TimeRemainingColumn())
