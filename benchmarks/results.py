@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.machine_tables import RESAMPLES, SEED, machine_tables
 from benchmarks.packing import unpack
+from benchmarks.sure import sureness_section
 from stillhouse.evaluation.comparison import Arm, compare, tables
 from stillhouse.evaluation.display import number
 from stillhouse.evaluation.report import as_markdown
@@ -50,6 +51,7 @@ def write_results(folder: Path, file: Path) -> None:
             parts += [as_markdown(_summary(list(cases.values())))]
             for name, result in cases.items():
                 parts += _case(name, result)
+    parts += sureness_section(folder)
     parts += [*machine_tables(folder / "machine"), "## Published figures", SOURCES]
     parts += [(file.parent / "NOTES.md").read_text(encoding="utf-8").strip()]
     file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

@@ -22,6 +22,7 @@ from benchmarks.corpora import SMALL, Case, cases, fetch
 from benchmarks.packing import pack, unpack
 from benchmarks.peers import PEERS, Peer, Split
 from benchmarks.results import write_results
+from benchmarks.sure import store_sureness
 from flows.shared.workspace import workspace
 from stillhouse.evaluation.report import machine
 from stillhouse.files import replacing
@@ -46,6 +47,7 @@ def measure(case: Case, seeds: list[int]) -> dict[str, Any]:
         start = time.perf_counter()
         run_stages(folder)
         runs.append(collect(folder, seed) | {"seconds": time.perf_counter() - start})
+        store_sureness(RESULTS, case.name, case.title, seed, folder)
     return {
         "corpus": case.title,
         "few": case.labels,
