@@ -19,12 +19,12 @@ FOLDER = "sure"  # in the folder of results
 WANTED = 0.99  # of the answers
 FEWEST = 50  # answers, of which a share is counted
 EXPLAINED = """\
-Test texts, means over the draws or seeds. *Calibration error*: of 15 bins in %, with the 95 % interval of the first run.
-*Deferred at the teacher's accuracy*: share of the texts that the teacher answers, with the threshold chosen without the
-test texts so that both together are at most half a point below the teacher; then the accuracy of both together, and of
-the teacher alone. *99 % in hindsight*: the smallest share without which 99 % of the answers are right. *Certified*:
-the share that must be deferred so that this holds with a confidence of 95 % (`register.answered_accuracy`); –: not
-certified."""
+Test texts, means over the draws or seeds. *Calibration error*: of 15 bins in %, with the 95 % interval of the first
+run. *Deferred at the teacher's accuracy*: share of the texts that the teacher answers, with the threshold chosen
+without the test texts so that both together are at most half a point below the teacher; then the accuracy of both
+together, and of the teacher alone. *99 % in hindsight*: the smallest share without which 99 % of the answers are right.
+*Certified*: the share that must be deferred so that this holds with a confidence of 95 %
+(`register.answered_accuracy`); –: not certified."""
 
 
 def store_sureness(results: Path, case: str, title: str, seed: int, folder: Path) -> None:
