@@ -1,11 +1,12 @@
 """``python -m benchmarks.promise [case ...]``: how often a certified promise is broken.
 
-It reads the finished copies of ``python -m benchmarks.run``. The test texts stand for all texts of their kind. In each of
-1,000 draws, 1,000 of them (with replacement) certify a threshold; the promise is broken if it does not hold for all test
-texts together. At most 5 % of the draws may break it. The results are in ``benchmarks/results/promise/``.
+It reads the finished copies of ``python -m benchmarks.run``. The test texts stand for all texts of their kind. In each
+of 1,000 draws, 1,000 of them (with replacement) certify a threshold; the promise is broken if it does not hold for all
+test texts together. At most 5 % of the draws may break it. The results are in ``benchmarks/results/promise/``.
 """
 
 import argparse
+
 import numpy as np
 
 from benchmarks.corpora import SMALL, cases
