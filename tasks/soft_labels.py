@@ -149,7 +149,7 @@ def _second_teachers(context: Context, count: int, added: Split, scratch: Path) 
     if len(added.rows):
         train, result = _with_added(read_split(train), added, scratch / "train.arrow"), []
     data = TrainingData(train, context.path("validation"))
-    tokenizer = load_vocabulary(control / "tokenizer.json", params.student.vocabulary.size)
+    tokenizer = load_vocabulary(control / "tokenizer.json", params.student.vocabulary.pieces)
     start = None
     if count > 1:
         words = context.out / "words.npy"

@@ -100,7 +100,7 @@ def _whole_teacher(context: Context, params: Params) -> tuple[Student, Metrics]:
     if len(read_members(context.path("teacher/others"))) > 1:
         raise BadInput("student.network.architecture: teacher needs one teacher; there are several (teacher.others)")
     teacher, settings = context.path("teacher/model"), params.student.network
-    settings = settings.model_copy(update={"wide": settings.wide.model_copy(update={"size": 0})})
+    settings = settings.model_copy(update={"wide": settings.wide.model_copy(update={"embedding": 0})})
     network, tokenizer = load_whole(teacher, settings.max_length)
     copy_whole(teacher, context.out / "model")
     (context.out / "training.csv").write_text("epoch,loss\n", encoding="utf-8")
@@ -115,7 +115,7 @@ def _cost(context: Context, size: str) -> str:
     settings = with_teacher_shape(context.of_size(size).student, context.path("teacher/model"))
     [train] = context.read("train")
     extra = read_split(context.path("soft_labels/answers") / "extra.arrow")
-    tokenizer = load_vocabulary(context.path("control/model") / "tokenizer.json", settings.vocabulary.size)
+    tokenizer = load_vocabulary(context.path("control/model") / "tokenizer.json", settings.vocabulary.pieces)
     sample = [text for some in (extra, train) for text in some.select(range(min(SAMPLE, len(some))))["text"]]
     count, device = len(train) + len(extra), choose_device(context.device)
     try:
@@ -156,7 +156,7 @@ def distil(context: Context, params: Params, name: str, log: Log | None = None) 
         context.path("soft_labels/answers"),
         control,
     )
-    tokenizer = load_vocabulary(control / "tokenizer.json", params.student.vocabulary.size)
+    tokenizer = load_vocabulary(control / "tokenizer.json", params.student.vocabulary.pieces)
     words = context.path("soft_labels/words.npy")
     start = student_start(params.student.start, context.path("teacher/model"), tokenizer, words)
     fitted = fit_student(name, params, data, tokenizer, device=context.device, log=log or context.run, start=start)

@@ -100,10 +100,10 @@ def tiny_model(folder: Path, architecture: str = "resnet") -> Path:
     texts = [text for text, _ in texts_and_labels(60)]
     network = params.student.network
     shape = {"architecture": architecture, "embedding": 16, "width": 16, "depth": 2, "max_length": 16}
-    shape["wide"] = network.wide.model_copy(update={"size": 0})
+    shape["wide"] = network.wide.model_copy(update={"embedding": 0})
     torch.manual_seed(0)
     student = build_student(
-        learn_vocabulary(texts, Vocabulary(size=200, min_frequency=1, lowercase=True)),
+        learn_vocabulary(texts, Vocabulary(pieces=200, min_frequency=1, lowercase=True)),
         sorted(WORDS),
         network.model_copy(update=shape),
     )

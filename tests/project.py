@@ -124,9 +124,9 @@ def new_project(folder: Path) -> Project:
         soft_labels__second_teachers=0,  # so that the plain arm of a comparison is this very project
         compress__early_exit=None,
         compress__parity=0.9,  # of 39 texts two may be others
-        student__vocabulary={"size": 300, "min_frequency": 1, "lowercase": True},
+        student__vocabulary={"pieces": 300, "min_frequency": 1, "lowercase": True},
         student__network__max_length=32,
-        student__network__wide={"size": 8, "buckets": 512, "max_length": 32, "dropout": 0.3},
+        student__network__wide={"embedding": 8, "buckets": 512, "max_length": 32, "dropout": 0.3},
         student__network__embedding=16,
         student__network__width=16,
         student__network__depth=2,

@@ -135,7 +135,7 @@ def test_soft_labels_are_the_same_where_memory_ends(teacher, words, tmp_path, mo
 
 def test_examples_on_the_device_give_the_same_batches(tmp_path):
     texts = Dataset.from_dict({"text": [*TEXTS, "", "rain"]})
-    tokenizer = learn_vocabulary(texts["text"], Vocabulary(size=120, min_frequency=1, lowercase=True))
+    tokenizer = learn_vocabulary(texts["text"], Vocabulary(pieces=120, min_frequency=1, lowercase=True))
     encoded = encode_texts([texts], tokenizer, 32, tmp_path / "ids", words=True)
     random = np.random.default_rng(0)
     examples = Examples(

@@ -42,7 +42,7 @@ class Log:
 
 def params(**student):
     network = PARAMS.student.network
-    wide = network.wide.model_copy(update={"size": 8, "buckets": 64, "max_length": 32})
+    wide = network.wide.model_copy(update={"embedding": 8, "buckets": 64, "max_length": 32})
     network = network.model_copy(update={**SMALL, "wide": wide})
     training = PARAMS.student.training.model_copy(update={"epochs": 3, "min_updates": 0, "batch_size": 16})
     changes = {"network": network, "training": training, **student}
@@ -60,7 +60,7 @@ def write_data(folder, rows=60):
 
 def vocabulary(folder, *more):
     texts = [*read_split(folder / "train.arrow")["text"], *more]
-    return learn_vocabulary(texts, Vocabulary(size=300, min_frequency=1, lowercase=True))
+    return learn_vocabulary(texts, Vocabulary(pieces=300, min_frequency=1, lowercase=True))
 
 
 @pytest.fixture

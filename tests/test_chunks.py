@@ -16,7 +16,7 @@ from stillhouse.serving.chunks import ID, LONGEST, Chunks, commonest
 
 LENGTH = 12
 TEXTS = [text for text, _ in texts_and_labels(300)] + ["Ein Zug, der fährt; naïve — 12.5 % of 日本語 and emoji 🙂!"] * 3
-LEARNT = learn_vocabulary(TEXTS, Vocabulary(size=400, min_frequency=1, lowercase=True)).to_str()
+LEARNT = learn_vocabulary(TEXTS, Vocabulary(pieces=400, min_frequency=1, lowercase=True)).to_str()
 # Spaces of all kinds, what str.split() takes for one and Unicode does not, special tokens, what changes with case.
 PARTS = [*" \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2003\u2028\u2029\u202f\u205f\u3000\u200b\ufeff\u180e"]
 PARTS += [

@@ -100,6 +100,7 @@ def test_a_devices_gate_has_a_recall_of_its_own():
         "min_retention": 0.5,
         "max_size_mb": 5.0,
         "max_latency_ms": 9.0,
+        "size": None,
         "student": {},
         "compress": {},
     }

@@ -160,7 +160,7 @@ def test_what_is_served_is_int8(finished):
 
 def test_a_vocabulary_cut_short_is_the_one_that_learning_would_have_stopped_at():
     texts = ["the cat sat on the mat"] * 5 + ["the hat of the cat"] * 3 + ["a bat and a rat"] * 4
-    settings = Vocabulary(size=100, min_frequency=1, lowercase=True)
+    settings = Vocabulary(pieces=100, min_frequency=1, lowercase=True)
     whole = learn_vocabulary(texts, settings)
     for size in (28, 24, 20):
         stopped = learn_vocabulary(texts, settings.model_construct(size=size, min_frequency=1, lowercase=True))

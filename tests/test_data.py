@@ -353,7 +353,7 @@ def test_the_same_texts_give_the_same_vocabulary_in_every_process():
     code = "from material import texts_and_labels; from stillhouse.data.vocabulary import learn_vocabulary as learn\n"
     code += "from stillhouse.params import Vocabulary\n"
     code += "texts = [text for text, _ in texts_and_labels(200)]\n"
-    code += "print(learn(texts, Vocabulary(size=150, min_frequency=1, lowercase=True)).to_str())"
+    code += "print(learn(texts, Vocabulary(pieces=150, min_frequency=1, lowercase=True)).to_str())"
     runs = [
         subprocess.run([sys.executable, "-c", code], cwd=ROOT / "tests", capture_output=True, text=True)
         for _ in range(3)

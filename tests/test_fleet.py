@@ -10,14 +10,14 @@ from test_end_to_end import ran
 from stillhouse.errors import BadInput
 from stillhouse.params import check_params, load_params
 
-BUDGET = {"threads": 1, "min_retention": 0.5, "max_size_mb": 5.0, "max_latency_ms": 200.0}
+BUDGET = {"size": None, "threads": 1, "min_retention": 0.5, "max_size_mb": 5.0, "max_latency_ms": 200.0}
 DEVICES = {
     "server": {**BUDGET, "threads": 2, "student": {}, "compress": {}},
     "edge": {
         **BUDGET,
         "max_size_mb": 0.0001,
         "student": {
-            "vocabulary": {"size": 120},
+            "vocabulary": {"pieces": 120},
             "network": {"architecture": "vgg", "width": 8},
             "temperature": 4.0,
             "alpha": 0.7,
@@ -37,7 +37,7 @@ def test_a_device_changes_only_what_it_names():
     params = params_with(**DEVICES)
     edge = params.for_device("edge")
     assert (edge.student.network.architecture, edge.student.network.width) == ("vgg", 8)
-    assert (edge.student.temperature, edge.student.vocabulary.size) == (4.0, 120)
+    assert (edge.student.temperature, edge.student.vocabulary.pieces) == (4.0, 120)
     assert edge.student.network.depth == params.student.network.depth and edge.student.losses == params.student.losses
     assert edge.compress.quantisation == "int8" and edge.compress.parity == params.compress.parity
     assert edge.register_.max_size_mb == 0.0001 and edge.model_name == params.model_name
@@ -54,7 +54,7 @@ def test_a_device_changes_only_what_it_names():
         ("edge", {"student": {"alpha": 1.5}}, r"devices.edge.student.alpha: .*less than or equal to 1, but is 1.5"),
         ("edge", {"threads": 0}, r"devices.edge.threads: .*greater than or equal to 1, but is 0"),
         ("edge", {"student": {"losses": {"minilm": 1.0}}}, r"devices.edge.student.losses.minilm compares attention"),
-        ("edge", {"student": {"vocabulary": {"size": 99999}}}, r"devices.edge.student.vocabulary: .*smaller size"),
+        ("edge", {"student": {"vocabulary": {"pieces": 99999}}}, r"devices.edge.student.vocabulary: .*fewer pieces"),
         ("edge", {"compress": {"quantisation": "int4"}}, r"devices.edge.compress.quantisation: .*int8_static.*'int4'"),
         ("champion", {}, r"devices.champion: champion is an alias"),
         ("Edge", {}, r"devices.Edge"),

@@ -25,7 +25,7 @@ from stillhouse.data.cleaning import _ordered
 print(_ordered({"1", "01", "001", "0001", "2"}))
 for name in ("Chinese", "digits", "mixed"):
     texts, labels = corpus(name, 60)
-    tokenizer = learn_vocabulary(texts, Vocabulary(size=200, min_frequency=1, lowercase=True))
+    tokenizer = learn_vocabulary(texts, Vocabulary(pieces=200, min_frequency=1, lowercase=True))
     svm = TfidfSvm(0).fit(texts, labels)
     features = np.eye(3)[labels].astype(np.float32)
     probe = cotrain(fit(features[:12], labels[:12], 1.0), bag_of_words(texts), features, labels[:12], 2)

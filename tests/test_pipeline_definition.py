@@ -1,10 +1,14 @@
 """The table of stages, ``dvc.yaml`` that is generated from it, and the directions of imports."""
 
+import copy
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from dvc.stage.cache import _get_cache_hash
 from project import ROOT
 
 from stillhouse.params import load_params
@@ -13,7 +17,8 @@ from stillhouse.pipeline.artefacts import path
 from stillhouse.pipeline.context import Context
 from stillhouse.pipeline.dvc_file import MARK, dvc_yaml, own_lines
 from stillhouse.pipeline.imports import code_of, imported
-from stillhouse.pipeline.stages import CHAIN, DEVICE_CHAIN
+from stillhouse.pipeline.run_cache import unseen
+from stillhouse.pipeline.stages import CHAIN, DEVICE_CHAIN, Stage
 from stillhouse.pipeline.stages import STAGES as STAGES_BY_NAME
 
 STAGES, DEVICE_STAGES = ([stage.name for stage in chain] for chain in (CHAIN, DEVICE_CHAIN))
@@ -52,6 +57,53 @@ def test_a_new_import_becomes_a_dependency(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     assert code_of("control", tmp_path) == ["stillhouse/data/one.py", "stillhouse/data/parts", "tasks/control.py"]
+
+
+def run_cache_hash(stage: Stage, content: dict[str, Any]) -> str:
+    """The hash by which DVC looks for an earlier run, of the parameters alone."""
+    values = {}
+    for key in stage.of("edge").keys:
+        values[key] = content
+        for part in key.split("."):
+            values[key] = values[key][part]
+    return _get_cache_hash({"cmd": "", "params": {"params.yaml": values}})
+
+
+def leaves(content: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if isinstance(content, dict) and content:
+        for name, value in content.items():
+            yield from leaves(value, (*place, name))
+    else:
+        yield place
+
+
+def test_dvc_sees_every_change_of_a_parameter_when_it_looks_for_an_earlier_run():
+    content = load_params(ROOT / "params.yaml").model_dump(by_alias=True)
+    limits = {"threads": 1, "min_retention": 0.9, "max_size_mb": 2.0, "max_latency_ms": 5.0, "min_class_recall": None}
+    content["devices"] = {"edge": limits | {"size": "nano", "student": {"vocabulary": {"pieces": 9}}, "compress": {}}}
+    assert unseen(content) == []
+    seen = set()
+    for stage in (*CHAIN, *DEVICE_CHAIN):
+        before, keys = run_cache_hash(stage, content), stage.of("edge").keys
+        for place in leaves(content):
+            if not any(f"{'.'.join(place)}.".startswith(f"{key}.") for key in keys):
+                continue
+            changed = copy.deepcopy(content)
+            section = changed
+            for name in place[:-1]:
+                section = section[name]
+            section[place[-1]] = "another value"
+            assert run_cache_hash(stage, changed) != before, f"{stage.name}: {'.'.join(place)}"
+            seen.add(place)
+    assert {("student", "size"), ("student", "vocabulary", "pieces"), ("devices", "edge", "size")} <= seen
+
+
+def test_a_key_that_dvc_does_not_see_is_found_wherever_a_user_named_it():
+    content = {
+        "data": {"classes": {"size": None, "colour": None}},
+        "teacher": {"others": [{"labels": {"nfiles": "x"}}]},
+    }
+    assert unseen(content) == ["data.classes.size", "teacher.others.labels.nfiles"]
 
 
 def test_every_declared_parameter_exists():

@@ -25,7 +25,7 @@ FEATURES = Features({"text": Value("string"), "label": ClassLabel(names=LABELS)}
 TEXTS = Dataset.from_dict(
     {"text": [text for text, _ in ROWS], "label": [LABELS.index(label) for _, label in ROWS]}, features=FEATURES
 )
-TOKENIZER = learn_vocabulary(TEXTS["text"], Vocabulary(size=300, min_frequency=1, lowercase=True))
+TOKENIZER = learn_vocabulary(TEXTS["text"], Vocabulary(pieces=300, min_frequency=1, lowercase=True))
 NETWORK = PARAMS.student.network.model_copy(update={"embedding": 16, "width": 16, "depth": 1, "max_length": 32})
 
 

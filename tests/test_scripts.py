@@ -93,7 +93,7 @@ def test_tokens_of_texts_without_spaces_know_their_characters():
 @pytest.mark.parametrize("name", CORPORA)
 def test_the_student_and_the_served_model_read_every_script_alike(name, tmp_path):
     texts, _ = corpus(name, known=60, other=60)  # hundreds of characters without a space
-    tokenizer = learn_vocabulary(texts, Vocabulary(size=300, min_frequency=2, lowercase=True))
+    tokenizer = learn_vocabulary(texts, Vocabulary(pieces=300, min_frequency=2, lowercase=True))
     encoded = encode_texts([Dataset.from_dict({"text": texts})], tokenizer, 64, tmp_path / "ids")
     assert UNKNOWN_ID not in encoded.ids and encoded.lengths.min() >= 20
     served = Chunks(tokenizer, 64).ids(texts)

@@ -19,7 +19,7 @@ NETWORK = load_params(ROOT / "params.yaml").student.network.model_copy(
 
 @pytest.fixture
 def students():
-    tokenizer = learn_vocabulary(TEXTS * 4, Vocabulary(size=120, min_frequency=1, lowercase=True))
+    tokenizer = learn_vocabulary(TEXTS * 4, Vocabulary(pieces=120, min_frequency=1, lowercase=True))
     return [build_student(tokenizer, ["a", "b", "c"], NETWORK) for _ in range(2)]
 
 

@@ -32,17 +32,17 @@ def test_a_size_changes_the_settings_that_it_names_and_custom_changes_none():
 
 def test_a_device_takes_a_size_by_its_name_and_changes_it():
     limits = {"threads": 1, "min_retention": 0.9, "max_size_mb": 2.0, "max_latency_ms": 5.0}
-    edge = limits | {"student": {"size": "nano", "network": {"embedding": 32}}, "compress": {"quantisation": "fp16"}}
+    edge = limits | {"size": "nano", "student": {"network": {"embedding": 32}}, "compress": {"quantisation": "fp16"}}
     params = check_params(PARAMS | {"devices": {"edge": edge}}, "params.yaml").for_device("edge")
     assert (params.student.network.architecture, params.student.network.embedding) == ("bag", 32)
-    assert params.compress.quantisation == "fp16" and params.student.network.wide.size == 24
+    assert params.compress.quantisation == "fp16" and params.student.network.wide.embedding == 24
 
 
 @pytest.mark.parametrize("size", ["none", "auto", "large"])
 def test_a_device_has_a_size_that_can_be_trained(size):
     limits = {"threads": 1, "min_retention": 0.9, "max_size_mb": 2.0, "max_latency_ms": 5.0}
-    edge = limits | {"student": {"size": size}, "compress": {}}
-    with pytest.raises(BadInput, match=r"devices.edge.student.size( must be one of custom, nano|: a device cannot)"):
+    edge = limits | {"size": size, "student": {}, "compress": {}}
+    with pytest.raises(BadInput, match=r"devices.edge.size( must be one of custom, nano|: a device cannot)"):
         check_params(PARAMS | {"devices": {"edge": edge}}, "params.yaml")
 
 
@@ -92,7 +92,7 @@ def test_the_climb_ends_with_the_first_size_that_passes(project, caplog):
 def test_the_bag_needs_something_to_read():
     content = PARAMS["student"] | {"size": "custom"}
     content["network"] = content["network"] | {"architecture": "bag", "bag": False}
-    content["network"]["wide"] = content["network"]["wide"] | {"size": 0}
+    content["network"]["wide"] = content["network"]["wide"] | {"embedding": 0}
     with pytest.raises(BadInput, match="architecture: bag needs bag: true, or a wide branch"):
         check_params(PARAMS | {"student": content}, "params.yaml")
     assert np.isfinite(load_params(ROOT / "params.yaml").for_size("nano").student.network.reads)

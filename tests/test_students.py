@@ -28,7 +28,7 @@ TEXTS = [
     "the team in the storm " * 4,
     "snow and frost and fog",
 ] * 3
-TOKENIZER = learn_vocabulary(TEXTS, Vocabulary(size=200, min_frequency=1, lowercase=True))
+TOKENIZER = learn_vocabulary(TEXTS, Vocabulary(pieces=200, min_frequency=1, lowercase=True))
 LABELS = ["a", "b", "c"]
 
 

@@ -15,12 +15,12 @@ from stillhouse.serving import Classifier
 from stillhouse.serving.chunks import ID
 from stillhouse.serving.networks import TableNetwork
 
-WIDE = {"size": 8, "buckets": 500, "max_length": 64, "dropout": 0.3}
+WIDE = {"embedding": 8, "buckets": 500, "max_length": 64, "dropout": 0.3}
 
 
 def random_student(classes, bag, size):
     torch.manual_seed(classes)
-    settings = network_settings("bag", bag=bag, wide=WIDE | {"size": size})
+    settings = network_settings("bag", bag=bag, wide=WIDE | {"embedding": size})
     student = build_student(TOKENIZER, [str(number) for number in range(classes)], settings)
     for parameter in student.network.parameters():
         torch.nn.init.normal_(parameter)

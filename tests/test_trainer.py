@@ -48,7 +48,7 @@ class Notes:
 def examples(tmp_path_factory):
     rows = texts_and_labels(120)
     dataset = Dataset.from_dict({"text": [text for text, _ in rows]})
-    tokenizer = learn_vocabulary(dataset["text"], Vocabulary(size=300, min_frequency=1, lowercase=True))
+    tokenizer = learn_vocabulary(dataset["text"], Vocabulary(pieces=300, min_frequency=1, lowercase=True))
     encoded = encode_texts([dataset], tokenizer, 32, tmp_path_factory.mktemp("ids") / "ids")
     labels = np.array([LABELS.index(label) for _, label in rows])
     logits = np.eye(3, dtype=np.float32)[labels] * 4

@@ -127,7 +127,7 @@ def test_no_extra_texts_are_a_table_too(teacher, tmp_path):
 def test_tokens_know_their_words(tmp_path):
     assert word_numbers("  ab cd,ef  g", [2, 3, 5, 7, 8, 12]).tolist() == [0, 0, 1, 1, 1, 2]
     assert word_numbers("", []).tolist() == []
-    tokenizer = learn_vocabulary(TRAIN["text"], Vocabulary(size=120, min_frequency=1, lowercase=True))
+    tokenizer = learn_vocabulary(TRAIN["text"], Vocabulary(pieces=120, min_frequency=1, lowercase=True))
     encoded = encode_texts([TRAIN, NOTHING, TRAIN], tokenizer, 32, tmp_path / "ids", words=True)
     assert len(encoded) == 60 and len(encoded.words) == len(encoded.ids)
     padded = encoded.padded_words(np.array([0, 31]))
@@ -202,7 +202,7 @@ def test_states_are_matched_and_move_the_student(losses):
     settings = PARAMS.student.network.model_copy(
         update={"architecture": "transformer", "embedding": 16, "width": 24, "heads": 2, "depth": 1, "max_length": 16}
     )
-    tokenizer = learn_vocabulary(TRAIN["text"], Vocabulary(size=120, min_frequency=1, lowercase=True))
+    tokenizer = learn_vocabulary(TRAIN["text"], Vocabulary(pieces=120, min_frequency=1, lowercase=True))
     torch.manual_seed(0)
     network = build_student(tokenizer, ["a", "b", "c"], settings).network.eval()
     objective = objective_of(losses, 1.0, network=network)

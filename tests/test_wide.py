@@ -10,7 +10,7 @@ from stillhouse.models.students.architectures import ARCHITECTURES
 from stillhouse.models.students.wide import Wide, lookup, pair_buckets
 from stillhouse.params import Wide as Settings
 
-SIZES = {"size": 8, "buckets": 64, "max_length": 64, "dropout": 0.5}
+SIZES = {"embedding": 8, "buckets": 64, "max_length": 64, "dropout": 0.5}
 
 
 def encoded(rows):
@@ -19,7 +19,7 @@ def encoded(rows):
 
 def test_it_is_the_weighted_sum_of_pieces_and_pairs_over_the_weights_norm():
     torch.manual_seed(0)  # numbers that cancel each other would not agree to five digits
-    branch = Wide(10, Settings(size=4, buckets=1000, max_length=64, dropout=0.5)).eval()
+    branch = Wide(10, Settings(embedding=4, buckets=1000, max_length=64, dropout=0.5)).eval()
     branch.set_idf_weights(encoded([np.array([3, 4, 3]), np.array([3, 5])]))
     idf = {1: np.log(3 / 2) + 1, 2: np.log(3 / 3) + 1}
     piece, pair = branch.pieces.weight.detach().numpy(), branch.pairs.weight.detach().numpy()
@@ -30,7 +30,7 @@ def test_it_is_the_weighted_sum_of_pieces_and_pairs_over_the_weights_norm():
 
 
 def test_what_no_training_text_has_weighs_nothing():
-    branch = Wide(10, Settings(size=4, buckets=1000, max_length=64, dropout=0.5)).eval()
+    branch = Wide(10, Settings(embedding=4, buckets=1000, max_length=64, dropout=0.5)).eval()
     branch.set_idf_weights(encoded([np.array([3, 4]), np.array([3, 5])]))
     assert branch.piece_weights[6:].abs().sum() == 0 and int((branch.pair_weights > 0).sum()) == 2
     assert branch(torch.tensor([[7, 8]])).abs().sum() == 0 and torch.isfinite(branch(torch.tensor([[0]]))).all()
@@ -43,20 +43,20 @@ def test_it_reads_on_where_the_deep_branch_has_stopped(architecture):
     changed = ids.clone()
     changed[0, -1] = 7
     for size, differs in ((8, True), (0, False)):
-        network = student_of(architecture, max_length=4, wide={**SIZES, "size": size}).network.eval()
+        network = student_of(architecture, max_length=4, wide={**SIZES, "embedding": size}).network.eval()
         assert network(ids).equal(network(changed)) is not differs
 
 
 def test_a_network_reads_as_much_as_its_longest_branch():
     assert student_of("resnet", max_length=32, wide=SIZES).settings.reads == 64
     assert student_of("resnet", max_length=128, wide=SIZES).settings.reads == 128
-    assert student_of("resnet", max_length=32, wide={**SIZES, "size": 0}).settings.reads == 32
+    assert student_of("resnet", max_length=32, wide={**SIZES, "embedding": 0}).settings.reads == 32
     assert TOKENIZER.get_vocab_size() == len(student_of("resnet", wide=SIZES).network.wide.piece_weights)
 
 
 def test_in_training_the_branch_of_some_texts_is_left_out_whole():
     torch.manual_seed(0)
-    branch = Wide(10, Settings(size=4, buckets=1000, max_length=64, dropout=0.5)).train()
+    branch = Wide(10, Settings(embedding=4, buckets=1000, max_length=64, dropout=0.5)).train()
     out = branch(torch.full((200, 3), 5))
     left_out = (out == 0).all(1)
     assert 60 < int(left_out.sum()) < 140 and bool((out[~left_out] != 0).all())

@@ -28,7 +28,7 @@ def learn_vocabulary(texts: Iterable[str], settings: Vocabulary) -> Tokenizer:
         tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     trainer = trainers.BpeTrainer(
-        vocab_size=settings.size,
+        vocab_size=settings.pieces,
         min_frequency=settings.min_frequency,
         special_tokens=SPECIAL,
         show_progress=False,

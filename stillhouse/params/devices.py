@@ -7,10 +7,10 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from stillhouse.params.compress import Compress
 from stillhouse.params.optional import optional
-from stillhouse.params.section import Count, NotNegative, Positive, Ratio, Section
+from stillhouse.params.section import Count, Name, NotNegative, Positive, Ratio, Section
 from stillhouse.params.student import Student
 
-StudentChanges: Any = optional(Student)
+StudentChanges: Any = optional(Student, without=("size",))
 CompressChanges: Any = optional(Compress)
 
 
@@ -34,5 +34,6 @@ class Device(Section):
     min_class_recall: Ratio | None = Field(
         None, description="least recall of each class with test texts; null: no limit"
     )
+    size: Name | None = Field(description="one of sizes, or custom: the settings of student; null: student.size")
     student: StudentChanges = Field(description="keys of student that differ for this device")
     compress: CompressChanges = Field(description="keys of compress that differ for this device")

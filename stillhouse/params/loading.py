@@ -91,7 +91,7 @@ class Params(Section):
         size, content = self.sizes[name], self.model_dump(by_alias=True)
         student = applied(self.student, size.student) | {"size": name}
         # The vocabulary is learnt once. A size has its first pieces, or all if there are fewer.
-        student["vocabulary"]["size"] = min(student["vocabulary"]["size"], self.student.vocabulary.size)
+        student["vocabulary"]["pieces"] = min(student["vocabulary"]["pieces"], self.student.vocabulary.pieces)
         content["student"] = student
         content["compress"] = applied(self.compress, size.compress)
         return Params.model_validate(content)
@@ -103,7 +103,7 @@ class Params(Section):
             ValidationError: the device's changes contradict other parameters.
         """
         device = self.devices[name]
-        base = self.for_size(device.student.size or self.student.size)
+        base = self.for_size(device.size or self.student.size)
         content = base.model_dump(by_alias=True)
         content["student"] = applied(base.student, device.student)
         content["compress"] = applied(base.compress, device.compress)
@@ -142,19 +142,19 @@ def check_params(content: Any, where: str) -> Params:
 
 def _problems_of(params: Params, section: str, name: str) -> list[str]:
     """One line for each contradiction between the changes of a size or a device and other parameters."""
-    if section == "devices" and (size := params.devices[name].student.size) not in (None, CUSTOM, *params.sizes):
-        return [f"  devices.{name}.student.size must be one of {', '.join((CUSTOM, *params.sizes))}, but is {size!r}"]
+    if section == "devices" and (size := params.devices[name].size) not in (None, CUSTOM, *params.sizes):
+        return [f"  devices.{name}.size must be one of {', '.join((CUSTOM, *params.sizes))}, but is {size!r}"]
     try:
         changed = params.for_size(name) if section == "sizes" else params.for_device(name)
     except ValidationError as error:
         return [f"  {section}.{name}.{_explain(problem).strip()}" for problem in error.errors()]
     if section == "devices" and changed.student.network.architecture == WHOLE:
-        return [f"  devices.{name}.student.size: a device cannot have the whole teacher; choose a smaller size"]
+        return [f"  devices.{name}.size: a device cannot have the whole teacher; choose a smaller size"]
     base, learnt = params.student.vocabulary, changed.student.vocabulary
-    if learnt.size > base.size or learnt.model_copy(update={"size": base.size}) != base:
+    if learnt.pieces > base.pieces or learnt.model_copy(update={"pieces": base.pieces}) != base:
         return [
             f"  {section}.{name}.student.vocabulary: the vocabulary is learnt once, by student.vocabulary; a "
-            f"{section.removesuffix('s')} may only use a smaller size than its {base.size}"
+            f"{section.removesuffix('s')} may only use fewer pieces than its {base.pieces}"
         ]
     return []
 

@@ -2,13 +2,22 @@
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from stillhouse.params.devices import CompressChanges, StudentChanges
 from stillhouse.params.section import Section
 
 SIZES = "sizes.json"  # the names of the sizes that were too small, in their folder
-SizeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+UNSEEN = ("size", "nfiles")  # DVC's run cache does not see the values of keys with these names in a mapping
+
+
+def _not_unseen(name: str) -> str:
+    if name in UNSEEN:
+        raise ValueError(f"sizes.{name}: this name is reserved; choose another one")
+    return name
+
+
+SizeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), AfterValidator(_not_unseen)]
 
 
 class Size(Section):

@@ -29,7 +29,7 @@ RELATION_LOSSES = ("minilm",)  # those marked ``@compares("relations")``
 class Vocabulary(Section):
     """The student's own word pieces."""
 
-    size: Annotated[int, Field(ge=100)]
+    pieces: Annotated[int, Field(ge=100, description="most word pieces")]
     min_frequency: Count
     lowercase: bool
 
@@ -37,7 +37,7 @@ class Vocabulary(Section):
 class Wide(Section):
     """The student's branch that reads the whole text as a bag of word pieces and of pairs of neighbours."""
 
-    size: Annotated[int, Field(ge=0, description="size of the vector of a piece or pair; 0: no wide branch")]
+    embedding: Annotated[int, Field(ge=0, description="size of the vector of a piece or pair; 0: no wide branch")]
     buckets: Annotated[int, Field(ge=1, description="number of buckets that pairs are hashed into")]
     dropout: Annotated[Chance, Field(description="dropout probability of the whole branch, for each text")]
     max_length: Annotated[int, Field(ge=4, description="word pieces read of each text")]
@@ -67,14 +67,16 @@ class Network(Section):
 
     @model_validator(mode="after")
     def _reads_something(self) -> "Network":
-        if self.architecture == "bag" and not self.bag and not self.wide.size:
-            raise ValueError("student.network.architecture: bag needs bag: true, or a wide branch (wide.size above 0)")
+        if self.architecture == "bag" and not self.bag and not self.wide.embedding:
+            raise ValueError(
+                "student.network.architecture: bag needs bag: true, or a wide branch (wide.embedding above 0)"
+            )
         return self
 
     @property
     def reads(self) -> int:
         """Word pieces of each text that any part of the network reads."""
-        return max(self.max_length, self.wide.max_length) if self.wide.size else self.max_length
+        return max(self.max_length, self.wide.max_length) if self.wide.embedding else self.max_length
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "Network":

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 from stillhouse.errors import StillhouseError
+from stillhouse.params.files import read_yaml
 from stillhouse.pipeline.children import child_process, lines_of
 from stillhouse.pipeline.ending import ending
 from stillhouse.pipeline.heartbeat import Heartbeat
 from stillhouse.pipeline.lock import stage_note
 from stillhouse.pipeline.outputs import restore_outputs
+from stillhouse.pipeline.run_cache import unseen
 from stillhouse.pipeline.rwlock import wait_for_dvc
 from stillhouse.project import OUTPUTS
 from stillhouse.tracking.journal import DELEGATED, HOME, journal_home
@@ -82,7 +84,10 @@ def run_stage(
     wait_for_dvc(folder, log)
     before = _state(name, folder)
     tracking = {DELEGATED: "1", HOME: str(journal_home())}
-    process = child_process(command + (["--force"] if force else []), timeout_s, folder, **tracking)
+    command += ["--force"] if force else []
+    # For example a class that is named "size".
+    command += ["--no-run-cache"] if unseen(read_yaml(folder / "params.yaml")) else []
+    process = child_process(command, timeout_s, folder, **tracking)
     with process as (child, expired), Heartbeat(name, log) as heartbeat:
         for level, line in lines_of(child):
             heartbeat.beat()

@@ -43,9 +43,10 @@ class TextNetwork(nn.Module):
         self.dropout = nn.Dropout(settings.dropout)
         self.bag = Mean(settings.embedding) if settings.bag else None
         wide = settings.wide
-        self.wide = Wide(vocabulary, wide) if wide.size else None
+        self.wide = Wide(vocabulary, wide) if wide.embedding else None
         self.deep_length = settings.max_length
-        self.features = sum([self.pool.size if self.pool else 0, settings.embedding if settings.bag else 0, wide.size])
+        parts = [self.pool.size if self.pool else 0, settings.embedding if settings.bag else 0, wide.embedding]
+        self.features = sum(parts)
         self.head = nn.Linear(self.features, classes)
 
     def encode(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

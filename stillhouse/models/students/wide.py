@@ -46,7 +46,10 @@ class Wide(nn.Module):
         self.buckets = buckets = settings.buckets
         # Drops the whole branch for a text, so that the deep branch learns even if words alone would suffice.
         self.dropout = nn.Dropout1d(settings.dropout)
-        self.pieces, self.pairs = nn.Embedding(vocabulary, settings.size), nn.Embedding(buckets, settings.size)
+        self.pieces, self.pairs = (
+            nn.Embedding(vocabulary, settings.embedding),
+            nn.Embedding(buckets, settings.embedding),
+        )
         self.piece_weights, self.pair_weights = nn.Parameter(torch.ones(vocabulary)), nn.Parameter(torch.ones(buckets))
 
     def forward(self, ids: Tensor) -> Tensor:
