@@ -1,4 +1,4 @@
-"""``stillhouse export``: write a folder with a model and what serves it, to build a container from."""
+"""``stillhouse export``: a folder with a model and what serves it, to build a container from, or a push to the hub."""
 
 import os
 import shutil
@@ -38,15 +38,31 @@ CMD ["python", "-m", "stillhouse.serving.server", "model"]
 
 
 @command
-def main(model: str, folder: str, to: Target, force: bool) -> None:
-    """Write the folder, completely or not at all.
+def main(model: str, target: str, to: Target, force: bool = False, public: bool = False, push: bool = False) -> None:
+    """Export the model.
 
     Args:
         model: a folder of a model, or a registered version such as ``models:/name@champion``.
-        folder: to write.
-        to: what the folder is for.
+        target: the folder to write, or the repository of the hub, ``OWNER/NAME``.
+        to: what it is for.
         force: replace an existing folder.
+        public: make the repository public.
+        push: push to the hub. Without it the command shows what it would push.
     """
+    if to == "hub":
+        if force:
+            raise BadInput("--force replaces a folder; --to hub writes none. Leave it out.")
+        from flows.shared.hub import export_to_hub  # the hub's library takes a second to load
+
+        export_to_hub(_fetched(model), model, target, public, push)
+    elif public or push:
+        raise BadInput("--public and --push are for --to hub. Leave them out, or add --to hub.")
+    else:
+        _export_container(model, target, force)
+
+
+def _export_container(model: str, folder: str, force: bool) -> None:
+    """Write the folder, completely or not at all."""
     target = Path(os.path.abspath(Path(folder).expanduser()))  # noqa: PTH100 a link is replaced, not what it leads to
     _check_target(target, force)
     source = _fetched(model)

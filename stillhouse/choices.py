@@ -6,4 +6,4 @@ They are the methods that choose texts to label, and what a model is exported to
 from typing import Literal
 
 Choice = Literal["random", "uncertain", "diverse", "uncertain_diverse"]
-Target = Literal["docker"]
+Target = Literal["docker", "hub"]

@@ -48,9 +48,9 @@ STARTS = {
     "audit": ("some.csv --notify", "flows.audit", {"answers": "some.csv", "notify": True}),
     "predict": ("model lines.txt --threads 2", "stillhouse.serving.predict", {}),
     "export": (
-        "outputs/register/model service --force",
+        "outputs/register/model me/topics --to hub --push",
         "flows.export",
-        {"model": "outputs/register/model", "folder": "service", "to": "docker", "force": True},
+        {"model": "outputs/register/model", "target": "me/topics", "to": "hub", "push": True, "public": False},
     ),
     "reproduce": ("7 --model topics", "flows.reproduce", {"version": 7, "model": "topics"}),
     "gc": ("--days 7 --dry-run", "flows.gc", {"days": 7.0, "dry_run": True}),

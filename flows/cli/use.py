@@ -74,14 +74,16 @@ def predict(context: typer.Context) -> None:
 @app.command(rich_help_panel=USE)
 def export(
     model: Annotated[str, typer.Argument(help="Folder of a model, or a version such as models:/name@champion.")],
-    folder: Annotated[str, typer.Argument(help="Folder to write.")],
-    to: Annotated[Target, typer.Option(help="What the folder is for: a container.")] = "docker",
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing folder.")] = False,
+    target: Annotated[str, typer.Argument(help="Folder to write, or OWNER/NAME on the Hugging Face Hub.")],
+    to: Annotated[Target, typer.Option(help="For a container, or on the hub.")] = "docker",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing folder (docker).")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Everyone may read it (hub).")] = False,
+    push: Annotated[bool, typer.Option("--push", help="Push; without it the files are listed (hub).")] = False,
 ) -> None:
-    """Write a folder with a model and an HTTP server, to build a container from."""
+    """Export a model with an HTTP server for a container, or with its card to the Hugging Face Hub."""
     from flows.export import main
 
-    main(model, folder, to, force)
+    main(model, target, to, force, public, push)
 
 
 @app.command(rich_help_panel=USE)
