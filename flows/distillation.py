@@ -32,7 +32,8 @@ from stillhouse.data.readers.layout import split_files
 from stillhouse.errors import StillhouseError
 from stillhouse.evaluation.cases import read_cases
 from stillhouse.evaluation.classes import read_classes
-from stillhouse.evaluation.quality import Quality
+from stillhouse.evaluation.evidence import COMPRESSED, TEACHER
+from stillhouse.evaluation.quality import Quality, retention
 from stillhouse.evaluation.results import brief, read_models, read_qualities
 from stillhouse.params import Params, load_params
 from stillhouse.pipeline.artefacts import path
@@ -115,8 +116,11 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         models, qualities = read_models(metrics, path("evaluate/speed.json")), read_qualities(metrics)
         fleet = run_fleet(params, models, outcomes, seconds) if params.devices else None
         summary = _summary(outcomes, seconds, qualities | models, fleet)
+        student, teacher = summary.models[COMPRESSED], summary.models[TEACHER]
+        # First, because MLflow shows the metrics in the order of their logging.
+        parent.metrics(brief(student) | {"retention": retention(student, teacher)})
+        parent.metrics({"test": {name: brief(model) for name, model in summary.models.items()}})
         parent.metrics({"seconds": seconds})
-        parent.metrics({"test": {name: brief(model) for name, model in (qualities | models).items()}})
         for name in STAGES["evaluate"].beside:
             parent.artifact(path(f"evaluate/{name}"))
         parent.evidence()
@@ -151,6 +155,7 @@ def _summary(
         name=receipt["name"],
         version=receipt["version"],
         aliases=list(version.aliases) if version else [],
+        about=version.description if version else "",
         models=models,
         classes=read_classes(path("evaluate/classes.csv")),
         outcomes=outcomes,

@@ -63,6 +63,9 @@ print(json.dumps({
     'artifacts': sorted(file.path for file in client.list_artifacts(children['evaluate'].info.run_id)),
     'read': sorted(one.dataset.name for one in parent.inputs.dataset_inputs),
     'registered': client.get_model_version('topics', 1).run_id == parent.info.run_id,
+    'note': parent.data.tags['mlflow.note.content'],
+    'metrics': sorted(set(parent.data.metrics) & {'accuracy', 'macro_f1', 'megabytes', 'docs_per_s', 'retention'}),
+    'kind': client.get_experiment(parent.info.experiment_id).tags['mlflow.experimentKind'],
     'made of': sorted(file.path for file in client.list_artifacts(parent.info.run_id, 'made of')),
     'card': [file.path for file in client.list_artifacts(children['prepare'].info.run_id)],
 }))""",
@@ -76,6 +79,12 @@ print(json.dumps({
     ]
     assert message["read"] == ["test", "train"] and message["registered"]
     assert message["made of"] == ["made of/dvc.lock", "made of/params.yaml"]
+    assert message["metrics"] == ["accuracy", "docs_per_s", "macro_f1", "megabytes", "retention"]
+    assert message["kind"] == "custom_model_development"  # MLflow opens on the training runs
+    assert message["note"].startswith(
+        "## topics version 1 (`@champion`)\n\n**Passed the gate of register.**\n\n| model |"
+    )
+    assert "- ok: is better than always answering" in message["note"] and "`models:/topics/1`" in message["note"]
     assert message["digest"] in (finished.folder / "dvc.lock").read_text()
 
 

@@ -23,8 +23,10 @@ from flows.reproduce import _extract, differing
 from flows.shared import progress_bar
 from flows.shared.changes import Changes, write_changes
 from flows.shared.stage_task import prefect_task
-from flows.shared.summary import server_command
+from flows.shared.summary import Summary, server_command
 from stillhouse.errors import BadInput
+from stillhouse.evaluation.classes import ClassCounts
+from stillhouse.evaluation.results import quality_of
 from stillhouse.params import load_params
 from stillhouse.pipeline import stage as stage_module
 from stillhouse.pipeline.runner import StageFailed, run_stage
@@ -348,3 +350,33 @@ def test_what_a_version_made_again_differs_in_is_named_with_its_stage():
         ["data.csv", "another", "read by prepare"],
         ["outputs/prepare/x", "another", "made by prepare"],
     ]
+
+
+def test_a_run_page_begins_with_the_decision_of_the_gate_and_the_models():
+    numbers = {"accuracy_low": 0.8, "accuracy_high": 1.0, "macro_f1": 0.9, "teacher_agreement": 0.9, "megabytes": 0.1}
+    models = {
+        name: quality_of({**numbers, "accuracy": accuracy})
+        for name, accuracy in (("teacher", 0.95), ("compressed student", 0.91))
+    }
+    summary = Summary(
+        report="/p/report.html",
+        name="topics",
+        version=3,
+        aliases=["challenger"],
+        about="Did not pass the gate of register:\n\n- FAILED: too large\n\nAbout the data.",
+        models=models,
+        classes=[ClassCounts("a", 5, 5, 5, 5), ClassCounts("b", 5, 5, 5, 5)],
+        outcomes={"prepare": "ran"},
+        seconds={"prepare": 1.0},
+        fleet=None,
+    )
+    page = summary.markdown()
+    assert page.startswith("## topics version 3 (`@challenger`)\n\n**Did not pass the gate of register.**\n\n| model |")
+    order = [
+        "| compressed student | 91.0 % |",
+        "- FAILED: too large",
+        "`models:/topics/3`",
+        "/p/report.html",
+        "### Stages",
+    ]
+    assert sorted(order, key=page.index) == order

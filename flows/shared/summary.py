@@ -20,12 +20,16 @@ from stillhouse.tracking.address import tracking_uri
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Results of a run: models, the student's counts by class, outcome and duration of each stage, and the version."""
+    """Results of a run: models, the student's counts by class, outcome and duration of each stage, and the version.
+
+    ``about`` is the description of the version (Markdown), with the gate's decision and its reasons.
+    """
 
     report: str
     name: str
     version: int
     aliases: list[str]
+    about: str
     models: Mapping[str, Quality]
     classes: list[ClassCounts]
     outcomes: dict[str, Outcome]
@@ -38,17 +42,21 @@ class Summary:
         stages = [["stage", "outcome", "seconds"]]
         for name, outcome in self.outcomes.items():
             stages.append([name, outcome, f"{self.seconds[name]:.1f}" if name in self.seconds else ""])
-        parts = [
+        decision, _, reasons = self.about.partition(":\n\n")
+        parts = [  # MLflow shows the first lines until one asks for more
             f"## {self.name} version {self.version} ({alias})",
+            f"**{decision}.**" if decision else "",
             as_markdown(table(self.models)),
             *(f"**{note}.**" for note in self.notes()),
+            reasons,
+            f"Model: `models:/{self.name}/{self.version}`",
+            f"Report: `{self.report}`",
             "### Stages",
             as_markdown(stages),
-            f"Report: `{self.report}`",
         ]
         if self.fleet:
             parts += ["### Devices", as_markdown(self.fleet.table), f"Report: `{self.fleet.report}`"]
-        return "\n\n".join(parts)
+        return "\n\n".join(filter(None, parts))
 
     def text(self, seconds: float) -> str:
         """Return the text for the console. ``seconds`` is the duration of the whole run."""

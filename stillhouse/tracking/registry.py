@@ -58,11 +58,12 @@ def aliases_of(device: str) -> Aliases:
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version and the aliases that point to it."""
+    """A registered version, the aliases that point to it, and its description (Markdown), with the gate's decision."""
 
     name: str
     number: int
     aliases: tuple[str, ...]
+    description: str = ""
 
     @property
     def uri(self) -> str:
@@ -83,7 +84,7 @@ def get_version(name: str, number: int) -> Version | None:
         Unavailable: the registry does not answer.
     """
     found = _unless_missing(lambda: MlflowClient().get_model_version(name, str(number)))
-    return found and Version(name, number, tuple(sorted(found.aliases)))
+    return found and Version(name, number, tuple(sorted(found.aliases)), found.description or "")
 
 
 def version_of(name: str, alias: str) -> Version | None:
