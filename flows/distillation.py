@@ -46,6 +46,7 @@ from stillhouse.pipeline.timed import evaluation_is_timed
 from stillhouse.tracking.receipts import is_missing
 from stillhouse.tracking.registry import PIPELINE, get_version
 from stillhouse.tracking.runs import flow_run
+from stillhouse.tracking.store import run_page
 
 
 def _run_name() -> str:
@@ -115,7 +116,8 @@ def _run_chain(params: Params, refresh: bool) -> Summary:
         metrics = path("evaluate/metrics.json")
         models, qualities = read_models(metrics, path("evaluate/speed.json")), read_qualities(metrics)
         fleet = run_fleet(params, models, outcomes, seconds) if params.devices else None
-        summary = _summary(outcomes, seconds, qualities | models, fleet)
+        page = run_page(params.tracking.experiment, parent.id)
+        summary = _summary(outcomes, seconds, qualities | models, fleet, page)
         student, teacher = summary.models[COMPRESSED], summary.models[TEACHER]
         # First, because MLflow shows the metrics in the order of their logging.
         parent.metrics(brief(student) | {"retention": retention(student, teacher)})
@@ -146,7 +148,11 @@ def _notify(params: Params, registered: bool, summary: Summary) -> None:
 
 
 def _summary(
-    outcomes: dict[str, Outcome], seconds: dict[str, float], models: Mapping[str, Quality], fleet: Fleet | None
+    outcomes: dict[str, Outcome],
+    seconds: dict[str, float],
+    models: Mapping[str, Quality],
+    fleet: Fleet | None,
+    page: str,
 ) -> Summary:
     receipt = json.loads(path("register/receipt.json").read_text(encoding="utf-8"))
     version = get_version(receipt["name"], receipt["version"])
@@ -155,6 +161,7 @@ def _summary(
         name=receipt["name"],
         version=receipt["version"],
         aliases=list(version.aliases) if version else [],
+        page=page,
         about=version.description if version else "",
         models=models,
         classes=read_classes(path("evaluate/classes.csv")),

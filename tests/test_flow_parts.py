@@ -364,6 +364,7 @@ def test_a_run_page_begins_with_the_decision_of_the_gate_and_the_models():
         version=3,
         aliases=["challenger"],
         about="Did not pass the gate of register:\n\n- FAILED: too large\n\nAbout the data.",
+        page="/#/experiments/1/runs/7",
         models=models,
         classes=[ClassCounts("a", 5, 5, 5, 5), ClassCounts("b", 5, 5, 5, 5)],
         outcomes={"prepare": "ran"},
@@ -380,3 +381,4 @@ def test_a_run_page_begins_with_the_decision_of_the_gate_and_the_models():
         "### Stages",
     ]
     assert sorted(order, key=page.index) == order
+    assert "/#/experiments/1/runs/7" in summary.text(1.0)

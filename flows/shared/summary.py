@@ -22,7 +22,8 @@ from stillhouse.tracking.address import tracking_uri
 class Summary:
     """Results of a run: models, the student's counts by class, outcome and duration of each stage, and the version.
 
-    ``about`` is the description of the version (Markdown), with the gate's decision and its reasons.
+    ``about`` is the description of the version (Markdown), with the gate's decision and its reasons. ``page`` is the
+    path of the run in MLflow's UI.
     """
 
     report: str
@@ -30,6 +31,7 @@ class Summary:
     version: int
     aliases: list[str]
     about: str
+    page: str
     models: Mapping[str, Quality]
     classes: list[ClassCounts]
     outcomes: dict[str, Outcome]
@@ -67,10 +69,10 @@ class Summary:
             lines += ["", as_text(self.fleet.table), "", f"Fleet    {self.fleet.report}"]
         lines.append(f"Model    {self.name} version {self.version} ({alias})")
         if tracking_uri().startswith("http"):
-            lines.append(f"MLflow   {masked(tracking_uri())}")
+            lines.append(f"MLflow   {masked(tracking_uri()).rstrip('/')}{self.page}")
         else:
             lines.append(f"MLflow   {server_command(tracking_uri())}")
-            lines.append("         then open http://localhost:5000")
+            lines.append(f"         then open http://localhost:5000{self.page}")
         return "\n".join(lines)
 
     def notes(self) -> list[str]:

@@ -7,7 +7,7 @@ The report, the model card and the description of the registered version take th
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from stillhouse.evaluation.results import read_gaps, read_qualities
 from stillhouse.evaluation.significance import Gap
 from stillhouse.models.members import Member, read_members
 
-COMPRESSED, TEACHER, CONTROL = "compressed student", "teacher", "control"
+COMPRESSED, TEACHER, CONTROL, STUDENT = "compressed student", "teacher", "control", "student"
 # The artefacts that `read_evidence` reads.
 EVALUATED = ("answers.csv", "certificate.json", "classes.csv", "metrics.json")
 SOURCES = (
@@ -63,6 +63,7 @@ class Evidence:
         confusions: its mistakes by label and answer, the most frequent first.
         confidence: its calibration (:meth:`stillhouse.evaluation.confidence.Confidence.numbers`).
         statements: what was certified about its answers.
+        device: of the fleet, whose student it is; empty for the pipeline's student.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Evidence:
     confusions: Sequence[Confusion]
     confidence: Mapping[str, float]
     statements: Sequence[Statement]
+    device: str = ""
 
     @property
     def student(self) -> Quality:
@@ -217,17 +219,21 @@ def read_evidence(name: str, find: Find) -> Evidence:
         models=read_qualities(metrics),
         gaps=read_gaps(metrics),
         classes=read_classes(find("evaluate/classes.csv")),
-        confusions=_confusions(find("evaluate/answers.csv")),
+        confusions=confusions(_pairs(find("evaluate/answers.csv"))),
         confidence=_read(metrics)["confidence"],
         statements=read_statements(find("evaluate/certificate.json")),
     )
 
 
-def _confusions(answers: Path) -> list[Confusion]:
-    with answers.open(newline="", encoding="utf-8") as file:
-        counts = Counter((row["label"], row["answer"]) for row in csv.DictReader(file))
-    found = [Confusion(*pair, texts) for pair, texts in counts.items() if pair[0] != pair[1]]
+def confusions(pairs: Iterable[tuple[str, str]]) -> list[Confusion]:
+    """The mistakes among ``pairs`` of label and answer, the most frequent first."""
+    found = [Confusion(*pair, texts) for pair, texts in Counter(pairs).items() if pair[0] != pair[1]]
     return sorted(found, key=lambda one: (-one.texts, one.label, one.answer))
+
+
+def _pairs(answers: Path) -> list[tuple[str, str]]:
+    with answers.open(newline="", encoding="utf-8") as file:
+        return [(row["label"], row["answer"]) for row in csv.DictReader(file)]
 
 
 def _read(file: Path) -> Any:

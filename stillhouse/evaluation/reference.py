@@ -37,10 +37,15 @@ def reference(test: "Dataset", teacher: np.ndarray) -> tuple[np.ndarray, bool]:
 
 def teacher_answers(answers: Path, test: "Dataset") -> np.ndarray:
     """Read the teacher's decisions from ``answers.csv`` of the stage ``evaluate``; class numbers ``(texts,)``."""
+    return model_answers(answers, "teacher", test)
+
+
+def model_answers(answers: Path, model: str, test: "Dataset") -> np.ndarray:
+    """Read a model's decisions from ``answers.csv`` of the stage ``evaluate``; class numbers ``(texts,)``."""
     from stillhouse.data.splits import label_names
 
     with answers.open(newline="", encoding="utf-8") as file:
-        return TASK.encode([row["teacher"] for row in csv.DictReader(file)], label_names(test))
+        return TASK.encode([row[model] for row in csv.DictReader(file)], label_names(test))
 
 
 def measured(of_teacher: bool) -> str:

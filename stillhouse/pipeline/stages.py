@@ -225,8 +225,9 @@ DEVICE_CHAIN = (
         "deploy",
         "The student of one device on the test set, registered and judged by the device's gate",
         reads=(
-            *("test", "device/model", "inputs/cases"),
-            *("evaluate/answers.csv", "evaluate/classes.csv", "evaluate/metrics.json"),
+            *("test", "device/model", "device/metrics.json", "inputs/cases"),
+            *("evaluate/answers.csv", "evaluate/certificate.json", "evaluate/classes.csv", "evaluate/metrics.json"),
+            *("prepare/card.json", "label/metrics.json", "teacher/others", "compress/metrics.json"),  # the model card
         ),
         writes=("model", "receipt.json"),
         beside=("speed.json",),

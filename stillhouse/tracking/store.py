@@ -80,6 +80,11 @@ def connect(experiment: str) -> str:
     return str(found.experiment_id)
 
 
+def run_page(experiment: str, run_id: str) -> str:
+    """The path of a run's page in MLflow's UI, with the menu for the training of models instead of that for agents."""
+    return f"/#/experiments/{connect(experiment)}/runs/{run_id}?workflowType=machine_learning"
+
+
 def _check_place(location: str) -> None:
     """Raise BadInput if the project was moved: MLflow stores absolute paths of the files of runs and models."""
     place = Path(unquote(urlparse(location).path))
