@@ -81,6 +81,9 @@ def test_a_fleet_is_registered_by_one_flow_run(project):
     report = (project.folder / "outputs" / "fleet" / "report.html").read_text()
     for message in ("devices.edge.max_size_mb: 0.0001", "server", "TF-IDF + SVM", "int8_static", "data:image/png"):
         assert message in report, message
+    card = (project.folder / "outputs/deploy/edge/model/README.md").read_text()
+    accuracy = json.loads((project.folder / "outputs/deploy/edge/metrics.json").read_text())["accuracy"]
+    assert "student for the device edge" in card and f"| compressed student | {accuracy:.1%}".replace("%", " %") in card
     message = project.mlflow(
         """
 versions = {v.tags.get('device'): v for v in client.search_model_versions("name = 'topics'")}

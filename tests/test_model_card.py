@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from stillhouse.compression.seal import copy_with_threshold
 from stillhouse.errors import BadInput
 from stillhouse.evaluation.classes import class_rows, count_classes
 from stillhouse.evaluation.confidence import certified, promises_of, threshold_of, write_statements
-from stillhouse.evaluation.evidence import read_evidence
+from stillhouse.evaluation.evidence import confusions, read_evidence
 from stillhouse.evaluation.model_card import CARD, plain, write_card
 from stillhouse.evaluation.quality import differences, quality
 from stillhouse.evaluation.results import as_dict
@@ -118,6 +119,14 @@ def test_the_card_states_what_the_evaluation_found(model, tmp_path):
     top = evidence.confusions[0]
     assert f"| {top.label} | {top.answer} | {top.texts} |" in body
     assert "stillhouse predict FOLDER" in body and "stillhouse reproduce VERSION --model topics" in body
+
+
+def test_the_card_of_a_device_names_it_and_has_its_numbers(model, tmp_path):
+    _, evidence = card_of(model, tmp_path, ["a", "b", "c"])
+    found = replace(evidence, device="edge", confusions=confusions([("a", "c"), ("b", "b"), ("a", "c"), ("c", "a")]))
+    body = write_card(tmp_path / "model", found, PARAMS.register_, PARAMS.data).read_text(encoding="utf-8")
+    assert "It is the student for the device edge." in body and "stillhouse reproduce" not in body
+    assert "| a | c | 2 |\n| c | a | 1 |\n" in body and "| b | b |" not in body
 
 
 def test_without_labelled_test_texts_no_number_is_named_accuracy(model, tmp_path):
