@@ -35,13 +35,15 @@ def prepare(context: Context) -> Metrics:
     cleaned = clean(source, data)
     splits = complete(cleaned.splits, data, context.params.seed)
     memory = SummaryStore(DATA_SUMMARIES, data)
-    looks = summarise(splits.values(), cleaned.label_names + cleaned.unseen, len(cleaned.unlabelled))
+    without = len(cleaned.unlabelled) + len(cleaned.nameless)
+    looks = summarise(splits.values(), cleaned.label_names + cleaned.unseen, without)
     refuse_loss(memory.read().get("now"), looks, data)
     draw = context.params.seed if data.labels_seed is None else data.labels_seed
     splits, nameless = few_labels(splits, data.label_limit, draw)
     labelled, most = sum(len(splits[name].rows) for name in ("train", "validation")), data.label_limit
     unlabelled = [(split.dataset, split.rows) for split in nameless]
     unlabelled += [(source.unlabelled, cleaned.unlabelled)] if source.unlabelled is not None else []
+    unlabelled += [(source.splits["train"], cleaned.nameless)] if len(cleaned.nameless) else []
     added = _add_labels(splits, unlabelled, cleaned, data)
     splits, unlabelled = added.splits, added.unlabelled
     splits = train_on_all(splits, sum(len(rows) for _, rows in unlabelled))

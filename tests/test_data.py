@@ -204,6 +204,25 @@ def test_empty_rows_can_be_dropped_and_are_counted(tmp_path):
     assert result.dropped["train"]["empty"] == 2 and len(result.splits["train"].rows) == 12
 
 
+def test_training_rows_without_a_label_are_texts_without_labels(tmp_path):
+    rows = texts_and_labels(12)
+    nameless = [
+        ("first alone", ""),
+        (rows[3][0].upper(), ""),
+        ("second alone", " "),
+        ("First  alone", ""),
+        ("tested", ""),
+    ]
+    write_csv(tmp_path / "train.csv", [*nameless, *rows])
+    write_csv(tmp_path / "test.csv", [("tested", "sport"), ("a further test", "cooking"), ("unknown", "")])
+    result = cleaned(tmp_path, tmp_path, empty_texts="drop")
+    assert result.nameless.tolist() == [0, 2]  # not those that are also in train with a label, or in test
+    assert result.splits["train"].rows.tolist() == list(range(5, 17)) and result.dropped["train"]["empty"] == 0
+    assert len(result.splits["test"].rows) == 2 and result.dropped["test"]["empty"] == 1
+    with pytest.raises(BadInput, match="5 of 17 rows have no text or no label.*data.empty_texts: drop"):
+        cleaned(tmp_path, tmp_path)
+
+
 def test_no_test_text_is_left_in_train_and_duplicates_go(tmp_path):
     rows = texts_and_labels(30)
     write_csv(tmp_path / "train.csv", [*rows, rows[0], (rows[1][0], rows[2][1])])

@@ -149,7 +149,8 @@ def test_what_prepare_drops_and_rare_classes_are_counted(project):
     rows += [("a single one", "odd")]
     frame(text=[text for text, _ in rows], label=[label for _, label in rows]).to_csv("data/some.csv", index=False)
     output = init("data/some.csv")
-    assert "1 without a text, 1 with a text but no label, 1 duplicates, 1 duplicates with another label" in output
+    assert "1 without a text, 0 with a text but no label, 1 duplicates, 1 duplicates with another label" in output
+    assert "texts without labels: 1. The student learns from them, too" in output
     assert "classes: 4: " in output and "too few to learn them well: odd (1)" in output
     assert load_params().data.empty_texts == "drop"
 
@@ -162,7 +163,7 @@ def test_a_folder_of_splits_with_texts_without_labels(project):
     frame(text=[f"{text} more" for text in TEXTS]).to_csv("data/unlabelled.csv", index=False)
     output = init("data")
     assert "rows: 60 train, 30 test" in output
-    assert "unlabelled, without labels: 90" in output
+    assert "texts without labels: 90" in output
     assert load_params().data.unlabelled == "unlabelled"
 
 

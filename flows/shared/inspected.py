@@ -32,20 +32,15 @@ def report(counts: Counts, params: Params) -> Iterator[str]:
     yield "rows: " + ", ".join(f"{number:,} {split}" for split, number in counts.rows.items())
     dropped = {
         "without a text": counts.blank,
-        "with a text but no label": counts.unlabelled,
+        "with a text but no label": counts.dropped["empty"] - counts.blank,
         "duplicates": counts.dropped["duplicate"],
         "duplicates with another label": counts.dropped["duplicate with another label"],
     }
     yield "dropped: " + ", ".join(f"{number:,} {reason}" for reason, number in dropped.items())
     yield "split: " + ", ".join(f"{number:,} {split}" for split, number in counts.texts.items())
-    if data.unlabelled:
-        yield f"texts of the split {data.unlabelled}, without labels: {counts.without_labels:,}"
+    if counts.without_labels:
+        yield f"texts without labels: {counts.without_labels:,}. The student learns from them, too"
     yield from _classes(counts, params)
-    if counts.unlabelled:
-        yield (
-            f"note: {counts.unlabelled:,} texts without a label are dropped. The student learns from such texts if "
-            'they are in a file of their own, unlabelled.csv beside train.csv (docs/own-data.md, "Few labels")'
-        )
     middle, long = np.percentile(counts.lengths, [50, 90]) if len(counts.lengths) else (0, 0)
     yield f"characters of a text: {middle:,.0f} (median), {long:,.0f} (nine in ten have fewer)"
     texts = _sample(counts)

@@ -35,6 +35,7 @@ class Cleaned:
         unseen: labels of the test set that train lacks. Their class numbers follow those of ``label_names``.
         dropped: for each split the number of dropped rows by reason.
         unlabelled: remaining rows of the source's texts without labels, int64 of shape ``(rows,)``.
+        nameless: such rows of ``train``, beside rows with a label.
     """
 
     splits: dict[str, Split]
@@ -42,6 +43,7 @@ class Cleaned:
     unseen: list[str]
     dropped: dict[str, dict[str, int]] = field(default_factory=dict)
     unlabelled: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    nameless: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 def clean(source: Source, data: Data) -> Cleaned:
@@ -50,8 +52,8 @@ def clean(source: Source, data: Data) -> Cleaned:
     The classes are those of ``data.classes`` in this order, or else those of the labels. With ``data.duplicates:
     drop``, one of several texts that differ only in case and white space stays. If a text is in several splits, it
     stays in one: test, else validation, else train. So no test text is a training text. With ``keep``, all stay, also
-    in several splits. With ``data.empty_texts: drop``, rows without text or label are dropped. With
-    ``data.unseen_labels: keep``, validation rows whose label is not in train are dropped; such test rows stay.
+    in several splits. With ``data.empty_texts: drop``, rows without text are dropped, and rows without
+    label, but those of train are texts without labels. With ``data.unseen_labels: keep``, validation rows whose label is not in train are dropped; such test rows stay.
     Memory: about 150 bytes a row. The texts stay on disk.
 
     Raises:
@@ -63,8 +65,9 @@ def clean(source: Source, data: Data) -> Cleaned:
     remaining: Remaining = {}
     dropped: dict[str, dict[str, int]] = {}
     seen: dict[bytes, str] = {}
+    nameless: list[int] = []
     for split in sorted(source.splits, key=["test", "validation", "train"].index):
-        remaining[split], dropped[split] = _clean_split(source, split, data, seen)
+        remaining[split], dropped[split] = _clean_split(source, split, data, seen, nameless)
     _refuse_label_lists(source, remaining)
     if data.classes is not None:
         _refuse_other_classes(source, remaining, data.classes)
@@ -96,7 +99,9 @@ def clean(source: Source, data: Data) -> Cleaned:
         for split, (rows, labels) in remaining.items()
     }
     reasons = {split: dropped[split] for split in splits}
-    return Cleaned(splits, names, test_only, reasons, _unlabelled_rows(source.unlabelled, seen))
+    usable = _unlabelled_rows(source.splits["train"].select(nameless), seen)
+    nameless_rows = np.array(nameless, dtype=np.int64)[usable]
+    return Cleaned(splits, names, test_only, reasons, _unlabelled_rows(source.unlabelled, seen), nameless_rows)
 
 
 def _class_numbers(labels: list[str], names: list[str]) -> np.ndarray:
@@ -121,8 +126,9 @@ def _unlabelled_rows(unlabelled: Dataset | None, seen: dict[bytes, str]) -> np.n
 
 
 def _clean_split(
-    source: Source, split: str, data: Data, seen: dict[bytes, str]
+    source: Source, split: str, data: Data, seen: dict[bytes, str], nameless: list[int]
 ) -> tuple[tuple[list[int], list[str]], dict[str, int]]:
+    """Return the remaining rows with their labels, and the numbers of dropped ones. Extends ``seen`` and ``nameless``."""
     rows: list[int] = []
     labels: list[str] = []
     empty: list[int] = []
@@ -134,7 +140,8 @@ def _clean_split(
             index += 1
             label = (given or "").strip()
             if not (text and text.strip()) or not (label or optional):
-                empty.append(index)
+                is_text = split == "train" and data.empty_texts == "drop" and bool(text and text.strip())
+                (nameless if is_text else empty).append(index)
                 continue
             key = text_key(text)
             if data.duplicates == "drop" and key in seen:
@@ -147,11 +154,13 @@ def _clean_split(
         named = ", ".join(str(source.number(split, row)) for row in empty[:MAX_LISTED])
         raise BadInput(
             f"{source.names[split]}: {len(empty)} of {index + 1} rows have no text or no label (rows {named}"
-            f"{', ...' if len(empty) > MAX_LISTED else ''}). Correct them, or set data.empty_texts: drop."
+            f"{', ...' if len(empty) > MAX_LISTED else ''}). Correct them, or set data.empty_texts: drop, "
+            "with which texts of train without a label are used as such."
         )
     dropped["empty"] = len(empty)
     if not rows:
-        raise BadInput(f"{source.names[split]}: no row is left after cleaning ({dict(dropped)}).")
+        reasons = dict(dropped) | ({"without label": len(nameless)} if nameless else {})
+        raise BadInput(f"{source.names[split]}: no row is left after cleaning ({reasons}).")
     return (rows, labels), dict(dropped)
 
 

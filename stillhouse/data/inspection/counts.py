@@ -25,10 +25,10 @@ class Counts:
         rows: for each split of the source the number of its rows.
         blank: rows without a text.
         unlabelled: rows with a text but without a label, in splits with a label column.
-        dropped: rows that cleaning drops, by reason. ``blank`` and ``unlabelled`` are its ``empty``.
+        dropped: rows that cleaning drops, by reason. Its ``empty`` are ``blank``, and ``unlabelled`` outside of train.
         classes: for each class the number of its texts after cleaning, in all splits; the largest first.
         texts: for each split that ``prepare`` makes the number of its texts.
-        without_labels: usable texts of the split without labels.
+        without_labels: usable texts without labels: those of the split for them, and rows of train.
         lengths: characters of each text of train, int64 of shape ``(rows,)``.
         total_bytes: of all texts, in UTF-8.
         train: the rows of train, with the column ``text``.
@@ -85,7 +85,7 @@ def count(data: Data, seed: int, cache: Path) -> Counts:
         dropped=dict(dropped),
         classes=classes,
         texts={name: len(completed[name].rows) for name in ("train", "validation", "test")},
-        without_labels=len(cleaned.unlabelled),
+        without_labels=len(cleaned.unlabelled) + len(cleaned.nameless),
         lengths=np.array([len(text or "") for batch in train.iter(BATCH) for text in batch["text"]], np.int64),
         total_bytes=sum(_bytes(split) for split in [*source.splits.values(), *extra]),
         train=train,
