@@ -219,7 +219,7 @@ def test_training_rows_without_a_label_are_texts_without_labels(tmp_path):
     assert result.nameless.tolist() == [0, 2]  # not those that are also in train with a label, or in test
     assert result.splits["train"].rows.tolist() == list(range(5, 17)) and result.dropped["train"]["empty"] == 0
     assert len(result.splits["test"].rows) == 2 and result.dropped["test"]["empty"] == 1
-    with pytest.raises(BadInput, match="5 of 17 rows have no text or no label.*data.empty_texts: drop"):
+    with pytest.raises(BadInput, match="1 of 3 rows have no text or no label.*data.empty_texts: drop"):
         cleaned(tmp_path, tmp_path)
 
 

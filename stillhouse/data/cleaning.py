@@ -52,8 +52,9 @@ def clean(source: Source, data: Data) -> Cleaned:
     The classes are those of ``data.classes`` in this order, or else those of the labels. With ``data.duplicates:
     drop``, one of several texts that differ only in case and white space stays. If a text is in several splits, it
     stays in one: test, else validation, else train. So no test text is a training text. With ``keep``, all stay, also
-    in several splits. With ``data.empty_texts: drop``, rows without text are dropped, and rows without
-    label, but those of train are texts without labels. With ``data.unseen_labels: keep``, validation rows whose label is not in train are dropped; such test rows stay.
+    in several splits. With ``data.empty_texts: drop``, rows without text are dropped, and rows without label, but
+    those of train are texts without labels. With ``data.unseen_labels: keep``, validation rows whose label is not in
+    train are dropped; such test rows stay.
     Memory: about 150 bytes a row. The texts stay on disk.
 
     Raises:
@@ -128,7 +129,7 @@ def _unlabelled_rows(unlabelled: Dataset | None, seen: dict[bytes, str]) -> np.n
 def _clean_split(
     source: Source, split: str, data: Data, seen: dict[bytes, str], nameless: list[int]
 ) -> tuple[tuple[list[int], list[str]], dict[str, int]]:
-    """Return the remaining rows with their labels, and the numbers of dropped ones. Extends ``seen`` and ``nameless``."""
+    """Return the remaining rows and labels, and the numbers of dropped rows. Extends ``seen`` and ``nameless``."""
     rows: list[int] = []
     labels: list[str] = []
     empty: list[int] = []
