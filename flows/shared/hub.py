@@ -124,7 +124,7 @@ def _operations(files: list[Path], found: ModelInfo) -> list[CommitOperationAdd 
 
 def _problem(error: Exception, api: HfApi, repo: str, created: bool) -> StillhouseError:
     """The error as one message: what failed, where, and what to do."""
-    hub, reason = masked(api.endpoint), _short(error, api.token)
+    hub, reason = masked(api.endpoint), _short(error, str(api.token or ""))
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0
     if status == HTTPStatus.UNAUTHORIZED:
         return BadInput(f"{hub} does not accept the token (status 401). {NO_TOKEN}")
@@ -145,7 +145,7 @@ def _problem(error: Exception, api: HfApi, repo: str, created: bool) -> Stillhou
     return Unavailable(f"{hub} cannot be reached: {reason} Check the network and HF_ENDPOINT, and start it again.")
 
 
-def _short(error: Exception, token: str | None = None) -> str:
+def _short(error: Exception, token: str = "") -> str:
     """The error's text on one line, without secrets, with a full stop."""
     text = str(error) if not token else str(error).replace(token, "***")  # a token of hf auth login is in no variable
     line = " ".join(masked(text).split())[:MOST]
