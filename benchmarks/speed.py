@@ -5,17 +5,15 @@ label: on whole texts, and on texts cut to 20 words. Then a cold start of the co
 predictions of 1, 10 and 100 times as many texts. The results are written to ``benchmarks/SPEED.md``.
 """
 
-import re
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.processes import child
 from benchmarks.served import models
 from stillhouse.data.splits import read_split
 from stillhouse.evaluation.candidate import Candidate
@@ -94,9 +92,10 @@ def scale(model: Path, texts: Sequence[str], words: Sequence[str], scratch: Path
             for length in lengths * times:
                 lines.write(" ".join(drawn[chance.integers(0, len(drawn), length)]) + "\n")
         command = [sys.executable, "-m", "stillhouse.serving.predict", str(model), str(file)]
-        seconds, memory, _ = _child(command, scratch)
+        measured_run = child(command, scratch)
         count = times * len(texts)
-        rows.append([f"{count:,}", f"{seconds:.2f}", f"{count / seconds:,.0f}", f"{memory:,.0f}"])
+        seconds, memory = f"{measured_run.seconds:.2f}", f"{measured_run.peak_mb:,.0f}"
+        rows.append([f"{count:,}", seconds, f"{count / measured_run.seconds:,.0f}", memory])
     return rows
 
 
@@ -106,29 +105,13 @@ def cold_start(model: Path, scratch: Path) -> list[list[str]]:
     Each is the best of five.
     """
     command = [sys.executable, "-c", COLD.format(model=str(model))]
-    runs = [_child(command, scratch) for _ in range(5)]
-    inner, whole, memory = min(float(out) for *_, out in runs), min(run[0] for run in runs), min(run[1] for run in runs)
+    runs = [child(command, scratch) for _ in range(5)]
+    inner = min(float(run.output) for run in runs)
+    whole, memory = min(run.seconds for run in runs), min(run.peak_mb for run in runs)
     return [
         ["import to first answer s", "whole process s", "peak memory MB"],
         [f"{inner:.2f}", f"{whole:.2f}", f"{memory:.0f}"],
     ]
-
-
-def _child(command: list[str], scratch: Path) -> tuple[float, float, str]:
-    """Seconds, peak resident megabytes (VmHWM of Linux, read until the end) and output of a process."""
-    peak, output = 0.0, scratch / "output"
-    start = time.perf_counter()
-    with output.open("w") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None:
-            with suppress(OSError):
-                status = Path(f"/proc/{process.pid}/status").read_text()
-                found = re.search(r"VmHWM:\s+(\d+) kB", status)
-                peak = max(peak, int(found[1]) / 1024 if found else 0.0)
-            time.sleep(0.005)
-        seconds = time.perf_counter() - start
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command[:4])} ended with status {process.returncode}")
-    return seconds, peak, output.read_text() if output.stat().st_size < 1000 else ""
 
 
 def measured(outputs: Path) -> list[str]:
