@@ -1,6 +1,7 @@
 """Seconds and peak memory of a process."""
 
 import re
+import resource
 import subprocess
 import time
 from contextlib import suppress
@@ -17,6 +18,7 @@ class Measured:
 
     Attributes:
         seconds: from start to end.
+        cpu_s: seconds of the processor, which other work on the machine hardly changes.
         peak_mb: the peak of its resident memory (VmHWM of Linux), with the pages of mapped files.
         own_mb: the peak of the memory without these pages (RssAnon of Linux). The system can drop the pages of mapped
             files at any time and read them again.
@@ -24,6 +26,7 @@ class Measured:
     """
 
     seconds: float
+    cpu_s: float
     peak_mb: float
     own_mb: float
     output: str
@@ -37,7 +40,7 @@ def child(command: list[str], scratch: Path, **options: Any) -> Measured:
     """
     peaks = {"VmHWM": 0.0, "RssAnon": 0.0}
     output, errors = scratch / "output", scratch / "errors"
-    start = time.perf_counter()
+    start, before = time.perf_counter(), _cpu_s()
     with (
         output.open("w") as out,
         errors.open("w") as error,
@@ -54,4 +57,10 @@ def child(command: list[str], scratch: Path, **options: Any) -> Measured:
         last = (errors.read_text(errors="replace").strip().splitlines() or [""])[-1]
         raise RuntimeError(f"{' '.join(command[:4])} ended with status {process.returncode}: {last}")
     printed = output.read_text() if output.stat().st_size < 1000 else ""
-    return Measured(seconds, peaks["VmHWM"], peaks["RssAnon"], printed)
+    return Measured(seconds, _cpu_s() - before, peaks["VmHWM"], peaks["RssAnon"], printed)
+
+
+def _cpu_s() -> float:
+    """Seconds of the processor that all finished child processes took."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

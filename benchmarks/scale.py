@@ -47,8 +47,8 @@ HEAD = """# More text than memory
 
 Written by `python -m benchmarks.scale`; do not edit. Machine: {machine}. Command: `{command}`.{note}
 
-Each step ran in a process of its own, in which its libraries take {base:,.0f} MB and some seconds. A text has 12 words of
-the packaged sample, drawn by Zipf's law; there are 20 classes with 16 labelled texts each. The teacher's network is
+Each step ran in a process of its own, in which its libraries take {base:,.0f} MB and some seconds. A text has 12 words
+of the packaged sample, drawn by Zipf's law; there are 20 classes with 16 labelled texts each. The teacher's network is
 replaced by random numbers, and so are the models that `evaluate` compares. The student is a bag of words that is
 trained for one epoch. In `evaluate` and `score` all texts are test texts and texts to label. "Own" memory is the peak
 without the pages of memory-mapped files (RssAnon of Linux), "peak" is with them (VmHWM): the system drops such pages
@@ -75,7 +75,6 @@ def measure(size: int, results: dict[str, Any], file: Path) -> None:
     changes = CHANGES | {"data": CHANGES["data"] | {"path": str((folder / "corpus" / "labelled.csv").resolve())}}
     workspace(folder, changes)
     environment = os.environ | {"PYTHONPATH": str(Path().resolve()), "HF_HUB_OFFLINE": "1"}
-    done = folder / "done"
     first = [] if (folder / "corpus" / "complete").exists() else ["corpus"]
     for step in first + missing:
         command = [sys.executable, "-m", "benchmarks.scale_steps", step, str(size)]
@@ -83,10 +82,13 @@ def measure(size: int, results: dict[str, Any], file: Path) -> None:
         if step == "corpus":
             (folder / "corpus" / "complete").touch()
             continue
-        results[f"{step} {size}"] = {name: measured[name] for name in ("seconds", "peak_mb", "own_mb")}
+        results[f"{step} {size}"] = {name: measured[name] for name in ("seconds", "cpu_s", "peak_mb", "own_mb")}
         with replacing(file) as partial:
             write_json(partial, results)
-        print(f"{step}, {size:,} texts: {measured['seconds']:.1f} s, {measured['own_mb']:.0f} MB", flush=True)
+        print(
+            f"{step}, {size:,} texts: {measured['seconds']:.1f} s, {measured['cpu_s']:.1f} s of the processor, {measured['own_mb']:.0f} MB",
+            flush=True,
+        )
     shutil.rmtree(folder)
 
 
@@ -96,7 +98,13 @@ def table(results: dict[str, Any], sizes: list[int], key: str) -> list[list[str]
     for step in STEPS:
         numbers = [results[f"{step} {size}"][key] for size in sizes]
         ratio = f"{numbers[-1] / numbers[-2]:.2f}" if len(numbers) > 1 else ""
-        rows.append([step, *(f"{number:,.1f}" if key == "seconds" else f"{number:,.0f}" for number in numbers), ratio])
+        rows.append(
+            [
+                step,
+                *(f"{number:,.1f}" if key in ("seconds", "cpu_s") else f"{number:,.0f}" for number in numbers),
+                ratio,
+            ]
+        )
     return rows
 
 
@@ -131,7 +139,12 @@ def main() -> None:
     base = min(results[f"{step} {sizes[0]}"]["own_mb"] for step in STEPS)
     command = " ".join(["python -m benchmarks.scale", *(map(str, sizes if sizes != SIZES else []))])
     page = [HEAD.format(machine=machine(), command=command, base=base, note=f" {options.note}" if options.note else "")]
-    for key, title in (("seconds", "Seconds"), ("own_mb", "Own memory, MB"), ("peak_mb", "Peak memory, MB")):
+    for key, title in (
+        ("seconds", "Seconds"),
+        ("cpu_s", "Seconds of the processor"),
+        ("own_mb", "Own memory, MB"),
+        ("peak_mb", "Peak memory, MB"),
+    ):
         page.append(f"\n## {title}\n\n{as_markdown(table(results, sizes, key))}\n")
     PAGE.write_text("".join(page), encoding="utf-8")
     print(PAGE.read_text(encoding="utf-8"))
