@@ -4,25 +4,18 @@ import ast
 import contextlib
 import json
 import re
-from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
-from datasets import Dataset
 
-from stillhouse.data.keys import text_key
-from stillhouse.data.readers import may_lack_labels
 from stillhouse.data.readers.values import NESTED, number_name
+from stillhouse.data.rows import MAX_LISTED, NOTHING, Rows, usable_rows
 from stillhouse.data.source import Source
 from stillhouse.data.splits import Split
 from stillhouse.errors import BadInput, listed
 from stillhouse.params import Data
 from stillhouse.task import TASK
-
-BATCH = 1000
-MAX_LISTED = 8
-Remaining = dict[str, tuple[list[int], list[str]]]  # for each split the remaining rows and their labels
 
 
 @dataclass
@@ -35,7 +28,7 @@ class Cleaned:
         unseen: labels of the test set that train lacks. Their class numbers follow those of ``label_names``.
         dropped: for each split the number of dropped rows by reason.
         unlabelled: remaining rows of the source's texts without labels, int64 of shape ``(rows,)``.
-        nameless: such rows of ``train``, beside rows with a label.
+        nameless: rows of ``train`` with a text and no label, beside rows with a label.
     """
 
     splits: dict[str, Split]
@@ -52,10 +45,10 @@ def clean(source: Source, data: Data) -> Cleaned:
     The classes are those of ``data.classes`` in this order, or else those of the labels. With ``data.duplicates:
     drop``, one of several texts that differ only in case and white space stays. If a text is in several splits, it
     stays in one: test, else validation, else train. So no test text is a training text. With ``keep``, all stay, also
-    in several splits. With ``data.empty_texts: drop``, rows without text are dropped, and rows without label, but
-    those of train are texts without labels. With ``data.unseen_labels: keep``, validation rows whose label is not in
+    in several splits. With ``data.empty_texts: drop``, rows without text or label are dropped, but rows of train with a
+    text and no label are texts without labels. With ``data.unseen_labels: keep``, validation rows whose label is not in
     train are dropped; such test rows stay.
-    Memory: about 150 bytes a row. The texts stay on disk.
+    Memory: about 50 bytes a row (:mod:`stillhouse.data.rows`). The texts stay on disk.
 
     Raises:
         BadInput: empty texts or labels (unless ``data.empty_texts`` drops them); a split without a remaining row; a
@@ -63,125 +56,60 @@ def clean(source: Source, data: Data) -> Cleaned:
             test that train lacks (unless ``data.unseen_labels`` keeps them); a label that is not in ``data.classes``;
             or fewer than two classes.
     """
-    remaining: Remaining = {}
-    dropped: dict[str, dict[str, int]] = {}
-    seen: dict[bytes, str] = {}
-    nameless: list[int] = []
-    for split in sorted(source.splits, key=["test", "validation", "train"].index):
-        remaining[split], dropped[split] = _clean_split(source, split, data, seen, nameless)
+    usable = usable_rows(source, data)
+    remaining, dropped = usable.splits, usable.dropped
     _refuse_label_lists(source, remaining)
     if data.classes is not None:
         _refuse_other_classes(source, remaining, data.classes)
-    present = set(data.classes or remaining["train"][1])
-    unseen: dict[str, list[str]] = {
-        split: [label for label in remaining[split][1] if label and label not in present]
-        for split in ("validation", "test")
-        if split in remaining
-    }
+    present = set(data.classes or remaining["train"].labels)
+    unseen = {split: remaining[split].labels - present - {""} for split in ("validation", "test") if split in remaining}
     for split in unseen:
-        if any(remaining[split][1]) and not present.intersection(remaining[split][1]):
-            _refuse_disjoint_labels(source, split, remaining, present)
+        labels = remaining[split].labels
+        if labels - {""} and not present & labels:
+            _refuse_disjoint_labels(source, split, labels, present)
     if data.unseen_labels == "error":
         _refuse_unseen(source, remaining, unseen)
     if unknown := unseen.get("validation"):  # no model can predict these labels, so they do not help to choose a model
-        dropped["validation"]["label not in train"] = len(unknown)
-        rows, labels = remaining["validation"]
-        pairs = [(row, label) for row, label in zip(rows, labels, strict=True) if label in present]
-        remaining["validation"] = ([row for row, _ in pairs], [label for _, label in pairs])
+        validation = remaining["validation"]
+        dropped["validation"]["label not in train"] = int(validation.having(unknown).sum())
+        remaining["validation"] = validation.where(validation.having(present))
     names = list(data.classes or (name for name in source.label_order or _ordered(present) if name in present))
     _check_classes(source, names, dropped["train"].get("duplicate with another label", 0))
-    test_only = _ordered(set(unseen.get("test", [])))
+    test_only = _ordered(unseen.get("test", set()))
     splits = {
-        split: Split(
-            source.splits[split],
-            np.array(rows, dtype=np.int64),
-            _class_numbers(labels, [*names, *test_only]),
-        )
-        for split, (rows, labels) in remaining.items()
+        split: Split(source.splits[split], rows.rows, _class_numbers(rows, [*names, *test_only]))
+        for split, rows in remaining.items()
     }
-    reasons = {split: dropped[split] for split in splits}
-    usable = _unlabelled_rows(source.splits["train"].select(nameless), seen)
-    nameless_rows = np.array(nameless, dtype=np.int64)[usable]
-    return Cleaned(splits, names, test_only, reasons, _unlabelled_rows(source.unlabelled, seen), nameless_rows)
+    return Cleaned(splits, names, test_only, dropped, usable.unlabelled, usable.nameless)
 
 
-def _class_numbers(labels: list[str], names: list[str]) -> np.ndarray:
+def _class_numbers(rows: Rows, names: list[str]) -> np.ndarray:
     """Encode labels; an empty string is a text without a label."""
-    known = np.array([bool(label) for label in labels], dtype=bool)
-    numbers = TASK.no_labels(len(labels))
-    numbers[known] = TASK.encode([label for label in labels if label], names)
+    used = np.unique(rows.codes)
+    used = used[used != NOTHING]
+    encoded = TASK.encode([rows.names[code] for code in used], names)
+    numbers, known = TASK.no_labels(len(rows.codes)), rows.codes != NOTHING
+    numbers[known] = encoded[np.searchsorted(used, rows.codes[known])]
     return numbers
 
 
-def _unlabelled_rows(unlabelled: Dataset | None, seen: dict[bytes, str]) -> np.ndarray:
-    """Return the rows whose text is in no split and not in an earlier row. Adds the texts to ``seen``."""
-    if unlabelled is None:
-        return np.zeros(0, np.int64)
-    rows: list[int] = []
-    for start in range(0, len(unlabelled), BATCH):
-        for row, text in enumerate(unlabelled[start : start + BATCH]["text"], start=start):
-            if text and text.strip() and (key := text_key(text)) not in seen:
-                seen[key] = ""
-                rows.append(row)
-    return np.array(rows, dtype=np.int64)
-
-
-def _clean_split(
-    source: Source, split: str, data: Data, seen: dict[bytes, str], nameless: list[int]
-) -> tuple[tuple[list[int], list[str]], dict[str, int]]:
-    """Return the remaining rows and labels, and the numbers of dropped rows. Extends ``seen`` and ``nameless``."""
-    rows: list[int] = []
-    labels: list[str] = []
-    empty: list[int] = []
-    dropped = Counter({"empty": 0, "duplicate": 0, "duplicate with another label": 0})
-    index = -1
-    optional = may_lack_labels(data, split)
-    for batch in source.splits[split].iter(batch_size=BATCH):
-        for text, given in zip(batch["text"], batch.get("label", [None] * len(batch["text"])), strict=True):
-            index += 1
-            label = (given or "").strip()
-            if not (text and text.strip()) or not (label or optional):
-                is_text = split == "train" and data.empty_texts == "drop" and bool(text and text.strip())
-                (nameless if is_text else empty).append(index)
-                continue
-            key = text_key(text)
-            if data.duplicates == "drop" and key in seen:
-                dropped["duplicate" if not label or seen[key] in (label, "") else "duplicate with another label"] += 1
-                continue
-            seen[key] = label
-            rows.append(index)
-            labels.append(label)
-    if empty and data.empty_texts == "error":
-        named = ", ".join(str(source.number(split, row)) for row in empty[:MAX_LISTED])
-        raise BadInput(
-            f"{source.names[split]}: {len(empty)} of {index + 1} rows have no text or no label (rows {named}"
-            f"{', ...' if len(empty) > MAX_LISTED else ''}). Correct them, or set data.empty_texts: drop, "
-            "with which texts of train without a label are used as such."
-        )
-    dropped["empty"] = len(empty)
-    if not rows:
-        reasons = dict(dropped) | ({"without label": len(nameless)} if nameless else {})
-        raise BadInput(f"{source.names[split]}: no row is left after cleaning ({reasons}).")
-    return (rows, labels), dict(dropped)
-
-
-def _refuse_label_lists(source: Source, remaining: Remaining) -> None:
+def _refuse_label_lists(source: Source, remaining: dict[str, Rows]) -> None:
     """Raise BadInput if a label is a list or an object. Labelling tools write several labels this way."""
-    for split, (rows, labels) in remaining.items():
-        several = {label for label in set(labels) if label[:1] in ("[", "{") and _is_collection(label)}
-        for row, label in zip(rows, labels, strict=True) if several else ():
-            if label in several:
-                raise BadInput(f"{source.row(split, row)}: the label {label[:80]!r} is not one label. {NESTED}")
+    for split, rows in remaining.items():
+        several = {label for label in rows.labels if label[:1] in ("[", "{") and _is_collection(label)}
+        if several:
+            row, label = rows.first(several)
+            raise BadInput(f"{source.row(split, row)}: the label {label[:80]!r} is not one label. {NESTED}")
 
 
-def _refuse_other_classes(source: Source, remaining: Remaining, classes: Collection[str]) -> None:
-    for split, (rows, labels) in remaining.items():
-        for row, label in zip(rows, labels, strict=True):
-            if label and label not in classes:
-                raise BadInput(
-                    f"{source.row(split, row)}: the label {label[:80]!r} is not in data.classes "
-                    f"({listed(list(classes), MAX_LISTED)}). Correct it, or add it there."
-                )
+def _refuse_other_classes(source: Source, remaining: dict[str, Rows], classes: Collection[str]) -> None:
+    for split, rows in remaining.items():
+        if others := rows.labels - {""} - set(classes):
+            row, label = rows.first(others)
+            raise BadInput(
+                f"{source.row(split, row)}: the label {label[:80]!r} is not in data.classes "
+                f"({listed(list(classes), MAX_LISTED)}). Correct it, or add it there."
+            )
 
 
 def _is_collection(label: str) -> bool:
@@ -192,9 +120,8 @@ def _is_collection(label: str) -> bool:
     return False
 
 
-def _refuse_disjoint_labels(source: Source, split: str, remaining: Remaining, present: set[str]) -> None:
+def _refuse_disjoint_labels(source: Source, split: str, labels: set[str], present: set[str]) -> None:
     """Raise BadInput: no label of ``split`` is in train, so every text would count as missed."""
-    labels = set(remaining[split][1])
     same_numbers = {number_name(label) for label in labels} & {number_name(label) for label in present}
     why = " The numbers are equal but written differently. Write them in the same form." if same_numbers else ""
     raise BadInput(
@@ -204,12 +131,12 @@ def _refuse_disjoint_labels(source: Source, split: str, remaining: Remaining, pr
     )
 
 
-def _refuse_unseen(source: Source, remaining: Remaining, unseen: dict[str, list[str]]) -> None:
+def _refuse_unseen(source: Source, remaining: dict[str, Rows], unseen: dict[str, set[str]]) -> None:
     for split, unknown in unseen.items():
         if unknown:
-            where = source.row(split, remaining[split][0][remaining[split][1].index(unknown[0])])
+            where = source.row(split, remaining[split].first(unknown)[0])
             raise BadInput(
-                f"{source.names[split]} has labels that train lacks: {', '.join(sorted(set(unknown))[:MAX_LISTED])} "
+                f"{source.names[split]} has labels that train lacks: {', '.join(sorted(unknown)[:MAX_LISTED])} "
                 f"(first at {where}). Correct them, add training rows with these labels, or set "
                 "data.unseen_labels: keep, which counts them as missed."
             )

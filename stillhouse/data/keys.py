@@ -2,10 +2,12 @@
 
 import hashlib
 
+KEY_BYTES = 16
+
 
 def text_key(text: str) -> bytes:
     """Return 16 bytes that are equal for texts that differ only in case and white space."""
-    return hashlib.blake2b(" ".join(text.casefold().split()).encode(), digest_size=16).digest()
+    return hashlib.blake2b(" ".join(text.casefold().split()).encode(), digest_size=KEY_BYTES).digest()
 
 
 def uniform_hash(text: str, seed: int, purpose: str) -> float:
