@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-INTERVAL_S = 0.005  # between two readings of the memory
+INTERVAL_S = 0.01  # between two readings of the memory
 
 
 @dataclass(frozen=True)

@@ -85,10 +85,8 @@ def measure(size: int, results: dict[str, Any], file: Path) -> None:
         results[f"{step} {size}"] = {name: measured[name] for name in ("seconds", "cpu_s", "peak_mb", "own_mb")}
         with replacing(file) as partial:
             write_json(partial, results)
-        print(
-            f"{step}, {size:,} texts: {measured['seconds']:.1f} s, {measured['cpu_s']:.1f} s of the processor, {measured['own_mb']:.0f} MB",
-            flush=True,
-        )
+        numbers = ", ".join(f"{name} {value:.1f}" for name, value in results[f"{step} {size}"].items())
+        print(f"{step}, {size:,} texts: {numbers}", flush=True)
     shutil.rmtree(folder)
 
 

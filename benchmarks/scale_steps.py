@@ -178,15 +178,15 @@ def score(texts: int) -> None:
     from flows import score as module
 
     version = SimpleNamespace(number=1, uri="models:/scale/1")
+    plain = module.label_chunk.fn
     registry = {
         "connect_registry": lambda name: name,
         "version_of": lambda *_: version,
         "tag_of": lambda *_: "",
         "fetch_model": lambda *_: STAGES["compress"].folder / "model",
         "get_run_logger": logging.getLogger,
-        "label_chunk": SimpleNamespace(with_options=lambda **_: module.label_chunk.fn),
+        "label_chunk": SimpleNamespace(with_options=lambda **_: plain),
     }
-    registry["label_chunk"] = SimpleNamespace(with_options=lambda function=module.label_chunk.fn, **_: function)
     wanted = module.Wanted({"text_column": "text"}, module.format_of("auto", "auto", "auto", "auto"), "--")
     with patch.multiple(module, **registry):
         module._score(CORPUS / "plain.csv", Path("scored.csv"), wanted, "scale", "", 50_000, None, module.NO_HANDLING)

@@ -2,8 +2,9 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,13 @@ def write_json(file: Path, content: Any) -> None:
     file.write_text(json.dumps(rounded, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def write_csv(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Write a table for ``dvc plots``. The columns are the keys of the first row."""
+def write_csv(file: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write a table for ``dvc plots``. The columns are the keys of the first row; there is at least one row."""
+    rows = iter(rows)
+    first = next(rows)
     with file.open("w", newline="", encoding="utf-8") as table:
-        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(table, list(first), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+        writer.writerows(
+            {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in chain([first], rows)
+        )

@@ -3,7 +3,7 @@
 It is also the simple model that regularises the teacher: the stage ``teacher`` reads its ``hints/``.
 """
 
-from stillhouse.data.vocabulary import learn_vocabulary
+from stillhouse.data.vocabulary import learn_vocabulary, vocabulary_texts
 from stillhouse.distillation.hints import write_hints
 from stillhouse.distillation.scratch import mark_finished
 from stillhouse.distillation.student import TrainingData, fit_student
@@ -18,7 +18,7 @@ def control(context: Context) -> Metrics:
     params = context.params
     context.run.dataset(context.path("train"), "train")
     train, unlabelled = context.read("train", "unlabelled")
-    texts = (text for split in (train, unlabelled) for batch in split.iter(1000) for text in batch["text"])
+    texts = vocabulary_texts([train, unlabelled], params.seed)
     data = TrainingData(context.path("train"), context.path("validation"))
     tokenizer = learn_vocabulary(texts, params.student.vocabulary)
     fitted = fit_student("control", params, data, tokenizer, device=context.device, log=context.run)

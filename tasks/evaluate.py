@@ -4,9 +4,11 @@ import json
 import logging
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from datasets import Dataset
+from numpy.lib.format import open_memmap
 
 from stillhouse.data.splits import label_names, labels_of
 from stillhouse.distillation.answers import HELDOUT, VALIDATION
@@ -28,7 +30,7 @@ from stillhouse.evaluation.quality import answers_of, differences, quality
 from stillhouse.evaluation.reference import NOTE, reference
 from stillhouse.evaluation.report import write_report
 from stillhouse.evaluation.results import Model, as_dict
-from stillhouse.evaluation.speed import measure_speed
+from stillhouse.evaluation.speed import BLOCK, measure_speed
 from stillhouse.evaluation.steps import step_rows
 from stillhouse.files import write_csv, write_json
 from stillhouse.labelling.answers import not_answered, read_machine_labels
@@ -60,10 +62,15 @@ def evaluate(context: Context) -> Metrics:
 
     DVC stores only files that the same inputs reproduce. Timings are not reproducible, so DVC does not store them.
     """
+    with TemporaryDirectory(dir=context.out) as scratch:
+        return _evaluate(context, Path(scratch))
+
+
+def _evaluate(context: Context, scratch: Path) -> Metrics:
     params, settings, out = context.params, context.params.evaluate, context.out
     train, test = context.read("train", "test")
     context.run.dataset(context.path("test"), "test")
-    texts, names = list(test["text"]), label_names(test)
+    texts, names = test["text"], label_names(test)  # the texts stay on disk
     members = read_members(context.path("teacher/others"))
     compared = [
         *teachers.teacher_candidates(
@@ -71,7 +78,7 @@ def evaluate(context: Context) -> Metrics:
             context.path("teacher/model").parent,
             context.path("teacher/others"),
             settings.batch_size,
-            TASK.probabilities(np.load(context.path("soft_labels/test.npy"))),
+            _probabilities(np.load(context.path("soft_labels/test.npy"), mmap_mode="r"), scratch),
         ),
         candidates.student_candidate("control", context.path("control/model"), settings.batch_size),
         candidates.student_candidate("student", context.path("student/model"), settings.batch_size),
@@ -85,7 +92,7 @@ def evaluate(context: Context) -> Metrics:
     compared += [without] if without else []
     served = Classifier.load(context.path("compress/model"))
     shown = behaviours(read_cases(Path(settings.cases), names), served.predict)
-    scores, speed = measure_speed(compared, texts)
+    scores, speed = measure_speed(compared, texts, scratch=scratch)
     labels, of_teacher = reference(test, answers_of(scores[TEACHER]))
     if of_teacher:
         logger.warning("%s", NOTE)
@@ -119,7 +126,7 @@ def evaluate(context: Context) -> Metrics:
     columns = {"label": labels, "answer": answers[COMPRESSED]} | answers
     write_csv(
         out / "answers.csv",
-        [{name: names[column[row]] for name, column in columns.items()} for row in range(len(labels))],
+        ({name: names[column[row]] for name, column in columns.items()} for row in range(len(labels))),
     )
     recorded = {name: json.loads(context.path(f"{name}/metrics.json").read_text()) for name in ("label", "teacher")}
     answered = read_machine_labels(context.path("label/answers"))
@@ -180,6 +187,16 @@ def evaluate(context: Context) -> Metrics:
             context.run.artifact(out / file)
     context.run.metrics({"speed": speeds})
     return metrics
+
+
+def _probabilities(logits: np.ndarray, scratch: Path) -> np.ndarray:
+    """Return the probabilities of the teacher in a memory-mapped file."""
+    if not len(logits):
+        return TASK.probabilities(logits)
+    result = open_memmap(scratch / "teacher.npy", "w+", logits.dtype, logits.shape)
+    for start in range(0, len(logits), BLOCK):
+        result[start : start + BLOCK] = TASK.probabilities(np.asarray(logits[start : start + BLOCK]))
+    return np.asarray(result)
 
 
 def _find(context: Context, name: str) -> Path:

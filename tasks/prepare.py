@@ -34,6 +34,7 @@ def prepare(context: Context) -> Metrics:
     source = load_source(data, cache)
     cleaned = clean(source, data)
     splits = complete(cleaned.splits, data, context.params.seed)
+    cleaned.splits.clear()  # their memory is needed
     memory = SummaryStore(DATA_SUMMARIES, data)
     without = len(cleaned.unlabelled) + len(cleaned.nameless)
     looks = summarise(splits.values(), cleaned.label_names + cleaned.unseen, without)

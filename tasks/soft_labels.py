@@ -35,6 +35,8 @@ from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
+BLOCK = 20_000  # texts whose tokens or probabilities are in memory at once
+
 
 def soft_labels(context: Context) -> Metrics:
     """Write ``answers/``: the texts of the transfer set that are not in ``train.arrow``, and all soft labels.
@@ -78,6 +80,9 @@ def soft_labels(context: Context) -> Metrics:
     for file, texts, own in ((VALIDATION, validation, unseen[0]), (HELDOUT, heldout, unseen[1])):
         add_second_teachers(own, seconds, settings.second_weight, [texts])
         np.save(answers / file, own)
+    confidence = [
+        TASK.confidence(TASK.probabilities(logits[start : start + BLOCK])) for start in range(0, len(logits), BLOCK)
+    ]
     mark_finished("soft_labels")
     return {
         "texts": len(train),
@@ -86,7 +91,7 @@ def soft_labels(context: Context) -> Metrics:
         "train_accuracy": train_accuracy,
         "second_teachers": len(seconds),
         "second_agreement": same,
-        "mean_confidence": float(TASK.confidence(TASK.probabilities(logits)).mean()),
+        "mean_confidence": float(np.concatenate(confidence).mean()),
     }
 
 
@@ -181,7 +186,7 @@ def _with_added(train: Dataset, added: Split, file: Path) -> Path:
 def _logits(teacher: Teacher, texts: Dataset, batch_size: int, bf16: bool) -> np.ndarray:
     if not len(texts):
         return np.zeros((0, teacher.model.config.num_labels), np.float32)
-    return teacher.logits(list(texts["text"]), batch_size, bf16)
+    return np.concatenate([teacher.logits(batch["text"], batch_size, bf16) for batch in texts.iter(BLOCK)])
 
 
 if __name__ == "__main__":

@@ -121,12 +121,12 @@ def test_the_calibration_error_has_an_interval_that_is_near_the_true_one():
     random, inside = np.random.default_rng(0), 0
     for draw in range(40):
         probabilities, labels = texts_of(random, 1000)
-        found = reliability(labels, probabilities, 200, draw)
+        found = reliability(probabilities.max(1), probabilities.argmax(1) == labels, 200, draw)
         inside += found.low <= 0.015  # the true error is 0
         assert found.error == pytest.approx(TASK.calibration_error(labels, probabilities))
     assert inside >= 36
     probabilities, labels = texts_of(random, 2000, temperature=0.3)
-    assert reliability(labels, probabilities, 200, 0).low > 0.05
+    assert reliability(probabilities.max(1), probabilities.argmax(1) == labels, 200, 0).low > 0.05
 
 
 def test_the_temperature_is_fitted_on_labels_if_there_are_enough_else_on_soft_labels(finished):

@@ -4,6 +4,7 @@ The ids are end to end in one memory-mapped file. So memory grows with the batch
 costs a few NumPy copies.
 """
 
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def encode_texts(
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
     encode = tokenizer.encode_batch if words else tokenizer.encode_batch_fast  # computes no offsets
-    lengths = [0]
+    lengths = array("q", [0])
     with file.open("wb") as out, word_file.open("wb") if words else nullcontext() as word_out:
         for dataset in datasets:
             for batch in dataset.iter(batch_size=BATCH):
@@ -83,7 +84,7 @@ def encode_texts(
                     if word_out:
                         starts = [start for start, _ in encoding.offsets]
                         word_out.write(word_numbers(text, starts).astype(np.int32).tobytes())
-    offsets = np.cumsum(lengths, dtype=np.int64)
+    offsets = np.cumsum(np.frombuffer(lengths, np.int64))
     return Encoded(_mapped(file), offsets, _mapped(word_file) if words else None)
 
 

@@ -36,7 +36,8 @@ class Rows:
 
     def having(self, labels: Collection[str]) -> np.ndarray:
         """Whether the label of each row is one of ``labels``, boolean (rows,)."""
-        return np.array([name in labels for name in self.names], bool)[self.codes]
+        found: np.ndarray = np.array([name in labels for name in self.names], bool)[self.codes]
+        return found
 
     def first(self, labels: Collection[str]) -> tuple[int, str]:
         """Return the first row whose label is one of ``labels``, and its label."""

@@ -16,6 +16,7 @@ from stillhouse.params import Data
 from stillhouse.task import TASK
 
 BATCH = 1000
+TRAIN, VALIDATION, TEST = range(3)  # the split of a text, in an array
 HELD_OUT = 100  # most texts without a label that are held out
 HELD_OUT_SHARE = 10  # at most one text in so many is held out
 
@@ -33,22 +34,22 @@ def complete(splits: dict[str, Split], data: Data, seed: int) -> dict[str, Split
     splits = dict(splits)
     whole = splits["train"]
     numbers = _hashes(whole, seed, "split")
-    part = np.full(len(numbers), "train", dtype=object)
+    part = np.full(len(numbers), TRAIN, np.int8)
     if "validation" not in splits:
-        part[numbers >= 1 - data.validation_fraction] = "validation"
+        part[numbers >= 1 - data.validation_fraction] = VALIDATION
     if "test" not in splits:
-        part[numbers < data.test_fraction] = "test"
+        part[numbers < data.test_fraction] = TEST
     for name in np.unique(whole.labels):
         _cover_class(part, np.flatnonzero(whole.labels == name), numbers, splits.keys())
-    for name in ("test", "validation"):
+    for name, number in (("test", TEST), ("validation", VALIDATION)):
         if name not in splits:
-            splits[name] = _subset(whole, part == name)
+            splits[name] = _subset(whole, part == number)
     if not len(splits["test"].rows):
         raise BadInput(
             f"{len(part)} rows in {len(np.unique(whole.labels))} classes are too few to split off test "
             f"(data.test_fraction: {data.test_fraction}). Add rows, or a file test.*."
         )
-    return splits | {"train": _subset(whole, part == "train")}
+    return splits | {"train": _subset(whole, part == TRAIN)}
 
 
 def _cover_class(part: np.ndarray, rows: np.ndarray, numbers: np.ndarray, given: Collection[str]) -> None:
@@ -57,14 +58,14 @@ def _cover_class(part: np.ndarray, rows: np.ndarray, numbers: np.ndarray, given:
     Texts whose hash is nearest to the border between two splits move first. Splits in ``given`` come from the source.
     """
     ordered = rows[np.argsort(numbers[rows], kind="stable")]
-    if not (part[rows] == "train").any():
-        inner = [row for row in ordered if part[row] == "test"] or list(ordered)
-        part[inner[-1]] = "train"
-    if "test" not in given and len(rows) >= 2 and not (part[rows] == "test").any():
-        part[next(row for row in ordered if part[row] != "train" or (part[rows] == "train").sum() > 1)] = "test"
-    others = rows[part[rows] != "test"]
-    if "validation" not in given and len(others) >= 4 and not (part[rows] == "validation").any():
-        part[others[np.argmax(numbers[others])]] = "validation"
+    if not (part[rows] == TRAIN).any():
+        inner = [row for row in ordered if part[row] == TEST] or list(ordered)
+        part[inner[-1]] = TRAIN
+    if "test" not in given and len(rows) >= 2 and not (part[rows] == TEST).any():
+        part[next(row for row in ordered if part[row] != TRAIN or (part[rows] == TRAIN).sum() > 1)] = TEST
+    others = rows[part[rows] != TEST]
+    if "validation" not in given and len(others) >= 4 and not (part[rows] == VALIDATION).any():
+        part[others[np.argmax(numbers[others])]] = VALIDATION
 
 
 def few_labels(splits: dict[str, Split], per_class: int | None, seed: int) -> tuple[dict[str, Split], list[Split]]:
@@ -89,6 +90,7 @@ def few_labels(splits: dict[str, Split], per_class: int | None, seed: int) -> tu
         rows = np.flatnonzero(labels == name)
         labelled[_select(rows[np.argsort(numbers[rows], kind="stable")], is_train, per_class)] = True
     halves = [labelled[is_train], labelled[~is_train]]
+    del labels, numbers  # the new splits need their memory
     remaining = {
         name: _subset(part, half) for name, part, half in zip(("train", "validation"), parts, halves, strict=True)
     }

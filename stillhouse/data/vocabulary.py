@@ -5,16 +5,35 @@ does not depend on the teacher's tokenizer: any teacher can be used.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from stillhouse.data.keys import uniform_hash
 from stillhouse.params import Vocabulary
+
+if TYPE_CHECKING:  # datasets takes more than a second to load
+    from datasets import Dataset
 
 PAD, UNKNOWN, MASK = "[PAD]", "[UNK]", "[MASK]"
 SPECIAL = [PAD, UNKNOWN, MASK]  # their ids are 0, 1, 2
 PAD_ID, UNKNOWN_ID = 0, 1
+SAMPLE = 200_000  # texts that the vocabulary is learnt from
+BATCH = 1000
+
+
+def vocabulary_texts(datasets: "Sequence[Dataset]", seed: int, most: int = SAMPLE) -> Iterator[str]:
+    """Yield the texts that the vocabulary is learnt from: all, or about ``most`` that a hash of the text selects.
+
+    The trainer stores every distinct word, and their number grows with the texts.
+    """
+    texts = (text for dataset in datasets for batch in dataset.iter(BATCH) for text in batch["text"])
+    count = sum(map(len, datasets))
+    if count <= most:
+        return texts
+    return (text for text in texts if uniform_hash(text, seed, "vocabulary") < most / count)
 
 
 def learn_vocabulary(texts: Iterable[str], settings: Vocabulary) -> Tokenizer:

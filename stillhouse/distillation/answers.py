@@ -37,7 +37,7 @@ class SoftLabels:
 
     def used(self, folds: int | None) -> np.ndarray:
         """Return rows of ``extra``: the first ``folds`` altered copies (None: all) and all unlabelled texts."""
-        fold = np.array(self.extra["fold"], dtype=np.int64)
+        fold = self.extra.with_format("arrow")[:]["fold"].to_numpy()
         return np.flatnonzero((fold == UNLABELLED) | (folds is None) | (fold < (folds or 0)))
 
 

@@ -185,7 +185,7 @@ def _examples(
     if soft is None:
         return Examples(encode_texts([split], tokenizer, max_length, file), labels)
     chosen = soft.used(folds)
-    extra = soft.extra.select(chosen)
+    extra = soft.extra if len(chosen) == len(soft.extra) else soft.extra.select(chosen)
     return Examples(
         encode_texts([split, extra], tokenizer, max_length, file, words=soft.relations is not None),
         np.concatenate([labels, TASK.no_labels(len(extra))]),

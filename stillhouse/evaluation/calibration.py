@@ -99,7 +99,7 @@ class Reliability:
     texts: np.ndarray
 
 
-def reliability(labels: np.ndarray, probabilities: np.ndarray, resamples: int, seed: int) -> Reliability:
+def reliability(confidence: np.ndarray, right: np.ndarray, resamples: int, seed: int) -> Reliability:
     """Measure the calibration, in 15 bins of equal width.
 
     The error of a sample is on average too high, and that of a bootstrap sample higher again. So the interval is the
@@ -107,15 +107,14 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, resamples: int, s
     and their Application", 1997, section 5.2).
 
     Args:
-        labels: class numbers (texts,).
-        probabilities: (texts, classes).
+        confidence: the probability of each answer (texts,).
+        right: 1 for each right answer, else 0 (texts,).
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
-    confidence = TASK.confidence(probabilities).astype(float)
-    right = TASK.correct(labels, TASK.decision(probabilities)).astype(float)
+    confidence, right = confidence.astype(float), right.astype(float)
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gap, count, random = right - confidence, len(labels), np.random.default_rng(seed)
+    gap, count, random = right - confidence, len(right), np.random.default_rng(seed)
 
     def error(rows: np.ndarray) -> float:
         return float(np.abs(np.bincount(bins[rows], gap[rows], BINS)).sum() / count)

@@ -18,6 +18,7 @@ from stillhouse.files import write_json
 from stillhouse.params import Register
 from stillhouse.task import TASK
 
+BLOCK = 20_000  # texts whose probabilities are in memory at once
 LABELS, TEACHER = "labels", "teacher"
 SHOWN = (0.95, 0.98, 0.99)  # demands that the report also shows
 PARAMETERS = {LABELS: "answered_accuracy", TEACHER: "answered_agreement"}
@@ -137,10 +138,10 @@ class Confidence:
         temperature, known = compressed["temperature"], ~TASK.unlabelled(labels)
         after = before = None
         if known.any():
-            after = reliability(labels[known], probabilities[known], resamples, seed)
+            rows = np.flatnonzero(known)
+            after = reliability(*_answers(probabilities, labels, rows), resamples, seed)
             if temperature != 1.0:
-                untouched = with_temperature(probabilities[known].astype(float), 1 / temperature)
-                before = reliability(labels[known], untouched, resamples, seed)
+                before = reliability(*_answers(probabilities, labels, rows, 1 / temperature), resamples, seed)
         return cls(temperature, compressed.get("calibration"), after, before, statements)
 
     @property
@@ -156,3 +157,18 @@ class Confidence:
                 errors = {"calibration_error": one.error, "low": one.low, "high": one.high}
                 found |= {f"{name}{key}": value for key, value in errors.items()}
         return found
+
+
+def _answers(
+    probabilities: np.ndarray, labels: np.ndarray, rows: np.ndarray, temperature: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the confidence of the answers at ``rows`` and whether they are right, at a temperature if given."""
+    parts = []
+    for start in range(0, len(rows), BLOCK):
+        some = rows[start : start + BLOCK]
+        scores = probabilities[some]
+        if temperature is not None:
+            scores = with_temperature(scores.astype(float), temperature)
+        parts.append((TASK.confidence(scores), TASK.correct(labels[some], TASK.decision(scores))))
+    confidence, right = zip(*parts, strict=True)
+    return np.concatenate(confidence), np.concatenate(right)

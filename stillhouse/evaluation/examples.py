@@ -1,5 +1,6 @@
 """Example predictions of the student for the report."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ SHOWN_CHARACTERS = 160
 
 
 def select_examples(
-    texts: list[str], labels: np.ndarray, scores: dict[str, np.ndarray], names: list[str], count: int
+    texts: Sequence[str], labels: np.ndarray, scores: dict[str, np.ndarray], names: list[str], count: int
 ) -> list[dict[str, Any]]:
     """Select the compressed student's most confident mistakes (at most half), then its least confident predictions.
 
@@ -28,18 +29,19 @@ def select_examples(
     student, teacher = scores["compressed student"], TASK.decision(scores["teacher"])
     answers, confidence = TASK.decision(student), TASK.confidence(student)
     right, order = TASK.correct(labels, answers), np.argsort(confidence, kind="stable")
-    wrong = [int(i) for i in order[::-1] if not right[i]][: count // 2]
-    unsure = [int(i) for i in order if int(i) not in wrong][: count - len(wrong)]
-    label, of_teacher, of_student = (TASK.decode(rows, names) for rows in (labels, teacher, answers))
+    wrong = order[::-1][~right[order[::-1]]][: count // 2]
+    unsure = order[~np.isin(order, wrong)][: count - len(wrong)]
+    chosen = np.concatenate([wrong, unsure])
+    decoded = [TASK.decode(rows[chosen], names) for rows in (labels, teacher, answers)]
     return [
         {
-            "text": _short(texts[i]),
-            "label": label[i],
-            "teacher": of_teacher[i],
-            "student": of_student[i],
+            "text": _short(texts[int(i)]),
+            "label": label,
+            "teacher": of_teacher,
+            "student": of_student,
             "probability": float(confidence[i]),
         }
-        for i in wrong + unsure
+        for i, label, of_teacher, of_student in zip(chosen, *decoded, strict=True)
     ]
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from stillhouse.serving.classifier import Classifier
 logger = logging.getLogger(__name__)
 
 
-def drift_table(texts: list[str], labels: list[str] | None, teacher: np.ndarray) -> list[list[str]]:
+def drift_table(texts: Sequence[str], labels: list[str] | None, teacher: np.ndarray) -> list[list[str]]:
     """The report's table of changes in the data.
 
     Args:
@@ -37,7 +38,7 @@ def drift_table(texts: list[str], labels: list[str] | None, teacher: np.ndarray)
     return changes(summaries["before"], summaries["now"]) + ([champion] if champion else [])
 
 
-def _champion_row(params: Params, texts: list[str], labels: list[str]) -> list[str] | None:
+def _champion_row(params: Params, texts: Sequence[str], labels: list[str]) -> list[str] | None:
     """The champion's accuracy on the test texts that it was registered with and on the present ones."""
     from stillhouse.tracking import registry  # loading MLflow takes seconds; most often the data did not change
     from stillhouse.tracking.store import connect, raising_unavailable

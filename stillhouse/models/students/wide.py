@@ -14,6 +14,8 @@ from stillhouse.data.vocabulary import PAD_ID
 from stillhouse.params import Wide as Settings
 from stillhouse.serving.hashing import MULTIPLIER, SMALLEST
 
+COUNTED = 100  # texts whose pieces are counted at once
+
 
 def pair_buckets(ids: Tensor, buckets: int) -> tuple[Tensor, Tensor]:
     """Return the bucket of each token with its right neighbour, and a mask of tokens that have one.
@@ -71,9 +73,18 @@ class Wide(nn.Module):
 
     def _frequencies(self, texts: Encoded) -> tuple[np.ndarray, np.ndarray]:
         pieces, pairs = np.zeros(len(self.piece_weights), np.int64), np.zeros(self.buckets, np.int64)
-        for row in range(len(texts)):
-            ids = torch.from_numpy(texts.padded(np.array([row])))
-            buckets, is_pair = pair_buckets(ids, self.buckets)
-            pieces[np.unique(ids.numpy())] += 1
-            pairs[np.unique(buckets[is_pair].numpy())] += 1
+        for start in range(0, len(texts), COUNTED):
+            rows = np.arange(start, min(start + COUNTED, len(texts)))
+            ids = texts.padded(rows)
+            buckets, is_pair = pair_buckets(torch.from_numpy(ids), self.buckets)
+            inside = np.arange(ids.shape[1]) < np.maximum(texts.offsets[rows + 1] - texts.offsets[rows], 1)[:, None]
+            pieces += _texts_with(ids, inside, len(pieces))
+            pairs += _texts_with(buckets.numpy(), is_pair.numpy(), len(pairs))
         return pieces, pairs
+
+
+def _texts_with(numbers: np.ndarray, chosen: np.ndarray, size: int) -> np.ndarray:
+    """Return for each number below ``size`` how many rows of ``numbers`` have it where ``chosen`` is true, (size,)."""
+    of_text = np.arange(len(numbers))[:, None] * size + numbers
+    counts: np.ndarray = np.bincount(np.unique(of_text[chosen]) % size, minlength=size)
+    return counts
