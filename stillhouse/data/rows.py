@@ -41,7 +41,7 @@ class Rows:
 
     def first(self, labels: Collection[str]) -> tuple[int, str]:
         """Return the first row whose label is one of ``labels``, and its label."""
-        place = int(np.argmax(self.having(labels)))
+        place = int(np.flatnonzero(self.having(labels))[0])
         return int(self.rows[place]), self.names[self.codes[place]]
 
 
