@@ -62,7 +62,9 @@ def clean(source: Source, data: Data) -> Cleaned:
     if data.classes is not None:
         _refuse_other_classes(source, remaining, data.classes)
     present = set(data.classes or remaining["train"].labels)
-    unseen = {split: remaining[split].labels - present - {""} for split in ("validation", "test") if split in remaining}
+    unseen: dict[str, set[str]] = {
+        split: remaining[split].labels - present - {""} for split in ("validation", "test") if split in remaining
+    }
     for split in unseen:
         labels = remaining[split].labels
         if labels - {""} and not present & labels:
