@@ -8,11 +8,10 @@ from contextlib import suppress
 from importlib.metadata import version as installed
 from pathlib import Path
 
+from flows.shared.fetched import fetch
 from flows.shared.stopping import command
 from stillhouse.choices import Target
 from stillhouse.errors import BadInput
-from stillhouse.serving.classifier import Classifier
-from stillhouse.tracking.address import download_model
 from stillhouse.tracking.identity import PACKAGE, SERVING
 
 REQUIRED = ("numpy", "onnxruntime", "tokenizers")  # what the serving package imports
@@ -65,7 +64,7 @@ def _export_container(model: str, folder: str, force: bool) -> None:
     """Write the folder, completely or not at all."""
     target = Path(os.path.abspath(Path(folder).expanduser()))  # noqa: PTH100 a link is replaced, not what it leads to
     _check_target(target, force)
-    source = _fetched(model)
+    source, _ = fetch(model)
     if source.is_relative_to(target) or Path.cwd().is_relative_to(target):
         raise BadInput(f"{target} holds the model or the current folder, which would be lost. Name another folder.")
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -94,20 +93,6 @@ def _check_target(target: Path, force: bool) -> None:
         raise BadInput(f"{target} is not a folder. Name another one.")
     if target.is_dir() and any(target.iterdir()) and not force:
         raise BadInput(f"{target} is not empty. Name another folder, or replace it with --force.")
-
-
-def _fetched(model: str) -> Path:
-    """The folder of the model, which can be loaded.
-
-    Raises:
-        BadInput: there is no such model, or it is damaged.
-    """
-    try:
-        source = download_model(model) if model.startswith("models:/") else Path(model).resolve()
-        Classifier.load(source, threads=1)
-    except Exception as error:  # the file system, onnxruntime and MLflow raise errors of different types
-        raise BadInput(f"{model} cannot be used: {str(error)[:500]}") from None
-    return source
 
 
 def _write(source: Path, folder: Path, name: str) -> None:

@@ -160,11 +160,7 @@ def label_chunk(
 
     The file is complete or absent. The texts that are set apart are beside it.
     """
-    texts = ["" if value is None else value for value in table[column].to_pylist()]
-    added, aside = handling.columns(texts, classifier.answer(texts, least))
-    table = table.select(schema.names).cast(schema)
-    for field in added.schema:
-        table = table.append_column(field, added[field.name])
+    table, aside = handling.extend(table, column, schema, classifier, least)
     if len(aside):
         pq.write_table(aside, part.with_suffix(".aside"))
     draft = part.with_suffix(".draft")

@@ -47,6 +47,11 @@ STARTS = {
     ),
     "audit": ("some.csv --notify", "flows.audit", {"answers": "some.csv", "notify": True}),
     "predict": ("model lines.txt --threads 2", "stillhouse.serving.predict", {}),
+    "try": (
+        "some/model --port 0 --no-browser",
+        "flows.try_page",
+        {"model": "some/model", "port": 0, "browser": False},
+    ),
     "export": (
         "outputs/register/model me/topics --to hub --push",
         "flows.export",

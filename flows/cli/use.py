@@ -71,6 +71,23 @@ def predict(context: typer.Context) -> None:
     main()
 
 
+@app.command("try", rich_help_panel=USE)
+def try_(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of a model, or a version such as models:/name@champion.", show_default="the project's model"
+        ),
+    ] = "",
+    port: Annotated[int, typer.Option(help="Port of the page; 0 takes a free one.", min=0, max=65_535)] = 8484,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False,
+) -> None:
+    """Open a page in the browser to try a model: texts, tables, and test texts that it answers wrongly."""
+    from flows.try_page import main
+
+    main(model, port, not no_browser)
+
+
 @app.command(rich_help_panel=USE)
 def export(
     model: Annotated[str, typer.Argument(help="Folder of a model, or a version such as models:/name@champion.")],

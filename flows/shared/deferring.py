@@ -17,6 +17,7 @@ from stillhouse.labelling.sheet import COLUMNS, write_sheet
 from stillhouse.params import load_params
 from stillhouse.pipeline.artefacts import path, split
 from stillhouse.serving.answers import Answers
+from stillhouse.serving.classifier import Classifier
 
 STUDENT = "student"
 LABEL = "label"  # the section of the language model
@@ -66,6 +67,28 @@ class Handling:
         """Load the models. Raises BadInput if they do not have the student's ``classes``."""
         for one in {id(one): one for one in (self.second, self.auditor) if one}.values():
             one.prepare(classes)
+
+    def extend(
+        self, table: pa.Table, column: str, schema: pa.Schema, classifier: Classifier, least: float | None = None
+    ) -> tuple[pa.Table, pa.Table]:
+        """Label the rows of a table.
+
+        Args:
+            table: has the columns of ``schema`` and ``column``.
+            column: with the texts. Null is an empty text.
+            schema: of the columns to return in addition to the added ones.
+            classifier: the student.
+            least: a text whose probability is lower is deferred; None: the threshold of the student, if any.
+
+        Returns:
+            The table, and the texts that are set apart (``ASIDE``).
+        """
+        texts = ["" if value is None else value for value in table[column].to_pylist()]
+        added, aside = self.columns(texts, classifier.answer(texts, least))
+        table = table.select(schema.names).cast(schema)
+        for field in added.schema:
+            table = table.append_column(field, added[field.name])
+        return table, aside
 
     def columns(self, texts: Sequence[str], answers: Answers) -> tuple[pa.Table, pa.Table]:
         """Return the added columns, and the texts that are set apart (``ASIDE``).
@@ -123,14 +146,14 @@ def handling_of(defer_to: str, audit: float, audit_by: str, target: Path) -> Han
         return Handling(second)
     if audit_by == PEOPLE:
         return Handling(second, People(audit_file(target)), audit)
-    return Handling(second, second if isinstance(second, TeacherModel) else _teacher("--audit-by"), audit)
+    return Handling(second, second if isinstance(second, TeacherModel) else teacher_model("--audit-by teacher"), audit)
 
 
 def _second(defer_to: str, target: Path) -> Second | None:
     if not defer_to:
         return None
     if defer_to == TEACHER:
-        return _teacher("--defer-to")
+        return teacher_model("--defer-to teacher")
     if defer_to == LABEL:
         _check_project("--defer-to label")
         return LanguageModelAnswers(load_params(), split("train"))
@@ -144,8 +167,9 @@ def _second(defer_to: str, target: Path) -> Second | None:
     return People(file)
 
 
-def _teacher(option: str) -> TeacherModel:
-    _check_project(f"{option} teacher")
+def teacher_model(option: str) -> TeacherModel:
+    """Return the teacher of the project. Raises BadInput, which names ``option``, if there is none."""
+    _check_project(option)
     return TeacherModel(path("teacher/model"), path("teacher/others"), split("train"), load_params())
 
 

@@ -84,7 +84,11 @@ class People:
 
 
 class TeacherModel:
-    """The teacher of the last run, or the weighted mean of several."""
+    """The teacher of the last run, or the weighted mean of several.
+
+    Attributes:
+        names: of the classes, after :meth:`prepare`.
+    """
 
     name, waits = TEACHER, False
 
@@ -112,10 +116,10 @@ class TeacherModel:
         from stillhouse.models.device import choose_device, use_bf16  # imports PyTorch, which takes seconds
         from stillhouse.models.teacher import load_teacher
 
-        self._names = label_names(read_split(self._train))
-        if set(self._names) != set(classes):
+        self.names = label_names(read_split(self._train))
+        if set(self.names) != set(classes):
             raise BadInput(
-                f"The teacher in {self._members[0][1]} has the classes {listed(self._names)}, the student "
+                f"The teacher in {self._members[0][1]} has the classes {listed(self.names)}, the student "
                 f"{listed(list(classes))}. Score with the version that the last run registered, or run `make run`."
             )
         device = choose_device(self._params.device)
@@ -125,8 +129,12 @@ class TeacherModel:
 
     def answer(self, texts: Sequence[str]) -> Replies:
         """See :class:`Second`."""
+        return Replies.of(self.probabilities(texts), self.names)
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """Return probabilities ``(texts, classes)``; the columns are in the order of :attr:`names`."""
         found = [TASK.probabilities(logits(texts)) for logits in self._logits]
-        return Replies.of(mean_probabilities(found, [one.weight for one, _ in self._members]), self._names)
+        return mean_probabilities(found, [one.weight for one, _ in self._members])
 
 
 class LanguageModelAnswers:

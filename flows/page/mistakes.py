@@ -1,0 +1,51 @@
+"""The test texts that the model answers wrongly, from what the stage ``evaluate`` wrote."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from stillhouse.pipeline.artefacts import path, split
+from stillhouse.serving.classifier import Classifier
+
+MOST = 200  # texts that are shown
+
+
+def has_mistakes(model: Path) -> bool:
+    """Whether the current folder is the project of the model in the folder ``model``: its files have equal digests."""
+    files = (path("compress/model") / "config.json", path("evaluate/answers.csv"), split("test"))
+    return all(file.exists() for file in files) and _digests(model) == _digests(path("compress/model"))
+
+
+def _digests(model: Path) -> Any:
+    return json.loads((model / "config.json").read_text(encoding="utf-8"))["sha256"]
+
+
+def mistakes(classifier: Classifier) -> dict[str, Any]:
+    """Return the number of test texts, of the wrong answers, and the wrong answers, the most confident ones first.
+
+    Where no test text has a label, an answer is wrong if the teacher's is another.
+
+    Args:
+        classifier: the model, for the probabilities, which the stage does not write.
+
+    Returns:
+        ``texts``, ``wrong`` and at most ``MOST`` ``examples``, each with ``text``, ``label``, ``answer`` and
+        ``probability``.
+    """
+    from stillhouse.data.splits import read_split  # importing datasets takes a second
+
+    with path("evaluate/answers.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    test = read_split(split("test"))
+    wrong = [number for number, row in enumerate(rows) if row["label"] != row["answer"] and number < len(test)]
+    texts = test[wrong]["text"] if wrong else []
+    answers = classifier.answer(texts)
+    found = zip(texts, [rows[number]["label"] for number in wrong], answers.labels, answers.probabilities, strict=True)
+    examples = [
+        {"text": text, "label": label, "answer": str(answer), "probability": float(probability)}
+        for text, label, answer, probability in found
+        if answer != label
+    ]
+    examples.sort(key=lambda example: -example["probability"])
+    return {"texts": len(rows), "wrong": len(wrong), "examples": examples[:MOST]}
