@@ -2,7 +2,7 @@
 // Texts and labels reach the page as textContent alone, never as HTML.
 
 const $ = (id) => document.getElementById(id);
-const SHOWN_WORDS = 8, SHOWN_EXAMPLES = 10, POLL_MS = 600;
+const SHOWN_WORDS = 8, SHOWN_EXAMPLES = 10, EXCERPT = 300, POLL_MS = 600;
 let model = null;
 let questions = 0; // a late answer to an earlier text is not shown
 let table = null; // the chosen file
@@ -42,6 +42,7 @@ async function answer() {
   const number = ++questions, text = $("text").value;
   $("question-problem").textContent = "";
   try {
+    await started;
     const found = await ask("/api/answer", text);
     if (number !== questions) return;
     const sure = found.deferred ? `deferred, below the threshold of ${percent(model.min_confidence)}` : "";
@@ -205,7 +206,7 @@ async function showMistakes() {
 function example(one) {
   const facts = make("span", "facts", "");
   facts.append("label ", make("b", "", one.label), ", answer ", make("b", "", one.answer), `, ${percent(one.probability)} sure`);
-  const button = make("button", "example", "", make("span", "text", one.text), facts);
+  const button = make("button", "example", "", make("span", "text", one.text.slice(0, EXCERPT)), facts);
   button.type = "button";
   button.onclick = () => {
     $("text").value = one.text;
@@ -235,4 +236,5 @@ $("file").onchange = () => chooseTable($("file").files[0]);
 $("drop").ondragover = (event) => { event.preventDefault(); $("drop").classList.add("over"); };
 $("drop").ondragleave = () => $("drop").classList.remove("over");
 $("drop").ondrop = drop;
-start().catch(fail);
+const started = start();
+started.catch(fail);
