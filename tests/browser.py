@@ -36,13 +36,12 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
-    def wait(self, expression: str, seconds: float = 60) -> Any:
-        """The value of the expression as soon as it is true."""
+    def wait(self, expression: str, seconds: float = 60) -> None:
+        """Wait until the expression is true. An element is."""
         end = time.monotonic() + seconds
-        while not (found := self.value(expression)):
+        while not self.value(f"!!({expression})"):
             assert time.monotonic() < end, f"{expression} is not true:\n{self.value('document.body.innerText')}"
             time.sleep(0.1)
-        return found
 
     def open(self, address: str) -> None:
         self.call("Page.navigate", url=address)

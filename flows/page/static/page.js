@@ -109,7 +109,7 @@ function showWords(found) {
   );
   $("words-note").textContent =
     `Each of the first ${model.most_words} words is left out once. Its effect is the probability of “${found.label}” ` +
-    "minus that without the word. Shaded words speak for the answer, hatched words against it.";
+    "minus that without the word. Shaded words speak for the answer, underlined words against it.";
   $("words").hidden = false;
 }
 
@@ -160,14 +160,13 @@ function labelLines(event) {
 
 function chooseTable(file) {
   table = null;
-  $("column").disabled = $("label-table").disabled = true;
-  $("column").replaceChildren();
+  $("label-table").disabled = $("choice").hidden = true;
   if (!file) return;
   return many(async () => {
     checkSize(file.size);
     const found = await (await send(`/api/columns?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file })).json();
     $("column").replaceChildren(...found.columns.map((name) => new Option(name, name, false, name === found.choose)));
-    $("column").disabled = $("label-table").disabled = false;
+    $("label-table").disabled = $("choice").hidden = false;
     table = file;
     return `${file.name}: ${found.rows.toLocaleString("en")} rows.`;
   });
