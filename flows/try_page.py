@@ -58,7 +58,8 @@ def _listening(port: int) -> socket.socket:
         return socket.create_server((HOST, port))
     except OSError as error:
         raise BadInput(
-            f"Port {port} of {HOST} cannot be used ({error.strerror}). Name another one with --port, or 0 for a free one."
+            f"Port {port} of {HOST} cannot be used ({error.strerror}). Name another one with --port; 0 takes a "
+            "free one."
         ) from None
 
 

@@ -3,30 +3,18 @@
 import csv
 import io
 import json
-import os
 import re
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from browser import CHROMIUM, open_page
 from fastapi.testclient import TestClient
 from material import texts_and_labels, tiny_model
-from project import ROOT
 
-from flows import try_page
 from flows.page import app as page_app
-from flows.page import teacher as page_teacher
 from flows.page.answer import MOST_WORDS, answer
 from stillhouse.compression.seal import set_threshold
-from stillhouse.errors import BadInput
 from stillhouse.serving import Classifier
 
 ADDRESS = "http://127.0.0.1:8484"
@@ -165,7 +153,7 @@ def test_a_table_keeps_its_rows_and_columns(client, classifier, tmp_path, name):
     texts = [text for text, _ in texts_and_labels(2300)]
     texts[3] = 'a "quoted" goal,\nand a second line of the match'
     table = pd.DataFrame({"id": [f"{n:03d}" for n in range(2300)], "body; raw": texts, "when": "2024-01-01"})
-    file = tmp_path / os.path.basename(name)
+    file = tmp_path / Path(name).name
     match file.suffix:
         case ".csv":
             table.to_csv(file, index=False, sep=";")

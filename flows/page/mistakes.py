@@ -24,7 +24,8 @@ def _digests(model: Path) -> Any:
 def mistakes(classifier: Classifier) -> dict[str, Any]:
     """Return the number of test texts, of the wrong answers, and the wrong answers, the most confident ones first.
 
-    Where no test text has a label, an answer is wrong if the teacher's is another.
+    Where no test text has a label, an answer is wrong if the teacher's is another. The stage's file names the wrong
+    answers, so the other texts are not classified again.
 
     Args:
         classifier: the model, for the probabilities, which the stage does not write.
@@ -48,4 +49,4 @@ def mistakes(classifier: Classifier) -> dict[str, Any]:
         if answer != label
     ]
     examples.sort(key=lambda example: -example["probability"])
-    return {"texts": len(rows), "wrong": len(wrong), "examples": examples[:MOST]}
+    return {"texts": len(rows), "wrong": len(examples), "examples": examples[:MOST]}
