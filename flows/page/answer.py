@@ -21,7 +21,7 @@ def answer(classifier: Classifier, text: str) -> dict[str, Any]:
         classifier: the student.
         text: to classify.
     """
-    found, probabilities = timed(classifier.predict_proba, text, classifier.classes_)
+    found, probabilities = timed(classifier.predict_proba, text, list(classifier.classes_))
     [deferred] = decide(probabilities, classifier.classes_, classifier.min_confidence).deferred
     return {**found, "deferred": bool(deferred), "parts": parts(classifier, text, found["label"])}
 
