@@ -53,7 +53,7 @@ def main(model: str, target: str, to: Target, force: bool = False, public: bool 
             raise BadInput("--force replaces a folder; --to hub writes none. Leave it out.")
         from flows.shared.hub import export_to_hub  # the hub's library takes a second to load
 
-        export_to_hub(_fetched(model), model, target, public, push)
+        export_to_hub(fetch(model)[0], model, target, public, push)
     elif public or push:
         raise BadInput("--public and --push are for --to hub. Leave them out, or add --to hub.")
     else:

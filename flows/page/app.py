@@ -46,7 +46,7 @@ def create_app(name: str, folder: Path, classifier: Classifier) -> FastAPI:
         classifier: the loaded model.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    teacher = LazyTeacher(classifier.classes_) if has_teacher() else None
+    teacher = LazyTeacher([str(name) for name in classifier.classes_]) if has_teacher() else None
     with_mistakes = has_mistakes(folder)
 
     @app.get("/api/model")
