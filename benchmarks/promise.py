@@ -6,6 +6,7 @@ test texts together. At most 5 % of the draws may break it. The results are in `
 """
 
 import argparse
+import json
 
 import numpy as np
 
@@ -70,8 +71,10 @@ def main() -> None:
             results[f"{folder.name} {wanted:g}"] = found
             shown = [percent(value) if value is not None else "–" for value in found.values()]
             rows.append([case.title, f"{len(right):,}", percent(float(right.mean())), percent(wanted), *shown])
-    (RESULTS / "promise").mkdir(parents=True, exist_ok=True)
-    write_json(RESULTS / "promise" / "draws.json", {"machine": machine(), "draws": results})
+    file = RESULTS / "promise" / "draws.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    earlier = json.loads(file.read_text(encoding="utf-8"))["draws"] if file.exists() else {}
+    write_json(file, {"machine": machine(), "draws": earlier | results})
     print(as_markdown([["corpus", "test texts", "accuracy", "promise", "certified", "broken", "deferred"], *rows]))
 
 
