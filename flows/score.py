@@ -24,6 +24,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed, State
 
 from flows.shared.deferring import Handling, handling_of, write_sheets
+from flows.shared.labeller import Labeller
 from flows.shared.registered import connect_registry
 from flows.shared.running import run_flow
 from flows.shared.scoring import check, check_confidence, format_of, lock_target
@@ -160,11 +161,12 @@ def label_chunk(
 
     The file is complete or absent. The texts that are set apart are beside it.
     """
-    table, aside = handling.extend(table, column, schema, classifier, least)
-    if len(aside):
+    labelled, aside = Labeller(classifier, column, least, handling).with_aside(table)
+    written = pa.schema([*schema, *handling.added])
+    if aside:
         pq.write_table(aside, part.with_suffix(".aside"))
     draft = part.with_suffix(".draft")
-    pq.write_table(table, draft)
+    pq.write_table(labelled.select(written.names).cast(written), draft)
     draft.replace(part)
 
 

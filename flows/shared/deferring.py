@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flows.shared.labeller import ADDED
 from flows.shared.registered import PARAMS
-from flows.shared.scoring import ADDED
 from stillhouse.data.keys import text_key, uniform_hash
 from stillhouse.errors import BadInput
 from stillhouse.labelling.second import PEOPLE, TEACHER, LanguageModelAnswers, People, Second, TeacherModel

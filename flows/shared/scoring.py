@@ -10,13 +10,12 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
+from flows.shared.labeller import ADDED
 from stillhouse.data.readers import LINE, JsonLines, Table, Wanted, check_types, open_table
 from stillhouse.data.writers import JSON, TARGETS, writable
 from stillhouse.errors import BadInput, listed
 from stillhouse.params import Format
 from stillhouse.pipeline.slots import lock_folder
-
-ADDED = pa.schema([("label", pa.string()), ("probability", pa.float32()), ("deferred", pa.bool_())])
 
 
 def format_of(delimiter: str, quoting: str, escape: str | None, encoding: str) -> Format:
