@@ -24,17 +24,18 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed, State
 
 from flows.shared.deferring import Handling, handling_of, write_sheets
+from flows.shared.folders import Options, is_folder, open_folder, score_folder
 from flows.shared.labeller import Labeller
-from flows.shared.registered import connect_registry
+from flows.shared.registered import registered
 from flows.shared.running import run_flow
-from flows.shared.scoring import check, check_confidence, format_of, lock_target
+from flows.shared.scoring import check, check_numbers, format_of, lock_target
 from flows.shared.stopping import command, handle_signals
 from stillhouse.data.readers import Table, Wanted
 from stillhouse.data.writers import open_writer
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.pipeline.inputs import digest_of
 from stillhouse.serving.classifier import Classifier
-from stillhouse.tracking.registry import DIGEST_TAG, fetch_model, tag_of, version_of
+from stillhouse.tracking.registry import DIGEST_TAG, fetch_model, tag_of
 
 NO_HANDLING = Handling()
 
@@ -59,8 +60,10 @@ def score(
     """Label every row of a table with a registered student.
 
     Args:
-        source: The table to label, like ``data.path``: CSV, TSV, JSON Lines, Parquet, or a folder of parts.
-        target: The file to write. Chunks that a stopped run of the same work finished are not labelled again.
+        source: The table to label, like ``data.path``: CSV, TSV, JSON Lines, Parquet, or a folder of parts. If the
+            target is a folder: a folder of Parquet files, also at a URI of fsspec.
+        target: The file to write. Chunks that a stopped run of the same work finished are not labelled again. Or a
+            folder (no suffix, or a slash at the end): each Parquet file becomes one at the same path.
         text_column: The column that holds the texts. Null is an empty text.
         model: The registered model's name; empty for that of params.yaml.
         alias: The alias of the version to use.
@@ -78,8 +81,14 @@ def score(
     handle_signals()
     try:
         wanted = Wanted({"text_column": text_column}, format_of(delimiter, quoting, escape, encoding), "--")
-        check_confidence(min_confidence)
-        with lock_target(Path(target)):
+        check_numbers(min_confidence, chunk)
+        if is_folder(source, target):
+            if defer_to or audit:
+                raise BadInput(f"--defer-to and --audit need a file to write, but {target} is a folder.")
+            folders = open_folder(source), open_folder(target)
+            with lock_target(folders[1].shown()):
+                return score_folder(*folders, Options(wanted, model, alias, chunk, min_confidence))
+        with lock_target(target):
             handling = handling_of(defer_to, audit, audit_by, Path(target))
             return _score(Path(source), Path(target), wanted, model, alias, chunk, min_confidence, handling)
     except StillhouseError as error:
@@ -96,14 +105,8 @@ def _score(
     least: float | None,
     handling: Handling,
 ) -> dict[str, Any]:
-    table, schema = check(source, target, wanted, chunk, handling.added)
-    name = connect_registry(name)
-    version = version_of(name, alias)
-    if version is None:
-        raise BadInput(
-            f"The registry has no model {name!r} with the alias @{alias}. Run `make run` to register one, or name "
-            "another with --model and --alias."
-        )
+    table, schema = check(source, target, wanted, handling.added)
+    name, version = registered(name, alias)
     start = time.perf_counter()
     parts = target.with_name(f".{target.name}.parts")
     column = wanted.columns["text_column"]

@@ -82,7 +82,7 @@ def test_a_table_that_cannot_be_labelled_is_refused_at_the_start(tmp_path, sourc
     (tmp_path / "ragged.csv").write_text("text\nrain, and wind\n")
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(BadInput, match=re.escape(message)):
-        check(tmp_path / source, tmp_path / target, Wanted({"text_column": column}, DETECTED, "--"), 10)
+        check(tmp_path / source, tmp_path / target, Wanted({"text_column": column}, DETECTED, "--"))
 
 
 def columns(**values):
@@ -101,7 +101,7 @@ def columns(**values):
 def test_what_cannot_be_written_is_refused_before_anything_is_labelled(tmp_path, values, target, told):
     pq.write_table(columns(**values), tmp_path / "in.parquet")
     with pytest.raises(BadInput, match=re.escape(told)):
-        check(tmp_path / "in.parquet", tmp_path / target, WANTED, 10)
+        check(tmp_path / "in.parquet", tmp_path / target, WANTED)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
@@ -118,8 +118,8 @@ def test_what_is_written_reads_back_as_it_was(tmp_path, suffix):
 def test_json_lines_keep_their_objects(tmp_path):
     (tmp_path / "in.jsonl").write_text('{"text": "goal", "tags": ["a"], "n": 1.10}\n\n{"text": null}\n')
     with pytest.raises(BadInput, match=re.escape("lists and objects in")):
-        check(tmp_path / "in.jsonl", tmp_path / "out.csv", WANTED, 10)
-    table, schema = check(tmp_path / "in.jsonl", tmp_path / "out.jsonl", WANTED, 10)
+        check(tmp_path / "in.jsonl", tmp_path / "out.csv", WANTED)
+    table, schema = check(tmp_path / "in.jsonl", tmp_path / "out.jsonl", WANTED)
     added = pa.Table.from_batches(table.batches(schema.names)).append_column("label", pa.array(["x", "y"]))
     with closing(open_writer(tmp_path / "out.jsonl", tmp_path / "out.jsonl", added.schema)) as writer:
         writer.write_table(added)
@@ -130,15 +130,15 @@ def test_json_lines_keep_their_objects(tmp_path):
 
 def test_two_runs_do_not_write_one_file(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with lock_target(tmp_path / "out.csv"):
+    with lock_target(str(tmp_path / "out.csv")):
         with (
             pytest.raises(BadInput, match="out.csv is being written by another score run"),
-            lock_target(tmp_path / "out.csv"),
+            lock_target(str(tmp_path / "out.csv")),
         ):
             pass
-        with lock_target(tmp_path / "other.csv"):
+        with lock_target(str(tmp_path / "other.csv")):
             pass
-    with lock_target(tmp_path / "out.csv"):
+    with lock_target(str(tmp_path / "out.csv")):
         pass
 
 

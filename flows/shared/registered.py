@@ -8,6 +8,7 @@ import mlflow
 from stillhouse.errors import BadInput
 from stillhouse.params import load_params
 from stillhouse.tracking.address import tracking_uri
+from stillhouse.tracking.registry import Version, version_of
 from stillhouse.tracking.store import connect
 
 PARAMS = Path("params.yaml")
@@ -30,3 +31,19 @@ def connect_registry(name: str) -> str:
         )
     mlflow.set_tracking_uri(tracking_uri())
     return name
+
+
+def registered(name: str, alias: str) -> tuple[str, Version]:
+    """Connect to the registry. Return the model's name (:func:`connect_registry`), and the version with this alias.
+
+    Raises:
+        BadInput: there is no such version.
+    """
+    name = connect_registry(name)
+    version = version_of(name, alias)
+    if version is None:
+        raise BadInput(
+            f"The registry has no model {name!r} with the alias @{alias}. Run `make run` to register one, or name "
+            "another with --model and --alias."
+        )
+    return name, version

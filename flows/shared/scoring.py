@@ -30,19 +30,19 @@ def format_of(delimiter: str, quoting: str, escape: str | None, encoding: str) -
 
 
 @contextmanager
-def lock_target(target: Path) -> Iterator[None]:
+def lock_target(target: str) -> Iterator[None]:
     """Lock the target: two runs would write into the same folder of finished chunks.
 
     Raises:
-        BadInput: another run writes this file.
+        BadInput: another run on this machine writes this file or folder.
     """
-    name = hashlib.md5(str(target.resolve()).encode(), usedforsecurity=False).hexdigest()
+    name = hashlib.md5(str(Path(target).resolve()).encode(), usedforsecurity=False).hexdigest()
     lock = FileLock(lock_folder() / f"score-{name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise BadInput(
-            f"{target} is being written by another score run. Wait until it has ended, or name another file."
+            f"{target} is being written by another score run. Wait until it has ended, or name another target."
         ) from None
     try:
         yield
@@ -50,21 +50,21 @@ def lock_target(target: Path) -> Iterator[None]:
         lock.release()
 
 
-def check_confidence(least: float | None) -> None:
-    """Check ``--min-confidence``. Raises BadInput."""
+def check_numbers(least: float | None, chunk: int) -> None:
+    """Check ``--min-confidence`` and ``--chunk``. Raises BadInput."""
     if least is not None and not 0 <= least <= 1:
         raise BadInput(f"--min-confidence is {least:g}; it must be from 0 to 1.")
+    if chunk < 1:
+        raise BadInput(f"--chunk is {chunk}; it must be at least 1.")
 
 
-def check(source: Path, target: Path, wanted: Wanted, chunk: int, added: pa.Schema = ADDED) -> tuple[Table, pa.Schema]:
+def check(source: Path, target: Path, wanted: Wanted, added: pa.Schema = ADDED) -> tuple[Table, pa.Schema]:
     """Check that the source can be read and labelled and the target written. Raises BadInput.
 
     Returns:
         The table, and the schema of the columns that are written in addition to the new ones, ``added``.
     """
     _check_files(source, target)
-    if chunk < 1:
-        raise BadInput(f"--chunk is {chunk}; it must be at least 1.")
     table = open_table(source, wanted)
     names = table.schema.names
     if taken := [name for name in added.names if name in names]:
@@ -83,7 +83,9 @@ def check(source: Path, target: Path, wanted: Wanted, chunk: int, added: pa.Sche
 
 def _check_files(source: Path, target: Path) -> None:
     if target.suffix.lower() not in TARGETS:
-        raise BadInput(f"{target} is of an unknown kind; the file to write must end in {', '.join(TARGETS)}.")
+        raise BadInput(
+            f"{target} is of an unknown kind; a file to write must end in {', '.join(TARGETS)}, a folder in /."
+        )
     if not source.exists():
         raise BadInput(f"{source} does not exist.")
     if target.is_dir():
