@@ -173,9 +173,13 @@ def label_block(work: Work, block: Block) -> dict[str, Any]:
 
 def _write(work: Work, block: Block, draft: Path) -> int:
     schema, rows = pa.schema([*block.schema, *ADDED]), 0
-    with work.source.fs.open(work.source.path(block.name), "rb") as file, pq.ParquetWriter(draft, schema) as writer:
-        for batch in pq.ParquetFile(file).iter_batches(work.chunk):
-            table = work.labeller(pa.Table.from_batches([batch]))
-            writer.write_table(table.select(schema.names).cast(schema))
-            rows += len(table)
+    with work.source.fs.open(work.source.path(block.name), "rb") as file:
+        parquet = pq.ParquetFile(file)
+        columns = [parquet.schema.column(place).path for place in range(len(parquet.schema))]
+        repeated = [column for column in columns if column != work.labeller.column]  # most texts occur once
+        with pq.ParquetWriter(draft, schema, use_dictionary=[*repeated, "label"]) as writer:
+            for batch in parquet.iter_batches(work.chunk):
+                table = work.labeller(pa.Table.from_batches([batch]))
+                writer.write_table(table.select(schema.names).cast(schema))
+                rows += len(table)
     return rows
