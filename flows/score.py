@@ -24,7 +24,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed, State
 
 from flows.shared.deferring import Handling, handling_of, write_sheets
-from flows.shared.folders import Options, is_folder, open_folder, score_folder
+from flows.shared.folders import Options, is_folder, open_folder, scale_of, score_folder
 from flows.shared.labeller import Labeller
 from flows.shared.registered import registered
 from flows.shared.running import run_flow
@@ -56,6 +56,8 @@ def score(
     quoting: str = "auto",
     escape: str | None = "auto",
     encoding: str = "auto",
+    runner: str = "",
+    address: str = "",
 ) -> dict[str, Any] | State[Any]:
     """Label every row of a table with a registered student.
 
@@ -77,6 +79,8 @@ def score(
         quoting: The quoting of the source, like ``data.quoting``.
         escape: The escape character of the source, like ``data.escape``.
         encoding: The encoding of the source, like ``data.encoding``.
+        runner: From folder to folder: local or ray; empty: ``scale.runner``, or local outside of a project.
+        address: The address of a Ray cluster; empty: ``scale.address``.
     """
     handle_signals()
     try:
@@ -86,8 +90,11 @@ def score(
             if defer_to or audit:
                 raise BadInput(f"--defer-to and --audit need a file to write, but {target} is a folder.")
             folders = open_folder(source), open_folder(target)
+            options = Options(wanted, model, alias, chunk, min_confidence, scale_of(runner, address))
             with lock_target(folders[1].shown()):
-                return score_folder(*folders, Options(wanted, model, alias, chunk, min_confidence))
+                return score_folder(*folders, options)
+        if runner or address:
+            raise BadInput(f"--runner and --address need a folder to write, but {target} is a file.")
         with lock_target(target):
             handling = handling_of(defer_to, audit, audit_by, Path(target))
             return _score(Path(source), Path(target), wanted, model, alias, chunk, min_confidence, handling)

@@ -120,7 +120,12 @@ def test_the_form_carries_types_limits_and_descriptions():
 
 @pytest.mark.parametrize(
     ("section", "key", "value"),
-    [("flow", "notify", "touch /tmp/x"), ("flow", "heartbeat", "touch /tmp/x"), ("study", "address", "tcp://h:1")],
+    [
+        ("flow", "notify", "touch /tmp/x"),
+        ("flow", "heartbeat", "touch /tmp/x"),
+        ("study", "address", "tcp://h:1"),
+        ("scale", "address", "ray://h:1"),
+    ],
 )
 def test_the_form_refuses_what_could_run_a_command(section, key, value):
     schema = distillation.parameters.definitions

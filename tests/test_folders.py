@@ -1,6 +1,7 @@
 """``score`` from folder to folder: what is written, what a rerun repeats, and what is refused."""
 
 import re
+from pathlib import Path
 
 import fsspec
 import numpy as np
@@ -10,13 +11,14 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 from material import texts_and_labels, tiny_model
+from project import ROOT
 
 from flows.shared.blocks import LEDGER, STATE, Work
-from flows.shared.folders import claim, find_blocks, is_folder, open_folder, run_local
+from flows.shared.folders import claim, find_blocks, is_folder, open_folder, run_local, scale_of
 from flows.shared.labeller import Labeller
 from stillhouse.data.readers import Wanted
 from stillhouse.errors import BadInput
-from stillhouse.params import Format
+from stillhouse.params import Format, Scale
 from stillhouse.serving import Classifier
 
 WANTED = Wanted({"text_column": "text"}, Format(**dict.fromkeys(Format.model_fields, "auto")), "--")
@@ -189,3 +191,18 @@ def test_outputs_have_the_rights_of_other_files(source, tmp_path, classifier):
     (tmp_path / "plain").touch()
     rights = [(tmp_path / name).stat().st_mode for name in ("plain", "out/c.parquet", f"out/{LEDGER}/c.parquet.json")]
     assert len(set(rights)) == 1 and (tmp_path / "out" / STATE / "README").exists()
+
+
+def test_the_runner_is_that_of_the_option_or_of_params(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # outside of a project
+    assert scale_of("", "") == Scale(runner="local", address=None)
+    assert scale_of("ray", "h:1") == Scale(runner="ray", address="h:1")
+    for runner, address, message in (("dask", "", "--runner is 'dask'"), ("", "h:1", "add --runner ray")):
+        with pytest.raises(BadInput, match=message):
+            scale_of(runner, address)
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    Path("params.yaml").write_text(text.replace("runner: local ", "runner: ray "), encoding="utf-8")
+    assert scale_of("", "").runner == "ray" and scale_of("local", "").runner == "local"
+    monkeypatch.setattr("flows.shared.folders.find_spec", lambda name: None)
+    with pytest.raises(BadInput, match=r"pip install 'stillhouse\[ray\]'"):
+        scale_of("ray", "")

@@ -15,8 +15,10 @@ DeferTo = Annotated[str, typer.Option(help=WHO, show_default="the student")]
 
 @app.command(rich_help_panel=USE)
 def score(
-    source: Annotated[str, typer.Argument(help="Table to label: CSV, TSV, JSON Lines, Parquet, or a folder of parts.")],
-    target: Annotated[str, typer.Argument(help="File to write: the same columns, label, probability and deferred.")],
+    source: Annotated[str, typer.Argument(help="Table to label: CSV, TSV, JSON Lines, Parquet, or a folder.")],
+    target: Annotated[
+        str, typer.Argument(help="File or folder to write: the same columns, label, probability, deferred.")
+    ],
     text_column: Annotated[str, typer.Option(help="Column with the texts.")] = "text",
     model: ModelName = "",
     alias: Annotated[str, typer.Option(help="Alias of the model's version.")] = "champion",
@@ -29,6 +31,8 @@ def score(
     quoting: Quoting = "auto",
     escape: Escape = "auto",
     encoding: Encoding = "auto",
+    runner: Annotated[str, typer.Option(help="Of folders: local or ray.", show_default="scale.runner")] = "",
+    address: Annotated[str, typer.Option(help="Of a Ray cluster.", show_default="scale.address")] = "",
 ) -> None:
     """Label a table with a registered model. Continues where a stopped run ended."""
     from flows.score import main
@@ -48,6 +52,8 @@ def score(
         quoting=quoting,
         escape=escape,
         encoding=encoding,
+        runner=runner,
+        address=address,
     )
 
 

@@ -14,9 +14,10 @@ from stillhouse.params import Params, Section, check_params, optional
 from stillhouse.params.files import round_trip
 
 # Any client of Prefect's API can start a run with changes, and must not be able to run commands on this machine.
-# notify and heartbeat are commands. A Dask scheduler at study.address sends pickled objects, which can run code.
+# notify and heartbeat are commands. A Dask scheduler at study.address, and a Ray cluster at scale.address,
+# send pickled objects, which can run code.
 # Paths and model names are allowed: they are only read, and models are loaded without remote code.
-FILE_ONLY = ("flow.notify", "flow.heartbeat", "study.address")
+FILE_ONLY = ("flow.notify", "flow.heartbeat", "study.address", "scale.address")
 Changes: Any = optional(Params, without=FILE_ONLY)
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -13,11 +14,13 @@ from fsspec.core import url_to_fs
 from prefect import get_run_logger
 
 from flows.shared.blocks import LEDGER, PARTIAL, STATE, Block, Folder, Work, label_block
+from flows.shared.cluster import run_ray
 from flows.shared.labeller import ADDED, Labeller
-from flows.shared.registered import registered
+from flows.shared.registered import PARAMS, registered
 from stillhouse.data.readers import Wanted, check_types
 from stillhouse.data.writers import writable
 from stillhouse.errors import BadInput
+from stillhouse.params import Scale, load_params
 from stillhouse.progress import Progress
 from stillhouse.provenance import folder_md5
 from stillhouse.serving.classifier import Classifier, cores
@@ -37,6 +40,7 @@ class Options:
         alias: of the version.
         chunk: rows in memory at a time.
         least: texts with a lower probability are deferred; None: the threshold of the version, if any.
+        scale: the runner.
     """
 
     wanted: Wanted
@@ -44,6 +48,24 @@ class Options:
     alias: str
     chunk: int
     least: float | None
+    scale: Scale
+
+
+def scale_of(runner: str, address: str) -> Scale:
+    """Return the options as a section ``scale``; what is empty is that of params.yaml, if there is one.
+
+    Raises:
+        BadInput: there is no such runner, Ray is not installed, or there is an address without it.
+    """
+    own = load_params().scale if PARAMS.is_file() else Scale(runner="local", address=None)
+    if runner not in ("", "local", "ray"):
+        raise BadInput(f"--runner is {runner!r}; it must be local or ray.")
+    chosen = Scale.model_validate({"runner": runner or own.runner, "address": address or own.address})
+    if address and chosen.runner != "ray":
+        raise BadInput("--address is that of a Ray cluster: add --runner ray.")
+    if chosen.runner == "ray" and find_spec("ray") is None:
+        raise BadInput("The runner ray needs Ray: pip install 'stillhouse[ray]'.")
+    return chosen
 
 
 def is_folder(source: str, target: str) -> bool:
@@ -83,7 +105,7 @@ def score_folder(source: Folder, target: Folder, options: Options) -> dict[str, 
     with tempfile.TemporaryDirectory() as scratch:
         model = fetch_model(version, Path(scratch))
         try:
-            classifier = Classifier.load(model)
+            classifier = Classifier.load(model, threads=1 if options.scale.runner == "ray" else None)
         except (FileNotFoundError, ValueError) as error:
             raise BadInput(f"{name} version {version.number} cannot be used: {error}") from None
         column = options.wanted.columns["text_column"]
@@ -93,7 +115,9 @@ def score_folder(source: Folder, target: Folder, options: Options) -> dict[str, 
     claim(target)
     rows, labelled, resumed, first = sum(block.rows for block in blocks), 0, 0, time.perf_counter()
     progress = Progress(log)
-    for number, note in enumerate(run_local(work, blocks), 1):
+    ray = options.scale.runner == "ray"
+    notes = run_ray(work, blocks, options.scale.address) if ray else run_local(work, blocks)
+    for number, note in enumerate(notes, 1):
         labelled += 0 if note["resumed"] else note["rows"]
         resumed += note["resumed"]
         speed = labelled / (time.perf_counter() - first)
@@ -101,6 +125,7 @@ def score_folder(source: Folder, target: Folder, options: Options) -> dict[str, 
     receipt = {"source": source.shown(), "model": name, "version": version.number, "settings": settings, "rows": rows}
     receipt |= {"blocks": len(blocks), "blocks_resumed": resumed, "texts_per_s": round(speed, 1)}
     receipt |= {"seconds": round(time.perf_counter() - start, 2), "for_people": {}}
+    receipt |= {"runner": options.scale.runner}
     target.write_json(RECEIPT, receipt)
     log.info(
         "%d rows of %d files labelled by %s version %d: %s", rows, len(blocks), name, version.number, target.shown()

@@ -17,6 +17,7 @@ from stillhouse.params.labels import Labels
 from stillhouse.params.loading import Params, check_params, load_params
 from stillhouse.params.optional import optional
 from stillhouse.params.register import Register
+from stillhouse.params.scale import Scale
 from stillhouse.params.schedule import Schedule
 from stillhouse.params.section import Section
 from stillhouse.params.soft_labels import Augment, SoftLabels
@@ -45,6 +46,7 @@ __all__ = [
     "Price",
     "Register",
     "Reversed",
+    "Scale",
     "Schedule",
     "Section",
     "SoftLabels",

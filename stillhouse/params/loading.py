@@ -20,6 +20,7 @@ from stillhouse.params.located import located
 from stillhouse.params.naming import AUTO, name_of
 from stillhouse.params.optional import applied
 from stillhouse.params.register import Register
+from stillhouse.params.scale import Scale
 from stillhouse.params.schedule import Schedule
 from stillhouse.params.section import Section, Seed
 from stillhouse.params.sizes import Size, SizeName
@@ -55,6 +56,7 @@ class Params(Section):
     comparison: Comparison
     labels: Labels
     study: Study
+    scale: Scale
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":

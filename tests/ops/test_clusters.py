@@ -1,8 +1,24 @@
-"""A study whose trials run on a cluster: Dask's, then Ray's, which goes on with what Dask's began."""
+"""Work on a cluster: trials of a study, on Dask and then on Ray; and ``score`` over a folder, on Ray."""
 
 import re
 
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from material import texts_and_labels, tiny_model
+
+from flows.shared.blocks import LEDGER, Work
+from flows.shared.cluster import run_ray
+from flows.shared.folders import claim, find_blocks, open_folder, run_local
+from flows.shared.labeller import Labeller
+from stillhouse.data.readers import Wanted
+from stillhouse.errors import BadInput
+from stillhouse.params import Format
+from stillhouse.serving import Classifier
+
+WANTED = Wanted({"text_column": "text"}, Format(**dict.fromkeys(Format.model_fields, "auto")), "--")
+BLOCKS, ROWS = 8, 6000
 
 
 @pytest.mark.timeout(900)
@@ -16,3 +32,63 @@ def test_trials_run_on_dask_and_ray_and_go_on(project):
         scored = re.findall(r"trial (\d+): score [01]\.\d+ with", done.stdout)
         assert sorted(map(int, scored)) == new, done.stdout  # those before are not run again
         assert len(re.findall(r"^\d+ +[01]\.\d+ ", done.stdout, re.MULTILINE)) == count
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """The address of a Ray cluster of two cores."""
+    utils = pytest.importorskip("ray.cluster_utils")
+    found = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    yield found.address
+    found.shutdown()
+
+
+def work_to(source, target, model):
+    work = Work(open_folder(str(source)), open_folder(str(target)), Labeller(model, "text"), {"model": "a"}, 2000)
+    claim(work.target)
+    return work, find_blocks(work.source, work.target, WANTED)
+
+
+def written(folder):
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.mark.timeout(600)
+def test_score_on_ray_writes_what_it_writes_here_though_a_worker_is_killed(cluster, tmp_path):
+    texts = [text for text, _ in texts_and_labels(ROWS)]
+    for number in range(BLOCKS):
+        (tmp_path / "in" / f"day={number % 2}").mkdir(parents=True, exist_ok=True)
+        table = pa.table({"text": texts[number:] + texts[:number], "id": range(ROWS)})
+        pq.write_table(table, tmp_path / "in" / f"day={number % 2}" / f"{number}.parquet")
+    model = Classifier.load(tiny_model(tmp_path / "model"), threads=1)
+    assert len(list(run_local(*work_to(tmp_path / "in", tmp_path / "here", model)))) == BLOCKS
+    killed, notes = None, []
+    for note in run_ray(*work_to(tmp_path / "in", tmp_path / "there", model), cluster):
+        notes.append(note)
+        if killed is None:  # both workers have their next block by now
+            workers = [
+                one for one in psutil.process_iter(["cmdline"]) if "ray::Worker" in " ".join(one.info["cmdline"])
+            ]
+            assert len(workers) == 2
+            killed = workers[0].pid
+            workers[0].kill()
+    assert len(notes) == BLOCKS and not any(note["resumed"] for note in notes)
+    assert written(tmp_path / "there") == written(tmp_path / "here")  # with the ledger, and nothing else
+    (tmp_path / "there" / "day=1" / "3.parquet").unlink()
+    (tmp_path / "there" / LEDGER / "day=0" / "0.parquet.json").unlink()
+    again = run_ray(*work_to(tmp_path / "in", tmp_path / "there", model), cluster)
+    assert {note["name"] for note in again if not note["resumed"]} == {"day=1/3.parquet", "day=0/0.parquet"}
+    assert written(tmp_path / "there") == written(tmp_path / "here")
+
+
+@pytest.mark.timeout(300)
+def test_a_damaged_file_and_a_cluster_that_is_not_there_end_the_run_with_a_message(cluster, tmp_path):
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"text": ["a"] * 1000}), tmp_path / "in" / "a.parquet")
+    work = work_to(tmp_path / "in", tmp_path / "out", Classifier.load(tiny_model(tmp_path / "model"), threads=1))
+    whole = (tmp_path / "in" / "a.parquet").read_bytes()
+    (tmp_path / "in" / "a.parquet").write_bytes(bytes(len(whole)))
+    with pytest.raises(BadInput, match="in/a.parquet could not be labelled"):
+        list(run_ray(*work, cluster))
+    with pytest.raises(BadInput, match="No Ray cluster answers at 127.0.0.1:1"):
+        list(run_ray(*work, "127.0.0.1:1"))
