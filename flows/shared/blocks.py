@@ -87,6 +87,12 @@ class Folder:
         with self.writing(name) as draft:
             draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
+    def remove_drafts(self) -> None:
+        """Remove what killed processes left in a local folder."""
+        if self.local:
+            for draft in Path(self.root).rglob(f".*{PARTIAL}"):
+                draft.unlink(missing_ok=True)
+
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         """Yield a local path; at the end of the block its file becomes ``name``, in one step.

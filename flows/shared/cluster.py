@@ -55,6 +55,7 @@ def run_ray(work: Work, blocks: list[Block], address: str | None) -> Iterator[di
         shared = ray.put(work)
         pool = ActorPool([start(shared) for _ in range(min(free, len(blocks)))])
         yield from pool.map_unordered(lambda worker, block: worker.label.remote(block), blocks)
+        work.target.remove_drafts()  # of workers that died
     except RayTaskError as error:
         if isinstance(error.cause, StillhouseError):
             raise error.cause from None

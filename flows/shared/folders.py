@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 from prefect import get_run_logger
 
-from flows.shared.blocks import LEDGER, PARTIAL, STATE, Block, Folder, Work, label_block
+from flows.shared.blocks import LEDGER, STATE, Block, Folder, Work, label_block
 from flows.shared.cluster import run_ray
 from flows.shared.labeller import ADDED, Labeller
 from flows.shared.registered import PARAMS, registered
@@ -218,7 +218,4 @@ def claim(target: Folder) -> None:
             draft.write_text(
                 f"{LEDGER}: one note for each file that `stillhouse score` wrote. Remove one to repeat it.\n"
             )
-    if target.local:
-        for name in inside:
-            if name.endswith(PARTIAL):
-                Path(target.path(name)).unlink(missing_ok=True)
+    target.remove_drafts()
