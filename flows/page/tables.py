@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from flows.shared.deferring import Handling
-from flows.shared.scoring import ADDED, check, format_of
+from flows.shared.labeller import ADDED, Labeller
+from flows.shared.scoring import check, format_of
 from stillhouse.data.inspection import choose_text, find_origin, profile_columns
 from stillhouse.data.readers import Wanted
 from stillhouse.data.writers import open_writer
@@ -62,7 +62,7 @@ def label_table(classifier: Classifier, content: bytes, name: str, column: str) 
         origin = find_origin(str(file), AUTO, None, None)
         settings = AUTO.model_copy(update=origin.format_settings({"text_column": column}, AUTO))
         target = file.parent.parent / TARGET
-        table, schema = check(file, target, Wanted({"text_column": column}, settings, "--"), chunk=1)
+        table, schema = check(file, target, Wanted({"text_column": column}, settings, "--"))
         names = list(dict.fromkeys([*schema.names, column]))
         batches = (pa.Table.from_batches([batch]) for batch in table.batches(names))
         return _write(classifier, batches, column, schema, target)
@@ -81,9 +81,10 @@ def label_lines(classifier: Classifier, lines: list[str]) -> bytes:
 
 
 def _write(classifier: Classifier, tables: Iterator[pa.Table], column: str, schema: pa.Schema, target: Path) -> bytes:
-    with closing(open_writer(target, target, pa.schema([*schema, *ADDED]))) as writer:
+    labeller, written = Labeller(classifier, column), pa.schema([*schema, *ADDED])
+    with closing(open_writer(target, target, written)) as writer:
         for table in tables:
-            writer.write_table(Handling().extend(table, column, schema, classifier)[0])
+            writer.write_table(labeller(table).select(written.names).cast(written))
     return target.read_bytes()
 
 

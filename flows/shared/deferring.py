@@ -17,7 +17,6 @@ from stillhouse.labelling.sheet import COLUMNS, write_sheet
 from stillhouse.params import load_params
 from stillhouse.pipeline.artefacts import path, split
 from stillhouse.serving.answers import Answers
-from stillhouse.serving.classifier import Classifier
 
 STUDENT = "student"
 LABEL = "label"  # the section of the language model
@@ -67,28 +66,6 @@ class Handling:
         """Load the models. Raises BadInput if they do not have the student's ``classes``."""
         for one in {id(one): one for one in (self.second, self.auditor) if one}.values():
             one.prepare(classes)
-
-    def extend(
-        self, table: pa.Table, column: str, schema: pa.Schema, classifier: Classifier, least: float | None = None
-    ) -> tuple[pa.Table, pa.Table]:
-        """Label the rows of a table.
-
-        Args:
-            table: has the columns of ``schema`` and ``column``.
-            column: with the texts. Null is an empty text.
-            schema: of the columns to return in addition to the added ones.
-            classifier: the student.
-            least: a text whose probability is lower is deferred; None: the threshold of the student, if any.
-
-        Returns:
-            The table, and the texts that are set apart (``ASIDE``).
-        """
-        texts = ["" if value is None else value for value in table[column].to_pylist()]
-        added, aside = self.columns(texts, classifier.answer(texts, least))
-        table = table.select(schema.names).cast(schema)
-        for field in added.schema:
-            table = table.append_column(field, added[field.name])
-        return table, aside
 
     def columns(self, texts: Sequence[str], answers: Answers) -> tuple[pa.Table, pa.Table]:
         """Return the added columns, and the texts that are set apart (``ASIDE``).
