@@ -13,7 +13,7 @@ STEP = re.compile(r"^(?P<unit>[a-z ]+) (?P<number>\d+) of (?P<total>\d+): (?P<me
 class Progress:
     """Logs steps to ``logger``, so that a hundred short epochs fill no log and a long one is not silent."""
 
-    def __init__(self, logger: logging.Logger) -> None:
+    def __init__(self, logger: logging.Logger | logging.LoggerAdapter[logging.Logger]) -> None:
         self._logger = logger
         self._every = float(os.environ.get(VARIABLE) or SECONDS)
         self._next = 0.0  # of time.monotonic()

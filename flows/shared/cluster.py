@@ -43,7 +43,7 @@ def run_ray(work: Work, blocks: list[Block], address: str | None) -> Iterator[di
     from ray.exceptions import RayActorError, RayTaskError
     from ray.util import ActorPool
 
-    local = {} if address else {"num_cpus": cores(), "include_dashboard": False}
+    local: dict[str, Any] = {} if address else {"num_cpus": cores(), "include_dashboard": False}
     try:
         _check_reachable(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
