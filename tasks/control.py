@@ -21,7 +21,9 @@ def control(context: Context) -> Metrics:
     texts = vocabulary_texts([train, unlabelled], params.seed)
     data = TrainingData(context.path("train"), context.path("validation"))
     tokenizer = learn_vocabulary(texts, params.student.vocabulary)
-    fitted = fit_student("control", params, data, tokenizer, device=context.device, log=context.run)
+    fitted = fit_student(
+        "control", params, data, tokenizer, device=context.device, log=context.run, processes=params.flow.processes
+    )
     save_student(fitted.student, context.out / "model")
     write_hints(params.teacher.regularise, fitted.student, train, context.out / "hints")
     write_csv(context.out / "training.csv", fitted.history)

@@ -170,6 +170,7 @@ def _second_teachers(context: Context, count: int, added: Split, scratch: Path) 
             log=NoLog(),
             start=start if number else None,
             seed=training_seed(params) + number,
+            processes=params.flow.processes,
         )
         result.append(fitted.student)
     return result

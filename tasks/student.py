@@ -159,7 +159,16 @@ def distil(context: Context, params: Params, name: str, log: Log | None = None) 
     tokenizer = load_vocabulary(control / "tokenizer.json", params.student.vocabulary.pieces)
     words = context.path("soft_labels/words.npy")
     start = student_start(params.student.start, context.path("teacher/model"), tokenizer, words)
-    fitted = fit_student(name, params, data, tokenizer, device=context.device, log=log or context.run, start=start)
+    fitted = fit_student(
+        name,
+        params,
+        data,
+        tokenizer,
+        device=context.device,
+        log=log or context.run,
+        start=start,
+        processes=params.flow.processes,
+    )
     write_csv(context.out / "training.csv", fitted.history)
     return fitted.student, dict(fitted.selected)
 

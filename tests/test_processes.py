@@ -13,8 +13,8 @@ import pytest
 from project import ROOT
 
 from stillhouse.pipeline import leftovers, outputs, rwlock
-from stillhouse.pipeline.children import guarded
 from stillhouse.pipeline.guard import GUARD
+from stillhouse.pipeline.guarded import guarded
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl is Linux's")
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"

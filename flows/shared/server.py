@@ -14,7 +14,8 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings
 
 from flows.shared.http import RequestFailed, send_request
 from stillhouse.errors import Unavailable
-from stillhouse.pipeline.children import end, guarded
+from stillhouse.pipeline.children import end
+from stillhouse.pipeline.guarded import guarded
 
 ATTEMPTS = 3
 START_S = 120.0  # time for the server to start, for each attempt

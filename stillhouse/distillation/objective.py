@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -39,6 +40,10 @@ class HardLabels(nn.Module):
 
     needs: frozenset[str] = frozenset()
 
+    def counted(self, labels: np.ndarray) -> np.ndarray:
+        """Return for each label (batch,) whether the mean counts its text."""
+        return ~TASK.unlabelled(labels)
+
     def forward(self, network: TextNetwork, batch: Batch, progress: float) -> Tensor:
         """Return the mean over the batch, a scalar."""
         return TASK.hard_loss(network(batch.ids), batch.labels, "mean")
@@ -60,6 +65,10 @@ class Distillation(nn.Module):
         self.projection = projection
         self.functions = {name: LOSSES[name] for name in losses}
         self.needs: frozenset[str] = frozenset({"logits", *map(signal_of, self.functions.values())})
+
+    def counted(self, labels: np.ndarray) -> np.ndarray:
+        """Return for each label (batch,) whether the mean counts its text: it counts all of them."""
+        return np.ones(len(labels), bool)
 
     def forward(self, network: TextNetwork, batch: Batch, progress: float) -> Tensor:
         """Return a scalar. ``progress`` goes from 0 to 1 during the training."""

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.generations import next_generation
 from stillhouse.distillation.log import Log, NoLog
 from stillhouse.distillation.objective import Distillation, HardLabels, distillation
+from stillhouse.distillation.parallel.student import train_on_ranks
 from stillhouse.distillation.scratch import identity, scratch_folder
 from stillhouse.distillation.trainer import train_student
 from stillhouse.distillation.trust import ALPHA_ABOVE, ALPHA_BELOW, ALPHA_NOT_SHOWN, choose_alpha
@@ -80,6 +82,7 @@ def fit_student(
     log: Log,
     start: Start | None = None,
     seed: int | None = None,
+    processes: int = 1,
 ) -> Fitted:
     """Build the student that ``params.student`` describes and train it.
 
@@ -92,6 +95,7 @@ def fit_student(
         log: gets the metrics of every epoch and step.
         start: initialises the network, for example from the teacher; None: random weights.
         seed: of this training; None: :func:`training_seed`.
+        processes: number of processes that train together, on this machine's GPUs or CPU cores.
 
     Raises:
         TrainingDiverged: a NaN, an infinity or an exploding loss.
@@ -135,17 +139,13 @@ def fit_student(
         objective: Distillation | HardLabels = HardLabels()
         if soft:
             objective = distillation(settings, alpha, student.network, soft.features.shape[1])
-        history = train_student(
-            student.network,
-            train,
-            check,
-            objective,
-            settings.training,
-            device=target,
-            seed=seed,
-            scratch=folder,
-            log=log if generation == generations else NoLog(),
-        )
+        options: Any = {"device": target, "seed": seed, "scratch": folder}
+        options["log"] = log if generation == generations else NoLog()
+        if processes > 1:
+            options["processes"] = processes
+            history = train_on_ranks(student, train, check, objective, settings.training, **options)
+        else:
+            history = train_student(student.network, train, check, objective, settings.training, **options)
         if generation < generations:
             logger.info("generation %d of %d retrains the head of its teacher", generation, generations)
             train = next_generation(train, predict_logits(student.network, train.encoded, target), seed)

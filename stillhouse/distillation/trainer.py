@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
@@ -18,6 +18,8 @@ from stillhouse.distillation.checkpoints import load_checkpoint, save_checkpoint
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.objective import Distillation, HardLabels
+from stillhouse.distillation.parallel.group import Group
+from stillhouse.distillation.parallel.step import SharedStep
 from stillhouse.distillation.resident import resident
 from stillhouse.distillation.schedules import warmup_cosine
 from stillhouse.distillation.watch import Watch
@@ -28,7 +30,9 @@ from stillhouse.progress import Progress
 
 logger = logging.getLogger(__name__)
 
+CHECKPOINT = "last.pt"
 CHECKPOINTS = 50  # most checkpoints of a training: writing one can take longer than a short epoch
+RANK_SEEDS = 1_000_003  # between the seeds of two ranks, so that those of no two epochs are the same
 HINT = "Lower student.training.learning_rate or student.training.clip_norm."
 LESS_MEMORY = "Lower student.training.batch_size or student.network.max_length."
 
@@ -44,6 +48,7 @@ def train_student(
     seed: int,
     scratch: Path,
     log: Log,
+    group: Group | None = None,
 ) -> list[dict[str, float]]:
     """Train ``network`` in place, and load the weights of the epoch that :func:`selected_epoch` selects.
 
@@ -61,6 +66,7 @@ def train_student(
         seed: of the order of the texts, and of dropout.
         scratch: a folder for the checkpoint.
         log: gets the metrics of every epoch and step.
+        group: the ranks that train together; None: this process trains alone.
 
     Returns:
         One row for each epoch: ``epoch``, ``loss``, ``grad_norm``, and the measurements of ``check``.
@@ -70,7 +76,7 @@ def train_student(
         BadInput: the memory of the GPU does not suffice.
     """
     with explain_out_of_memory(LESS_MEMORY):
-        return _train(network, train, check, objective, settings, device, seed, scratch, log)
+        return _train(network, train, check, objective, settings, device, seed, scratch, log, group)
 
 
 def _train(
@@ -83,21 +89,29 @@ def _train(
     seed: int,
     scratch: Path,
     log: Log,
+    group: Group | None,
 ) -> list[dict[str, float]]:
     torch.manual_seed(seed)
     epochs, steps = epochs_and_steps(settings, len(train.labels))
-    loop, checkpoint = TrainingLoop(network, objective, settings, epochs * steps, device), scratch / "last.pt"
+    loop, checkpoint = TrainingLoop(network, objective, settings, epochs * steps, device, group), scratch / CHECKPOINT
+    other = group.rank if group else 0  # the number of a rank that only computes
+    if other:
+        distributed.barrier()  # the first rank renames a damaged checkpoint
     loop.resume(checkpoint)
+    if group and not other:
+        distributed.barrier()
     train = resident(train, device, objective.needs)
     first, progress = len(loop.history), Progress(logger)
     if first:
         logger.info("resuming after epoch %d of %d", first, epochs)
     # The bar is shown on a terminal only: in a log file each refresh would be a line.
-    for epoch in tqdm(range(first, epochs), initial=first, total=epochs, unit="epoch", disable=None):
+    for epoch in tqdm(range(first, epochs), initial=first, total=epochs, unit="epoch", disable=True if other else None):
+        if other:  # the first rank draws the random numbers that a process alone would draw
+            torch.manual_seed(seed + epoch + other * RANK_SEEDS)
         loop.run_epoch(train, batches(train.encoded.lengths, settings.batch_size, seed + epoch), epoch * steps)
-        loop.measure(check)
+        loop.measure(None if other else check)
         _report(log, loop.watch, loop.history[-1], epochs, progress)
-        if (epoch + 1) % math.ceil(epochs / CHECKPOINTS) == 0 or epoch + 1 == epochs:
+        if not other and ((epoch + 1) % math.ceil(epochs / CHECKPOINTS) == 0 or epoch + 1 == epochs):
             loop.save(checkpoint)
     loop.finish()
     return loop.history
@@ -119,6 +133,7 @@ class TrainingLoop:
         settings: Training,
         updates: int,
         device: torch.device,
+        group: Group | None = None,
     ) -> None:
         self.network, self.objective, self.device = network, objective, device
         self.learner = nn.ModuleDict({"network": network, "objective": objective}).to(device)
@@ -132,6 +147,7 @@ class TrainingLoop:
         self.watch = Watch(HINT)
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
+        self.shared = SharedStep(group, network, objective) if group else None
 
     def run_epoch(self, train: Examples, order: Iterable[np.ndarray], done: int) -> None:
         """Train one epoch, with one update for each batch of row numbers in ``order``; ``done`` updates came before."""
@@ -139,14 +155,20 @@ class TrainingLoop:
         self.watch.begin(len(self.history), done)
         for index, rows in enumerate(order, done):
             self.optimizer.zero_grad(set_to_none=True)
-            batch = train.batch(rows, self.device, self.objective.needs)
-            loss = self.objective(self.network, batch, index / max(1, self.updates - 1))
-            loss.backward()
+            loss = self._backward(train, rows, index / max(1, self.updates - 1))
             self.watch.step(loss, nn.utils.clip_grad_norm_(self.learner.parameters(), self.clip_norm))
             self.optimizer.step()
             self.schedule.step()
             if self.average:
                 self.average.update_parameters(self.network)
+
+    def _backward(self, train: Examples, rows: np.ndarray, progress: float) -> Tensor:
+        if self.shared:
+            return self.shared.backward(train, rows, self.device, progress)
+        batch = train.batch(rows, self.device, self.objective.needs)
+        loss: Tensor = self.objective(self.network, batch, progress)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
 
     def measure(self, check: Check | None) -> None:
         """Add the metrics of the epoch to the history. Copy its weights if it is the selected epoch so far."""

@@ -18,6 +18,9 @@ class Flow(Section):
     ]
     push: Annotated[bool, Field(description="dvc push after a run whose student became champion")]
     gpu_slots: Count
+    processes: Annotated[
+        Count, Field(description="processes of a training or of soft labels, each on its own GPU, or on CPU cores")
+    ]
     retries: Annotated[int, Field(ge=0, le=20)]
     retry_delay_s: Annotated[NotNegative, Field(description="before the first retry; doubles with each")]
     timeout_minutes: dict[str, Positive]

@@ -9,10 +9,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
-from stillhouse.pipeline import guard
 from stillhouse.pipeline.ending import ending
+from stillhouse.pipeline.guarded import guarded
 from stillhouse.pipeline.lock import HOLDER
 from stillhouse.pipeline.log import LEVELS, level_of
 from stillhouse.secrets import masked
@@ -20,24 +19,6 @@ from stillhouse.secrets import masked
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_S = 4.0  # time for a stage to close its MLflow run before it is killed
 _children: set[subprocess.Popen[str]] = set()
-
-
-def guarded(
-    command: list[str], grace_s: float, output: int | IO[str], folder: Path = Path(), **variables: str
-) -> subprocess.Popen[str]:
-    """Start ``command`` under a guard (``guard.py``): closing its ``stdin`` ends it with all its children."""
-    return subprocess.Popen(
-        # -I: the guard uses no installed package, and starts four times as fast without site-packages.
-        [sys.executable, "-I", "-S", guard.__file__, str(grace_s), *command],
-        stdin=subprocess.PIPE,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env={**os.environ, **variables},
-        cwd=folder,
-        start_new_session=True,
-    )
 
 
 @contextmanager

@@ -8,6 +8,9 @@ so that the caller can weight texts. Its arguments depend on the signal that it 
 - features, marked ``@compares("features")``: ``(student, teacher)`` with vectors of the texts, ``(batch, size)``;
 - relations, marked ``@compares("relations")``: ``(student, teacher, mask, heads)``, see ``minilm.py``. Its name must
   also be in ``RELATION_LOSSES`` (``stillhouse/params/student.py``).
+
+A loss on logits that compares the texts of a batch is marked ``@over_batch``. Several processes then compute it of the
+whole batch, and not of the rows of each.
 """
 
 from collections.abc import Callable
@@ -32,6 +35,17 @@ def compares(signal: Signal) -> Callable[[AnyLoss], AnyLoss]:
         return loss
 
     return mark
+
+
+def over_batch(loss: AnyLoss) -> AnyLoss:
+    """Mark a loss on logits whose value for a text depends on the other texts of the batch."""
+    loss.__dict__["over_batch"] = True
+    return loss
+
+
+def reads_batch(loss: Loss) -> bool:
+    """Return whether the loss is marked with :func:`over_batch`."""
+    return getattr(loss, "over_batch", False)
 
 
 def signal_of(loss: Loss) -> Signal:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from stillhouse.distillation.losses import over_batch
 from stillhouse.registry import register
 
 VARIED = 1e-2  # if the teacher's probabilities vary less, their correlation is noise
@@ -10,6 +11,7 @@ SMALLEST = 1e-4  # avoids a division by 0
 
 
 @register
+@over_batch
 def dist(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """Return 1 - Pearson correlation of probabilities over classes, plus the same over texts, times T squared.
 

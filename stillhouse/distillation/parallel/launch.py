@@ -1,0 +1,143 @@
+"""Start the ranks of a job, pass on what the first one logs, and end all of them when one fails."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import stillhouse
+from stillhouse import errors
+from stillhouse.distillation.log import Log
+from stillhouse.errors import StillhouseError
+from stillhouse.pipeline.guarded import guarded
+
+RANK = "stillhouse.distillation.parallel.rank"
+JOB, METRICS, ERROR = "job.json", "metrics.jsonl", "error-{rank}.json"
+POLL_S = 0.1
+OTHERS_S = 2.0  # time for other ranks to end after the first that failed, so that the cause is among them
+GRACE_S = 1.0  # checkpoints are complete at any time, so a rank may be killed
+STDERR = 2
+
+
+def run_ranks(folder: Path, content: dict[str, Any], processes: int, log: Log) -> None:
+    """Run a job on ``processes`` ranks of this machine, and wait for all of them.
+
+    Args:
+        folder: of the job; has what ``content`` names.
+        content: of ``job.json``. ``kind`` selects the function in ``rank.py``.
+        processes: number of ranks.
+        log: gets what the first rank logs.
+
+    Raises:
+        StillhouseError: a rank failed or was killed. If it raised a StillhouseError itself, this is of the same class.
+    """
+    (folder / JOB).write_text(json.dumps(content), encoding="utf-8")
+    metrics = _Metrics(folder / METRICS, log)
+    ranks: list[subprocess.Popen[str]] = []
+    try:
+        for rank in range(processes):
+            ranks.append(_start(folder, rank, processes))
+        while not all(rank.poll() is not None for rank in ranks):
+            if any(rank.poll() for rank in ranks):
+                break
+            metrics.pass_on()
+            time.sleep(POLL_S)
+        metrics.pass_on()
+        _raise_failure(folder, ranks)
+    finally:
+        _end(ranks)
+
+
+def _start(folder: Path, rank: int, processes: int) -> subprocess.Popen[str]:
+    code = [str(Path(stillhouse.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    threads = str(max(1, (os.cpu_count() or 1) // processes))
+    variables = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
+    variables |= {"LOCAL_WORLD_SIZE": str(processes), "PYTHONPATH": os.pathsep.join(code)}
+    variables |= {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
+    return guarded([sys.executable, "-m", RANK, str(folder)], GRACE_S, STDERR, **variables)
+
+
+def _end(ranks: Sequence[subprocess.Popen[str]]) -> None:
+    for rank in ranks:
+        assert rank.stdin is not None
+        with suppress(OSError):
+            rank.stdin.close()
+    for rank in ranks:
+        try:
+            rank.wait(2 * GRACE_S)
+        except subprocess.TimeoutExpired:
+            rank.kill()
+
+
+def _raise_failure(folder: Path, ranks: Sequence[subprocess.Popen[str]]) -> None:
+    """Raise the cause, if a rank failed: the other ranks then fail, too, because they lost a member of their group."""
+    deadline = time.monotonic() + OTHERS_S
+    while any(rank.poll() is None for rank in ranks) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    statuses = [rank.poll() or 0 for rank in ranks]
+    if not any(statuses):
+        return
+    place = f"of {len(ranks)} (flow.processes)"
+    if 128 + signal.SIGKILL in statuses:
+        number = statuses.index(128 + signal.SIGKILL)
+        raise StillhouseError(
+            f"Process {number + 1} {place} was killed, most often because the machine's memory ran out. Lower the "
+            "batch size or flow.processes, or give it more memory; training goes on from its last checkpoint."
+        )
+    found = []
+    for number in range(len(ranks)):
+        with suppress(OSError, ValueError):
+            found.append(json.loads((folder / ERROR.format(rank=number)).read_text(encoding="utf-8")) | {"n": number})
+    found.sort(key=lambda error: (not error["known"], error["time"]))
+    if not found:
+        number = next(number for number, status in enumerate(statuses) if status)
+        raise StillhouseError(f"Process {number + 1} {place} ended with status {statuses[number]} and no message.")
+    first = found[0]
+    if first["known"]:
+        raise getattr(errors, first["known"])(first["message"])
+    raise StillhouseError(f"Process {first['n'] + 1} {place} failed: {first['message']}\n{first['traceback']}")
+
+
+class _Metrics:
+    """Passes the lines of a :class:`FileLog` on to a log, each line once."""
+
+    def __init__(self, file: Path, log: Log) -> None:
+        self._file, self._log, self._read = file, log, 0
+
+    def pass_on(self) -> None:
+        if not self._file.exists():
+            return
+        with self._file.open("rb") as file:
+            file.seek(self._read)
+            for line in file:
+                if not line.endswith(b"\n"):  # the rest follows
+                    break
+                self._read += len(line)
+                entry = json.loads(line)
+                call: Callable[..., None] = getattr(self._log, entry.pop("call"))
+                call(**entry)
+
+
+class FileLog:
+    """Writes what is logged to a file, a JSON object for each call."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def metrics(self, values: dict[str, Any], step: int | None = None) -> None:
+        """See :meth:`Log.metrics`."""
+        self._write({"call": "metrics", "values": values, "step": step})
+
+    def series(self, name: str, values: list[float], first_step: int) -> None:
+        """See :meth:`Log.series`."""
+        self._write({"call": "series", "name": name, "values": values, "first_step": first_step})
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")

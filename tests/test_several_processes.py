@@ -1,0 +1,109 @@
+"""Several processes that train together: the same result as one process, and an orderly end when one of them dies."""
+
+import json
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from datasets import Dataset
+from material import texts_and_labels
+from project import ROOT
+
+from stillhouse.data.encoded import encode_texts
+from stillhouse.data.vocabulary import learn_vocabulary
+from stillhouse.distillation.check import Check
+from stillhouse.distillation.examples import Examples
+from stillhouse.distillation.objective import HardLabels, distillation
+from stillhouse.distillation.parallel.student import train_on_ranks
+from stillhouse.distillation.trainer import train_student
+from stillhouse.errors import StillhouseError, TrainingDiverged
+from stillhouse.models.students.student import build_student
+from stillhouse.params import Vocabulary, load_params
+
+PARAMS = load_params(ROOT / "params.yaml")
+LABELS = ["cooking", "sport", "weather"]
+CPU = torch.device("cpu")
+NO_DROPOUT = {"dropout": 0.0, "word_dropout": 0.0}
+WIDE = PARAMS.student.network.wide.model_copy(update={"size": 8, "buckets": 64, "max_length": 32, "dropout": 0.0})
+NETWORK = PARAMS.student.network.model_copy(
+    update={"embedding": 16, "width": 16, "depth": 2, "max_length": 32, "wide": WIDE, **NO_DROPOUT}
+)
+# 73 texts: the last batch of an epoch has one row, which is not divided.
+TRAINING = PARAMS.student.training.model_copy(
+    update={"epochs": 3, "min_updates": 0, "batch_size": 9, "learning_rate": 0.01, "average": 0.9}
+)
+LOSSES = {"hinton": 1.0, "dist": 0.5, "features": 0.5}
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of the processes that are started
+
+
+class Notes:
+    """Records what a training logs, and calls ``at`` after an epoch."""
+
+    def __init__(self, at=None):
+        self.rows, self.norms, self.at = [], [], at or {}
+
+    def metrics(self, values, step=None):
+        self.rows.append((step, values))
+        self.at.get(step, lambda: None)()
+
+    def series(self, name, values, first_step):
+        self.norms += values
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    rows = texts_and_labels(73)
+    dataset = Dataset.from_dict({"text": [text + " rain" * (index % 7) for index, (text, _) in enumerate(rows)]})
+    tokenizer = learn_vocabulary(dataset["text"], Vocabulary(size=300, min_frequency=1, lowercase=True))
+    encoded = encode_texts([dataset], tokenizer, 32, tmp_path_factory.mktemp("ids") / "ids")
+    labels = np.array([LABELS.index(label) for _, label in rows])
+    logits = np.eye(3, dtype=np.float32)[labels] * 4
+    features = np.random.default_rng(0).normal(size=(73, 8)).astype(np.float16)
+    labels = np.where(np.arange(73) % 5 == 4, -1, labels)
+    return tokenizer, Examples(encoded, labels, logits, features, None, np.arange(73))
+
+
+def fit(examples, scratch, processes, training=TRAINING, network=NETWORK, log=None, hard=False):
+    tokenizer, data = examples
+    settings = PARAMS.student.model_copy(
+        update={"network": network, "losses": LOSSES, "alpha": 0.7, "temperature": 2.0, "training": training}
+    )
+    torch.manual_seed(0)
+    student = build_student(tokenizer, LABELS, settings.network)
+    objective = HardLabels() if hard else distillation(settings, settings.alpha, student.network, 8)
+    scratch.mkdir(exist_ok=True)
+    check = Check("heldout_agreement", Examples(data.encoded, np.abs(data.labels)))
+    options = {"device": CPU, "seed": 0, "scratch": scratch, "log": log or Notes()}
+    if processes == 1:
+        history = train_student(student.network, data, check, objective, training, **options)
+    else:
+        history = train_on_ranks(student, data, check, objective, training, processes=processes, **options)
+    return student.network.state_dict(), history
+
+
+def assert_equal(one, other, tolerance=0.0):
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(value, other[name], rtol=tolerance, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize("architecture", ["resnet", "bilstm"])
+@pytest.mark.parametrize("hard", [False, True])
+def test_two_processes_train_the_student_of_one(examples, tmp_path, architecture, hard):
+    network, alone, together = NETWORK.model_copy(update={"architecture": architecture}), Notes(), Notes()
+    weights, history = fit(examples, tmp_path / "1", 1, network=network, log=alone, hard=hard)
+    weights_2, history_2 = fit(examples, tmp_path / "2", 2, network=network, log=together, hard=hard)
+    for row, other in zip(history, history_2, strict=True):
+        assert row == pytest.approx(other, rel=1e-3)
+    assert alone.norms == pytest.approx(together.norms, rel=2e-3)
+    assert [step for step, _ in together.rows] == [1, 2, 3]
+    assert_equal(weights, weights_2, 2e-3)
