@@ -1,10 +1,8 @@
 """Several processes that train together: the same result as one process, and an orderly end when one of them dies."""
 
-import json
 import os
+import shutil
 import signal
-import threading
-import time
 
 import numpy as np
 import psutil
@@ -16,6 +14,7 @@ from project import ROOT
 
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.vocabulary import learn_vocabulary
+from stillhouse.distillation import trainer
 from stillhouse.distillation.check import Check
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.objective import HardLabels, distillation
@@ -93,11 +92,12 @@ def fit(examples, scratch, processes, training=TRAINING, network=NETWORK, log=No
 def assert_equal(one, other, tolerance=0.0):
     assert one.keys() == other.keys()
     for name, value in one.items():
-        torch.testing.assert_close(value, other[name], rtol=tolerance, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(
+            value, other[name], rtol=tolerance, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}"
+        )
 
 
-@pytest.mark.parametrize("architecture", ["resnet", "bilstm"])
-@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize(("architecture", "hard"), [("resnet", False), ("bag", True)])
 def test_two_processes_train_the_student_of_one(examples, tmp_path, architecture, hard):
     network, alone, together = NETWORK.model_copy(update={"architecture": architecture}), Notes(), Notes()
     weights, history = fit(examples, tmp_path / "1", 1, network=network, log=alone, hard=hard)
@@ -107,3 +107,62 @@ def test_two_processes_train_the_student_of_one(examples, tmp_path, architecture
     assert alone.norms == pytest.approx(together.norms, rel=2e-3)
     assert [step for step, _ in together.rows] == [1, 2, 3]
     assert_equal(weights, weights_2, 2e-3)
+
+
+def ranks():
+    """The processes of the ranks, by number."""
+    found = {}
+    for process in psutil.Process().children(recursive=True):
+        if "stillhouse.distillation.parallel.rank" in process.cmdline() and "guard.py" not in " ".join(
+            process.cmdline()
+        ):
+            found[int(process.environ()["RANK"])] = process
+    return found
+
+
+def test_a_killed_process_ends_the_others_and_the_next_run_gives_the_same_result(examples, tmp_path):
+    # With dropout, so that the random numbers must be the same, too.
+    network, training = NETWORK.model_copy(update={"dropout": 0.2}), TRAINING.model_copy(update={"epochs": 50})
+    options = {"training": training, "network": network}
+    whole, history = fit(examples, tmp_path / "whole", 2, **options)
+    seen = []
+
+    def kill():
+        seen.extend(ranks().values())
+        os.kill(ranks()[1].pid, signal.SIGKILL)
+
+    with pytest.raises(StillhouseError, match=r"Process 2 of 2 \(flow.processes\) was killed.*last checkpoint"):
+        fit(examples, tmp_path / "killed", 2, log=Notes({1: kill}), **options)
+    assert len(seen) == 2 and not psutil.wait_procs(seen, 5)[1]
+    written = len(trainer.load_checkpoint(tmp_path / "killed" / "last.pt")["history"])
+    assert 1 <= written < 50
+    shutil.copytree(tmp_path / "killed", tmp_path / "alone")
+    notes = Notes()
+    resumed, again = fit(examples, tmp_path / "killed", 2, log=notes, **options)
+    assert again == history and [step for step, _ in notes.rows] == list(range(written + 1, 51))
+    assert_equal(resumed, whole)
+    notes = Notes()
+    _, again = fit(examples, tmp_path / "alone", 1, log=notes, **options)
+    assert again[:written] == history[:written] and [step for step, _ in notes.rows] == list(range(written + 1, 51))
+    assert again[-1]["loss"] == pytest.approx(history[-1]["loss"], rel=0.5)
+
+
+def test_a_training_resumes_with_another_number_of_processes(examples, tmp_path):
+    training = TRAINING.model_copy(update={"epochs": 4})
+    whole, history = fit(examples, tmp_path / "whole", 1, training)
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(examples, tmp_path / "broken", 1, training, log=Notes({3: stop}))
+    notes = Notes()
+    resumed, again = fit(examples, tmp_path / "broken", 2, training, log=notes)
+    assert [step for step, _ in notes.rows] == [3, 4]
+    assert again[:2] == history[:2] and again[-1] == pytest.approx(history[-1], rel=1e-3)
+    assert_equal(whole, resumed, 2e-3)
+
+
+def test_what_one_process_finds_wrong_is_the_error_of_all(examples, tmp_path):
+    with pytest.raises(TrainingDiverged, match="learning_rate"):
+        fit(examples, tmp_path / "absurd", 2, TRAINING.model_copy(update={"learning_rate": 1e9, "epochs": 20}))
