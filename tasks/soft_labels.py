@@ -122,7 +122,9 @@ def _label(
     known = ProbeInputs(vectors.inputs, vectors.input_rows(*rows))
     folder.mkdir(exist_ok=True)
     words = settings.relation_words if teacher.number == 1 else 0
-    logits = write_soft_labels(loaded, sets[0], batch_size, bf16, words, folder, known)
+    logits = write_soft_labels(
+        loaded, sets[0], batch_size, bf16, words, folder, known, params.flow.processes, place / "model"
+    )
     if teacher.number == 1:
         tokenizer = load_vocabulary(context.path("control/model") / "tokenizer.json")
         np.save(context.out / "words.npy", output_vectors(loaded, pieces_of(tokenizer)).numpy())

@@ -78,6 +78,7 @@ def _job(context: Context, settings: OneTeacher, number: int, texts: Texts) -> T
         device=choose_device(context.device),
         seed=context.params.seed if settings.seed is None else settings.seed,
         log=context.run if number == 1 else NoLog(),
+        processes=context.params.flow.processes,
     )
     return job.with_length() if settings.max_length == "auto" else job
 

@@ -1,5 +1,6 @@
 """Several processes that train together: the same result as one process, and an orderly end when one of them dies."""
 
+import json
 import os
 import shutil
 import signal
@@ -8,8 +9,8 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from datasets import Dataset
-from material import texts_and_labels
+from datasets import ClassLabel, Dataset, Features, Value
+from material import texts_and_labels, tiny_teacher
 from project import ROOT
 
 from stillhouse.data.encoded import encode_texts
@@ -17,12 +18,17 @@ from stillhouse.data.vocabulary import learn_vocabulary
 from stillhouse.distillation import trainer
 from stillhouse.distillation.check import Check
 from stillhouse.distillation.examples import Examples
+from stillhouse.distillation.finetune import finetune
+from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.objective import HardLabels, distillation
 from stillhouse.distillation.parallel.student import train_on_ranks
+from stillhouse.distillation.softlabels import write_soft_labels
 from stillhouse.distillation.trainer import train_student
-from stillhouse.errors import StillhouseError, TrainingDiverged
+from stillhouse.errors import BadInput, StillhouseError, TrainingDiverged
+from stillhouse.models.pretrained import load_pretrained
 from stillhouse.models.students.student import build_student
-from stillhouse.params import Vocabulary, load_params
+from stillhouse.models.teacher import load_teacher
+from stillhouse.params import OneTeacher, Vocabulary, load_params
 
 PARAMS = load_params(ROOT / "params.yaml")
 LABELS = ["cooking", "sport", "weather"]
@@ -166,3 +172,64 @@ def test_a_training_resumes_with_another_number_of_processes(examples, tmp_path)
 def test_what_one_process_finds_wrong_is_the_error_of_all(examples, tmp_path):
     with pytest.raises(TrainingDiverged, match="learning_rate"):
         fit(examples, tmp_path / "absurd", 2, TRAINING.model_copy(update={"learning_rate": 1e9, "epochs": 20}))
+
+
+def labelled(teacher, source, folder, processes, datasets, words):
+    folder.mkdir()
+    write_soft_labels(teacher, datasets, 4, False, words, folder, processes=processes, source=source)
+    return [np.load(file) for file in sorted(folder.glob("*.npy"))]
+
+
+def test_processes_share_the_texts_of_soft_labels(tmp_path):
+    settings = PARAMS.teacher.model_copy(update={"model": str(tiny_teacher(tmp_path / "tiny")), "max_length": 16})
+    source = tmp_path / "teacher"
+    load_pretrained(settings, LABELS).save(source)
+    teacher = load_teacher(source, 16, CPU)
+    texts = [text for text, _ in texts_and_labels(90)]
+    datasets = [Dataset.from_dict({"text": texts[start : start + 30]}) for start in (0, 30, 60)]
+    alone = labelled(teacher, source, tmp_path / "1", 1, datasets, 4)
+    together = labelled(teacher, source, tmp_path / "2", 2, datasets, 4)
+    assert len(alone) == 3
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert [file.suffix for file in (tmp_path / "2").iterdir()] == [".npy"] * 3
+
+
+def fine_tuned(folder, processes, scratch):
+    """Settings of a teacher without dropout, its fine-tuned weights and its history."""
+    update = {"model": str(folder), "max_length": 16, "freeze_layers": 0, "epochs": 2, "batch_size": 8}
+    settings = OneTeacher.model_validate(
+        {
+            **{name: getattr(PARAMS.teacher, name) for name in OneTeacher.model_fields},
+            **update,
+            "attention_dropout": 0.0,
+        }
+    )
+    rows = texts_and_labels(64)
+    features = Features({"text": Value("string"), "label": ClassLabel(names=LABELS)})
+    data = Dataset.from_dict({"text": [t for t, _ in rows], "label": [label for _, label in rows]}, features)
+    torch.manual_seed(0)
+    teacher = load_pretrained(settings, LABELS)
+    scratch.mkdir()
+    options = {"device": CPU, "seed": 0, "scratch": scratch, "log": (notes := Notes()), "processes": processes}
+    history = finetune(teacher, data, data, settings, Hints("none"), **options)
+    return teacher.model.state_dict(), history, notes
+
+
+def test_two_processes_fine_tune_the_teacher_of_one(tmp_path):
+    folder = tiny_teacher(tmp_path / "tiny")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_dropout_prob": 0.0}))
+    weights, history, alone = fine_tuned(folder, 1, tmp_path / "1")
+    weights_2, history_2, together = fine_tuned(folder, 2, tmp_path / "2")
+    assert len(history) > 1 and [row["loss"] for row in history] == pytest.approx(
+        [r["loss"] for r in history_2], rel=1e-3
+    )
+    assert [row["validation_accuracy"] for row in history] == [row["validation_accuracy"] for row in history_2]
+    assert [step for step, _ in alone.rows] == [step for step, _ in together.rows]
+    assert_equal(weights, weights_2, 1e-4)
+
+
+def test_a_batch_that_the_processes_cannot_share_equally_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="teacher.batch_size is 8, which 3 processes"):
+        fine_tuned(tiny_teacher(tmp_path / "tiny"), 3, tmp_path / "3")

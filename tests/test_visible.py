@@ -6,7 +6,7 @@ import pytest
 
 import stillhouse.pipeline.stage as stage_module
 from stillhouse.errors import BadInput
-from stillhouse.models.visible import VARIABLE, one_gpu, visible_gpus
+from stillhouse.models.visible import VARIABLE, chosen_gpus, visible_gpus
 from stillhouse.pipeline.slots import gpu_slot
 
 
@@ -43,7 +43,7 @@ def test_the_variable_is_read_as_cuda_reads_it(variable, entries):
     ],
 )
 def test_an_index_counts_the_visible_gpus(device, variable, shown, monkeypatch):
-    assert one_gpu(device, variable) == shown
+    assert chosen_gpus(device, variable) == ([] if shown is None else [shown])
     monkeypatch.delenv(VARIABLE, raising=False)
     if variable is not None:
         monkeypatch.setenv(VARIABLE, variable)
@@ -54,7 +54,7 @@ def test_an_index_counts_the_visible_gpus(device, variable, shown, monkeypatch):
 @pytest.mark.parametrize(("device", "variable"), [("cuda:2", "4,7"), ("cuda", ""), ("cuda:0", "-1")])
 def test_a_gpu_that_is_not_visible_is_refused_with_what_is(device, variable):
     with pytest.raises(BadInput, match=rf"device: {device} is not visible") as raised:
-        one_gpu(device, variable)
+        chosen_gpus(device, variable)
     assert repr(variable) in str(raised.value) and ("2: 4, 7" if variable == "4,7" else "no GPU") in str(raised.value)
 
 

@@ -21,7 +21,7 @@ from benchmarks.gpu.job import Job
 from benchmarks.gpu.page import page, section
 from benchmarks.gpu.parts import PARTS, Part
 from benchmarks.gpu.record import Record, bring_back
-from stillhouse.models.visible import VARIABLE, one_gpu
+from stillhouse.models.visible import VARIABLE, chosen_gpus
 
 FOLDER = Path(".stillhouse/gpu")
 PUBLISHED = Path("benchmarks/results/gpu.jsonl"), Path("benchmarks/GPU.md")
@@ -139,8 +139,8 @@ def _publish(record: Record, folder: Path, shared: bool) -> None:
 
 def _set_environment(scratch: Path) -> None:
     """Set the environment that the parts' processes inherit: one GPU, no network, caches in the run's folder."""
-    if gpu := one_gpu("auto", os.environ.get(VARIABLE)):
-        os.environ[VARIABLE] = gpu
+    if gpus := chosen_gpus("auto", os.environ.get(VARIABLE)):
+        os.environ[VARIABLE] = gpus[0]
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # otherwise each process compiles the unpacked libraries
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HOME=str((scratch / "huggingface").resolve()))
 

@@ -44,7 +44,7 @@ def prefect_task(stage: Stage, params: Params) -> Task[..., Outcome]:
         address = stage.of(instance).address
         if known_unchanged and not force:  # do not wait for a GPU slot
             return unchanged(address, logger())
-        with training_slot(stage.trains, params):
+        with training_slot(stage.trains, params, settings.processes):
             log = with_progress(address, logger())
             return run_stage(address, settings.timeout_minutes[stage.name] * 60, force, log=log)
 
@@ -52,9 +52,9 @@ def prefect_task(stage: Stage, params: Params) -> Task[..., Outcome]:
 
 
 @contextmanager
-def training_slot(trains: bool, params: Params) -> Iterator[None]:
-    """Hold a GPU slot during the block, if the stage trains."""
-    with gpu_slot(params.flow.gpu_slots, logger(), params.device) if trains else nullcontext():
+def training_slot(trains: bool, params: Params, gpus: int = 1) -> Iterator[None]:
+    """Hold a slot of each of ``gpus`` GPUs during the block, if the stage trains."""
+    with gpu_slot(params.flow.gpu_slots, logger(), params.device, gpus) if trains else nullcontext():
         yield
 
 

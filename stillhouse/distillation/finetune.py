@@ -17,6 +17,8 @@ from stillhouse.data.splits import label_names
 from stillhouse.distillation.checkpoints import last_trainer_checkpoint
 from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.log import Log
+from stillhouse.distillation.parallel.group import Group, in_turn
+from stillhouse.distillation.parallel.order import OwnSeed, SharedTrainer
 from stillhouse.distillation.regularised import MutualTeacher, ReversedTeacher, parameter_groups
 from stillhouse.distillation.watch import Watch
 from stillhouse.models.batching import PaddingCollator, explain_out_of_memory
@@ -44,6 +46,8 @@ def finetune(
     seed: int,
     scratch: Path,
     log: Log,
+    processes: int = 1,
+    group: Group | None = None,
 ) -> list[dict[str, float]]:
     """Fine-tune ``teacher`` in place, and load the checkpoint that is best on validation.
 
@@ -60,6 +64,8 @@ def finetune(
         seed: of the new head, the order of the texts, and dropout.
         scratch: a folder for checkpoints.
         log: gets the metrics of each step.
+        processes: number of processes that train together. This function then starts them.
+        group: the ranks that train together, in a process that was started so.
 
     Returns:
         One row for each checkpoint: ``epoch``, ``loss``, ``validation_loss``, ``validation_accuracy`` and
@@ -67,25 +73,37 @@ def finetune(
 
     Raises:
         TrainingDiverged: the loss or the gradient became NaN or infinite.
-        BadInput: the memory of the GPU does not suffice.
+        BadInput: the memory of the GPU does not suffice, or ``processes`` does not divide the batch size.
     """
+    if processes > 1:
+        from stillhouse.distillation.parallel.teacher import finetune_on_ranks  # which imports this module
+
+        options: dict[str, Any] = {"device": device, "seed": seed, "scratch": scratch, "log": log}
+        return finetune_on_ranks(teacher, train, validation, settings, hints, processes=processes, **options)
     learner = _learner(teacher, train, settings, hints, seed, scratch)
     columns: dict[str, Any] = {}
     if hints.logits is not None:
         columns["hint"] = list(hints.logits)
     elif hints.network is not None:
         columns["row"] = list(range(len(train)))
-    trainer = Trainer(
+    arguments = _arguments(settings, len(train), len(validation) > 0, device, seed, scratch)
+    cache = scratch
+    if group:
+        arguments.per_device_train_batch_size //= group.size
+        arguments.ddp_find_unused_parameters = True
+        cache = scratch / f"rank-{group.rank}"
+        cache.mkdir(exist_ok=True)
+    trainer = (SharedTrainer if group else Trainer)(
         model=learner,
-        args=_arguments(settings, len(train), len(validation) > 0, device, seed, scratch),
-        train_dataset=_tokenize(train, teacher, scratch / "train.arrow", columns),
-        eval_dataset=_tokenize(validation, teacher, scratch / "validation.arrow", {}) if len(validation) else None,
+        args=arguments,
+        train_dataset=_tokenize(train, teacher, cache / "train.arrow", columns),
+        eval_dataset=_tokenize(validation, teacher, cache / "validation.arrow", {}) if len(validation) else None,
         data_collator=PaddingCollator(teacher.tokenizer),
         processing_class=teacher.tokenizer,
         compute_metrics=_metrics,
         # Encoder-decoders return states beside the logits.
         preprocess_logits_for_metrics=lambda logits, _: logits[0] if isinstance(logits, tuple) else logits,
-        callbacks=[_Watcher(log)],
+        callbacks=[_Watcher(log), *([OwnSeed(group, seed)] if group else [])],
         optimizer_cls_and_kwargs=(
             torch.optim.AdamW,
             {
@@ -100,7 +118,7 @@ def finetune(
     # All losses here are means over a batch, so the Trainer must divide accumulated gradients by their number.
     trainer.model_accepts_loss_kwargs = False
     trainer.remove_callback(PrinterCallback)  # _Watcher logs the same numbers
-    last = last_trainer_checkpoint(scratch)
+    last = in_turn(group, lambda: last_trainer_checkpoint(scratch))  # which removes damaged ones
     if last:
         logger.info("resuming from %s", last)
     advice = f"Lower teacher.batch_size ({settings.batch_size}) and raise teacher.gradient_accumulation by as much"

@@ -69,6 +69,7 @@ class TeacherJob:
         device: the device for the training.
         seed: of everything random.
         log: gets the metrics of each step.
+        processes: number of processes that fine-tune together.
     """
 
     name: str
@@ -77,6 +78,7 @@ class TeacherJob:
     device: torch.device
     seed: int
     log: Log
+    processes: int = 1
 
     def load(self) -> Teacher:
         """Load the checkpoint; a new head has random weights."""
@@ -120,6 +122,7 @@ class TeacherJob:
             seed=self.seed,
             scratch=lambda pretrained: scratch_folder(self.name, self.identity(pretrained)),
             log=self.log,
+            processes=self.processes,
         )
         trained.teacher.save(folder / "model")
         if trained.without_machine:
@@ -178,6 +181,7 @@ class TeacherJob:
                 seed=self.seed,
                 scratch=place,
                 log=NoLog(),
+                processes=self.processes,
             )
             result[judged] = TASK.probabilities(teacher.logits(list(train.select(judged)["text"]), BATCH))
         return result

@@ -51,6 +51,8 @@ def write_soft_labels(
     relation_words: int,
     folder: Path,
     known: ProbeInputs | None = None,
+    processes: int = 1,
+    source: Path | None = None,
 ) -> np.ndarray:
     """Write the soft labels of the column ``text`` of all ``datasets`` to ``folder``, for ``read_soft_labels``.
 
@@ -64,6 +66,8 @@ def write_soft_labels(
         relation_words: words of each text with stored relations; 0 for no relations.
         folder: gets ``logits.npy``, ``features.npy`` and ``relations.npy``.
         known: inputs of the head for texts that were encoded before.
+        processes: number of processes that share the texts.
+        source: for several processes, the folder that ``teacher`` was loaded from.
 
     Returns:
         The logits, float32 of shape ``(texts, classes)``.
@@ -90,20 +94,58 @@ def write_soft_labels(
     if known and head and not relation_words:
         known_rows = known.rows
         _label_known(head, known, logits, features)
-    with tqdm(total=int((known_rows < 0).sum()), unit="text", disable=None) as bar:
+    arrays = [logits, features, *([] if relations is None else [relations])]
+    if processes > 1:
+        from stillhouse.distillation.parallel.labels import label_on_ranks  # which imports this module
+
+        assert source is not None
+        label_on_ranks(teacher, datasets, batch_size, bf16, relation_words, known_rows, folder, source, processes)
+    else:
+        label_texts(teacher, datasets, batch_size, bf16, relation_words, known_rows, arrays)
+    for array in arrays:
+        array.flush()
+    return logits
+
+
+def label_texts(
+    teacher: Teacher,
+    datasets: Sequence[Dataset],
+    batch_size: int,
+    bf16: bool,
+    relation_words: int,
+    known_rows: np.ndarray,
+    arrays: Sequence[np.ndarray],
+    rank: int = 0,
+    ranks: int = 1,
+) -> None:
+    """Write the soft labels of the texts whose ``known_rows`` are -1 into ``arrays``.
+
+    Texts that are sorted by length together are labelled by the same process. So the batches, and on a CPU the bytes,
+    do not depend on the number of processes.
+
+    Args:
+        teacher: see :func:`write_soft_labels`, also for the next four.
+        datasets: the texts.
+        batch_size: texts at once.
+        bf16: compute in bfloat16.
+        relation_words: words of each text with relations.
+        known_rows: int64 (texts,), -1 for a text to label.
+        arrays: logits, features and, with ``relation_words``, relations.
+        rank: the number of this process.
+        ranks: the number of processes.
+    """
+    head = readable_head(teacher, datasets[0][:1]["text"])
+    total = int((known_rows < 0).sum()) // ranks
+    with tqdm(total=total, unit="text", disable=True if rank else None) as bar:
         # The CPU tokenizes the next texts while the GPU computes. With relations both need the tokenizer.
         depth = 1 if teacher.model.device.type == "cuda" and not relation_words else 0
         for target_rows, new_texts, tokens in prefetched(
-            _tokenized(teacher, datasets, max(TEXTS, BATCHES * batch_size), known_rows), depth
+            _tokenized(teacher, datasets, max(TEXTS, BATCHES * batch_size), known_rows, rank, ranks), depth
         ):
             for rows, signals in _signals(teacher, head, new_texts, tokens, batch_size, bf16, relation_words):
-                logits[target_rows[rows]], features[target_rows[rows]] = signals[0], signals[1]
-                if relations is not None:
-                    relations[target_rows[rows]] = signals[2]
+                for array, signal in zip(arrays, signals, strict=False):  # the last signal may be None
+                    array[target_rows[rows]] = signal
                 bar.update(len(rows))
-    for array in (logits, features, *([] if relations is None else [relations])):
-        array.flush()
-    return logits
 
 
 def readable_head(teacher: Teacher, text: list[str]) -> nn.Linear | None:
@@ -126,15 +168,17 @@ def _label_known(head: nn.Linear, known: ProbeInputs, logits: np.ndarray, featur
 
 
 def _tokenized(
-    teacher: Teacher, datasets: Sequence[Dataset], size: int, known_rows: np.ndarray
+    teacher: Teacher, datasets: Sequence[Dataset], size: int, known_rows: np.ndarray, rank: int, ranks: int
 ) -> Iterator[tuple[np.ndarray, list[str], dict[str, list[list[int]]]]]:
-    """Yield texts whose ``known_rows`` are -1: their rows, the texts for the teacher, and their tokens."""
+    """Yield this rank's texts whose ``known_rows`` are -1: their rows, the texts for the teacher, and their tokens."""
     mask_token, start = teacher.tokenizer.mask_token or teacher.tokenizer.unk_token or ".", 0
+    number = 0  # of the texts that are sorted together
     for dataset in datasets:
         for batch in dataset.iter(size):
             new = np.flatnonzero(known_rows[start : start + len(batch["text"])] < 0)
             texts = [batch["text"][row].replace(MASK, mask_token) for row in new]
-            if texts:
+            number += bool(texts)
+            if texts and number % ranks == rank:
                 yield start + new, texts, teacher.tokens(texts)
             start += len(batch["text"])
 

@@ -63,6 +63,7 @@ def train_teacher(
     seed: int,
     scratch: Callable[[Teacher], Path],
     log: Log,
+    processes: int = 1,
 ) -> Trained:
     """Train the teacher according to ``settings.finetune``.
 
@@ -83,10 +84,11 @@ def train_teacher(
         seed: of everything random.
         scratch: returns the folder for the checkpoints, given the teacher before fine-tuning.
         log: gets the metrics of each step.
+        processes: number of processes that fine-tune together.
 
     Raises:
         TrainingDiverged: the loss or the gradient became NaN or infinite.
-        BadInput: the memory of the GPU does not suffice.
+        BadInput: the memory of the GPU does not suffice, or ``processes`` does not divide the batch size.
     """
     if settings.finetune == "never":
         return _unchanged(load(), train, validation, device)
@@ -98,7 +100,18 @@ def train_teacher(
     folder = scratch(teacher)
     if len(machine.unlabelled):
         train = with_machine_labels(train, unlabelled, machine)
-    history = finetune(teacher, train, validation, settings, hints, device=device, seed=seed, scratch=folder, log=log)
+    history = finetune(
+        teacher,
+        train,
+        validation,
+        settings,
+        hints,
+        device=device,
+        seed=seed,
+        scratch=folder,
+        log=log,
+        processes=processes,
+    )
     if probed and probed.history[0]["validation_accuracy"] > max(row["validation_accuracy"] for row in history):
         logger.info("the linear probe is better than fine-tuning on the validation texts; the probe is selected")
         return probed

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
@@ -18,7 +18,7 @@ from stillhouse.distillation.checkpoints import load_checkpoint, save_checkpoint
 from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.objective import Distillation, HardLabels
-from stillhouse.distillation.parallel.group import Group
+from stillhouse.distillation.parallel.group import SEEDS, Group, in_turn
 from stillhouse.distillation.parallel.step import SharedStep
 from stillhouse.distillation.resident import resident
 from stillhouse.distillation.schedules import warmup_cosine
@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT = "last.pt"
 CHECKPOINTS = 50  # most checkpoints of a training: writing one can take longer than a short epoch
-RANK_SEEDS = 1_000_003  # between the seeds of two ranks, so that those of no two epochs are the same
 HINT = "Lower student.training.learning_rate or student.training.clip_norm."
 LESS_MEMORY = "Lower student.training.batch_size or student.network.max_length."
 
@@ -95,11 +94,7 @@ def _train(
     epochs, steps = epochs_and_steps(settings, len(train.labels))
     loop, checkpoint = TrainingLoop(network, objective, settings, epochs * steps, device, group), scratch / CHECKPOINT
     other = group.rank if group else 0  # the number of a rank that only computes
-    if other:
-        distributed.barrier()  # the first rank renames a damaged checkpoint
-    loop.resume(checkpoint)
-    if group and not other:
-        distributed.barrier()
+    in_turn(group, lambda: loop.resume(checkpoint))  # which renames a damaged checkpoint
     train = resident(train, device, objective.needs)
     first, progress = len(loop.history), Progress(logger)
     if first:
@@ -107,7 +102,7 @@ def _train(
     # The bar is shown on a terminal only: in a log file each refresh would be a line.
     for epoch in tqdm(range(first, epochs), initial=first, total=epochs, unit="epoch", disable=True if other else None):
         if other:  # the first rank draws the random numbers that a process alone would draw
-            torch.manual_seed(seed + epoch + other * RANK_SEEDS)
+            torch.manual_seed(seed + epoch + other * SEEDS)
         loop.run_epoch(train, batches(train.encoded.lengths, settings.batch_size, seed + epoch), epoch * steps)
         loop.measure(None if other else check)
         _report(log, loop.watch, loop.history[-1], epochs, progress)

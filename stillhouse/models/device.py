@@ -34,6 +34,20 @@ def choose_device(wanted: str) -> torch.device:
     return device
 
 
+def check_processes(device: str, processes: int) -> None:
+    """Check that each of several processes can have its own GPU of the type ``device``, or CPU cores.
+
+    Raises:
+        BadInput: there are fewer GPUs.
+    """
+    gpus = {"cuda": torch.cuda.device_count(), "mps": 1}.get(device, processes)
+    if processes > gpus:
+        raise BadInput(
+            f"flow.processes is {processes}, but this machine has {gpus} GPU(s) for them ({device}). Lower "
+            "flow.processes, or set device: cpu."
+        )
+
+
 def device_name(device: torch.device) -> str:
     """Return ``cpu``, ``mps``, or ``cuda`` with the name of the GPU."""
     return f"cuda, {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type

@@ -1,4 +1,4 @@
-"""Selects the GPU of one training if ``CUDA_VISIBLE_DEVICES`` may already hide some GPUs of the machine."""
+"""Selects the GPUs of one training if ``CUDA_VISIBLE_DEVICES`` may already hide some GPUs of the machine."""
 
 from stillhouse.errors import BadInput
 
@@ -21,27 +21,33 @@ def visible_gpus(variable: str | None) -> list[str] | None:
     return found
 
 
-def one_gpu(device: str, variable: str | None) -> str | None:
-    """Return the entry of ``CUDA_VISIBLE_DEVICES`` for the GPU that ``device`` names, or None for no GPU.
+def chosen_gpus(device: str, variable: str | None, count: int = 1) -> list[str]:
+    """Return the entries of ``CUDA_VISIBLE_DEVICES`` for the GPUs from the one that ``device`` names on; [] for no GPU.
 
     ``cuda:1`` is the second of the visible GPUs; ``auto`` and ``cuda`` are the first.
 
     Args:
         device: as ``device`` in params.yaml.
         variable: the value of ``CUDA_VISIBLE_DEVICES``; None if it is not set.
+        count: number of GPUs.
 
     Raises:
-        BadInput: ``device`` names a GPU that is not visible.
+        BadInput: ``device`` names a GPU that is not visible, or fewer than ``count`` are.
     """
     if device != "auto" and not device.startswith("cuda"):
-        return None
+        return []
     index, visible = int(device.partition(":")[2] or 0), visible_gpus(variable)
     if visible is None:
-        return str(index)
+        return [str(index + number) for number in range(count)]
+    if index + count <= len(visible):
+        return visible[index : index + count]
+    if device == "auto" and not visible:
+        return []
     if index < len(visible):
-        return visible[index]
-    if device == "auto":
-        return None
+        raise BadInput(
+            f"flow.processes is {count}, but {VARIABLE}={variable!r} shows {len(visible) - index} GPUs from device: "
+            f"{device} on. Lower flow.processes in params.yaml, or change {VARIABLE}."
+        )
     shown = f"{len(visible)}: {', '.join(visible)}" if visible else "no GPU"
     count = "cuda:0 is the first of them" if visible else "use auto or cpu"
     raise BadInput(

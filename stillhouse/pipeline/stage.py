@@ -18,7 +18,7 @@ from typing import Any
 from stillhouse.distillation.scratch import clear_finished
 from stillhouse.errors import BadInput, StillhouseError, Unavailable, permission_problem
 from stillhouse.files import write_json
-from stillhouse.models.visible import VARIABLE, one_gpu
+from stillhouse.models.visible import VARIABLE, chosen_gpus
 from stillhouse.params import ALWAYS, Params, declared, load_params
 from stillhouse.params.files import read_yaml
 from stillhouse.pipeline.children import STOPS
@@ -87,7 +87,7 @@ def run(stage: Stage, function: Callable[[Context], Metrics]) -> None:
     params = load_params()
     link_inputs(params)
     check_inputs(stage)
-    device = _choose_visible_device(params.device)
+    device = _choose_visible_device(params.device, params.flow.processes if stage.trains else 1)
     partial = OUTPUTS / f".{stage.address}.partial"
     _empty(partial)
     experiment = params.tracking.experiment
@@ -138,7 +138,7 @@ def _slot(stage: Stage, params: Params) -> AbstractContextManager[None]:
     """A slot for training, unless a flow has taken one for this stage already."""
     if not stage.trains or os.environ.get(HOLDER):
         return nullcontext()
-    return gpu_slot(params.flow.gpu_slots, logger.info, params.device)
+    return gpu_slot(params.flow.gpu_slots, logger.info, params.device, params.flow.processes)
 
 
 def _tracked_params(stage: Stage) -> dict[str, Any]:
@@ -163,11 +163,10 @@ def _retain_freed_memory() -> None:
         mallopt(trim_threshold, (1 << 31) - 1)
 
 
-def _choose_visible_device(device: str) -> str:
-    """Make one GPU visible, since transformers' Trainer uses every visible one. Returns the device to use."""
-    gpu = one_gpu(device, os.environ.get(VARIABLE))
-    if gpu is not None:
-        os.environ[VARIABLE] = gpu
+def _choose_visible_device(device: str, processes: int = 1) -> str:
+    """Make a GPU for each process visible: transformers' Trainer uses every visible one. Returns the device to use."""
+    if gpus := chosen_gpus(device, os.environ.get(VARIABLE), processes):
+        os.environ[VARIABLE] = ",".join(gpus)
     return "cuda" if device.startswith("cuda") else device
 
 

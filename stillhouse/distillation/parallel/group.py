@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, distributed
+
+SEEDS = 1_000_003  # between the seeds of two ranks, so that no two are the same
+T = TypeVar("T")
 
 
 class _Total(torch.autograd.Function):
@@ -93,3 +96,13 @@ class Group:
         whole = own.new_zeros((self._rows, *own.shape[1:]))
         whole[self.rank :: self.size] = own
         return self.total(whole)
+
+
+def in_turn(group: Group | None, action: Callable[[], T]) -> T:
+    """Return the result of ``action``, which the first rank finishes before the others start."""
+    if group and not group.first:
+        distributed.barrier()
+    result = action()
+    if group and group.first:
+        distributed.barrier()
+    return result

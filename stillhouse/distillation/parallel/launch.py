@@ -15,6 +15,7 @@ import stillhouse
 from stillhouse import errors
 from stillhouse.distillation.log import Log
 from stillhouse.errors import StillhouseError
+from stillhouse.models.device import check_processes
 from stillhouse.pipeline.guarded import guarded
 
 RANK = "stillhouse.distillation.parallel.rank"
@@ -30,13 +31,15 @@ def run_ranks(folder: Path, content: dict[str, Any], processes: int, log: Log) -
 
     Args:
         folder: of the job; has what ``content`` names.
-        content: of ``job.json``. ``kind`` selects the function in ``rank.py``.
+        content: of ``job.json``. ``kind`` is the module of this package that each rank runs.
         processes: number of ranks.
         log: gets what the first rank logs.
 
     Raises:
+        BadInput: there are fewer GPUs than ranks.
         StillhouseError: a rank failed or was killed. If it raised a StillhouseError itself, this is of the same class.
     """
+    check_processes(content["device"], processes)
     (folder / JOB).write_text(json.dumps(content), encoding="utf-8")
     metrics = _Metrics(folder / METRICS, log)
     ranks: list[subprocess.Popen[str]] = []

@@ -9,16 +9,14 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import distributed
 
-from stillhouse.distillation.log import Log, NoLog
-from stillhouse.distillation.parallel import student
+from stillhouse.distillation.log import NoLog
 from stillhouse.distillation.parallel.group import Group
 from stillhouse.distillation.parallel.launch import ERROR, JOB, METRICS, FileLog
 from stillhouse.errors import StillhouseError
@@ -27,8 +25,7 @@ from stillhouse.pipeline.log import configure
 
 # The others wait while the first rank measures and writes a checkpoint. A rank that died is noticed without a timeout.
 LONGEST_WAIT = timedelta(hours=2)
-Job = Callable[[dict[str, Any], Path, Group, torch.device, Log], None]
-JOBS: dict[str, Job] = {"student": student.run}
+KINDS = ("student", "labels", "teacher")  # modules of this package with a function run; only one is imported
 
 
 def main() -> None:
@@ -49,7 +46,8 @@ def main() -> None:
             world_size=group.size,
             timeout=LONGEST_WAIT,
         )
-        JOBS[job["kind"]](job, folder, group, device, FileLog(folder / METRICS) if group.first else NoLog())
+        module = import_module(f"stillhouse.distillation.parallel.{KINDS[KINDS.index(job['kind'])]}")
+        module.run(job, folder, group, device, FileLog(folder / METRICS) if group.first else NoLog())
         distributed.destroy_process_group()
     except Exception as error:
         known = type(error).__name__ if isinstance(error, StillhouseError) else ""
