@@ -137,7 +137,7 @@ def test_a_killed_process_ends_the_others_and_the_next_run_gives_the_same_result
         seen.extend(ranks().values())
         os.kill(ranks()[1].pid, signal.SIGKILL)
 
-    with pytest.raises(StillhouseError, match=r"Process 2 of 2 \(flow.processes\) was killed.*last checkpoint"):
+    with pytest.raises(StillhouseError, match=r"Process 2 \(flow.processes\) was killed.*last checkpoint"):
         fit(examples, tmp_path / "killed", 2, log=Notes({1: kill}), **options)
     assert len(seen) == 2 and not psutil.wait_procs(seen, 5)[1]
     written = len(trainer.load_checkpoint(tmp_path / "killed" / "last.pt")["history"])

@@ -18,6 +18,7 @@ from stillhouse.distillation.checkpoints import last_trainer_checkpoint
 from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.parallel.group import Group, in_turn
+from stillhouse.distillation.parallel.nodes import node_count
 from stillhouse.distillation.parallel.order import OwnSeed, SharedTrainer
 from stillhouse.distillation.regularised import MutualTeacher, ReversedTeacher, parameter_groups
 from stillhouse.distillation.watch import Watch
@@ -75,7 +76,7 @@ def finetune(
         TrainingDiverged: the loss or the gradient became NaN or infinite.
         BadInput: the memory of the GPU does not suffice, or ``processes`` does not divide the batch size.
     """
-    if processes > 1:
+    if not group and (processes > 1 or node_count() > 1):
         from stillhouse.distillation.parallel.teacher import finetune_on_ranks  # which imports this module
 
         options: dict[str, Any] = {"device": device, "seed": seed, "scratch": scratch, "log": log}

@@ -18,6 +18,7 @@ from stillhouse.distillation.examples import Examples
 from stillhouse.distillation.generations import next_generation
 from stillhouse.distillation.log import Log, NoLog
 from stillhouse.distillation.objective import Distillation, HardLabels, distillation
+from stillhouse.distillation.parallel.nodes import node_count
 from stillhouse.distillation.parallel.student import train_on_ranks
 from stillhouse.distillation.scratch import identity, scratch_folder
 from stillhouse.distillation.trainer import train_student
@@ -141,7 +142,7 @@ def fit_student(
             objective = distillation(settings, alpha, student.network, soft.features.shape[1])
         options: Any = {"device": target, "seed": seed, "scratch": folder}
         options["log"] = log if generation == generations else NoLog()
-        if processes > 1:
+        if processes > 1 or node_count() > 1:
             options["processes"] = processes
             history = train_on_ranks(student, train, check, objective, settings.training, **options)
         else:

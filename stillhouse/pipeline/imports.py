@@ -8,6 +8,8 @@ PACKAGES = ("stillhouse", "tasks", "flows")
 PLUMBING = (
     "stillhouse/distillation/checkpoints.py",
     "stillhouse/distillation/log.py",
+    "stillhouse/distillation/parallel/launch.py",
+    "stillhouse/distillation/parallel/nodes.py",
     "stillhouse/distillation/scratch.py",
     "stillhouse/data/language.py",
     "stillhouse/errors.py",

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import stillhouse
 from stillhouse import errors
 from stillhouse.distillation.log import Log
+from stillhouse.distillation.parallel.nodes import announced, node_count
 from stillhouse.errors import StillhouseError
 from stillhouse.models.device import check_processes
 from stillhouse.pipeline.guarded import guarded
@@ -26,47 +27,59 @@ GRACE_S = 1.0  # checkpoints are complete at any time, so a rank may be killed
 STDERR = 2
 
 
-def run_ranks(folder: Path, content: dict[str, Any], processes: int, log: Log) -> None:
-    """Run a job on ``processes`` ranks of this machine, and wait for all of them.
+def run_ranks(folder: Path, content: dict[str, Any], processes: int, log: Log, nodes: int = 1) -> None:
+    """Run a job on ``processes`` ranks of this machine and of each other node, and wait for those of this machine.
 
     Args:
         folder: of the job; has what ``content`` names.
         content: of ``job.json``. ``kind`` is the module of this package that each rank runs.
-        processes: number of ranks.
+        processes: number of ranks on each node.
         log: gets what the first rank logs.
+        nodes: number of nodes (``nodes.py``).
 
     Raises:
         BadInput: there are fewer GPUs than ranks.
         StillhouseError: a rank failed or was killed. If it raised a StillhouseError itself, this is of the same class.
     """
     check_processes(content["device"], processes)
-    (folder / JOB).write_text(json.dumps(content), encoding="utf-8")
+    (folder / JOB).write_text(json.dumps({**content, "nodes": nodes}), encoding="utf-8")
     metrics = _Metrics(folder / METRICS, log)
-    ranks: list[subprocess.Popen[str]] = []
-    try:
-        for rank in range(processes):
-            ranks.append(_start(folder, rank, processes))
-        while not all(rank.poll() is not None for rank in ranks):
-            if any(rank.poll() for rank in ranks):
-                break
-            metrics.pass_on()
-            time.sleep(POLL_S)
+    with announced(folder, processes) if nodes > 1 else nullcontext():
+        ranks = start_ranks(folder, processes, nodes)
+        try:
+            _wait(folder, ranks, nodes, metrics)
+        finally:
+            end_ranks(ranks)
+
+
+def _wait(folder: Path, ranks: Sequence[subprocess.Popen[str]], nodes: int, metrics: "_Metrics") -> None:
+    while not all(rank.poll() is not None for rank in ranks):
+        if any(rank.poll() for rank in ranks):
+            break
         metrics.pass_on()
-        _raise_failure(folder, ranks)
-    finally:
-        _end(ranks)
+        time.sleep(POLL_S)
+    metrics.pass_on()
+    _raise_failure(folder, ranks, nodes)
 
 
-def _start(folder: Path, rank: int, processes: int) -> subprocess.Popen[str]:
+def start_ranks(folder: Path, processes: int, nodes: int | None = None) -> list[subprocess.Popen[str]]:
+    """Start the ranks of this node for the job in ``folder``; ``nodes`` is NNODES if it is None."""
+    nodes = node_count() if nodes is None else nodes
+    node = int(os.environ["NODE_RANK"]) if nodes > 1 else 0
+    return [_start(folder, node, local, processes, nodes) for local in range(processes)]
+
+
+def _start(folder: Path, node: int, local: int, processes: int, nodes: int) -> subprocess.Popen[str]:
     code = [str(Path(stillhouse.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     threads = str(max(1, (os.cpu_count() or 1) // processes))
-    variables = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
+    variables = {"RANK": str(node * processes + local), "LOCAL_RANK": str(local), "WORLD_SIZE": str(nodes * processes)}
     variables |= {"LOCAL_WORLD_SIZE": str(processes), "PYTHONPATH": os.pathsep.join(code)}
     variables |= {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
     return guarded([sys.executable, "-m", RANK, str(folder)], GRACE_S, STDERR, **variables)
 
 
-def _end(ranks: Sequence[subprocess.Popen[str]]) -> None:
+def end_ranks(ranks: Sequence[subprocess.Popen[str]]) -> None:
+    """End ranks that still run."""
     for rank in ranks:
         assert rank.stdin is not None
         with suppress(OSError):
@@ -78,7 +91,7 @@ def _end(ranks: Sequence[subprocess.Popen[str]]) -> None:
             rank.kill()
 
 
-def _raise_failure(folder: Path, ranks: Sequence[subprocess.Popen[str]]) -> None:
+def _raise_failure(folder: Path, ranks: Sequence[subprocess.Popen[str]], nodes: int) -> None:
     """Raise the cause, if a rank failed: the other ranks then fail, too, because they lost a member of their group."""
     deadline = time.monotonic() + OTHERS_S
     while any(rank.poll() is None for rank in ranks) and time.monotonic() < deadline:
@@ -86,25 +99,37 @@ def _raise_failure(folder: Path, ranks: Sequence[subprocess.Popen[str]]) -> None
     statuses = [rank.poll() or 0 for rank in ranks]
     if not any(statuses):
         return
-    place = f"of {len(ranks)} (flow.processes)"
-    if 128 + signal.SIGKILL in statuses:
-        number = statuses.index(128 + signal.SIGKILL)
-        raise StillhouseError(
-            f"Process {number + 1} {place} was killed, most often because the machine's memory ran out. Lower the "
-            "batch size or flow.processes, or give it more memory; training goes on from its last checkpoint."
-        )
+    report_killed(folder, ranks)
+    if nodes > 1:
+        time.sleep(OTHERS_S)  # for the report of another node
     found = []
-    for number in range(len(ranks)):
+    for file in folder.glob(ERROR.format(rank="*")):
         with suppress(OSError, ValueError):
-            found.append(json.loads((folder / ERROR.format(rank=number)).read_text(encoding="utf-8")) | {"n": number})
+            found.append(json.loads(file.read_text(encoding="utf-8")))
     found.sort(key=lambda error: (not error["known"], error["time"]))
     if not found:
         number = next(number for number, status in enumerate(statuses) if status)
-        raise StillhouseError(f"Process {number + 1} {place} ended with status {statuses[number]} and no message.")
+        raise StillhouseError(f"Process {number + 1} (flow.processes) ended with status {statuses[number]}.")
     first = found[0]
     if first["known"]:
         raise getattr(errors, first["known"])(first["message"])
-    raise StillhouseError(f"Process {first['n'] + 1} {place} failed: {first['message']}\n{first['traceback']}")
+    raise StillhouseError(
+        f"Process {first['rank'] + 1} (flow.processes) failed: {first['message']}\n{first['traceback']}"
+    )
+
+
+def report_killed(folder: Path, ranks: Sequence[subprocess.Popen[str]]) -> None:
+    """Write the error of a rank of this node that was killed, and so could not write it itself."""
+    for local, rank in enumerate(ranks):
+        if rank.poll() == 128 + signal.SIGKILL:
+            number = int(os.environ.get("NODE_RANK", "0")) * len(ranks) + local
+            message = (
+                f"Process {number + 1} (flow.processes) was killed, most often because the machine's memory ran out. "
+                "Lower the batch size or flow.processes, or give it more memory; training goes on from its last "
+                "checkpoint."
+            )
+            found = {"rank": number, "time": 0.0, "known": StillhouseError.__name__, "message": message}
+            (folder / ERROR.format(rank=number)).write_text(json.dumps(found), encoding="utf-8")
 
 
 class _Metrics:

@@ -1,6 +1,7 @@
 """One rank of a job: ``python -m stillhouse.distillation.parallel.rank <folder of the job>``.
 
-Its place among the ranks is in the environment variables of ``torchrun``: RANK, WORLD_SIZE and LOCAL_RANK.
+Its place among the ranks is in the environment variables of ``torchrun``: RANK, WORLD_SIZE and LOCAL_RANK, and with
+several nodes MASTER_ADDR and MASTER_PORT.
 """
 
 import json
@@ -41,7 +42,7 @@ def main() -> None:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         distributed.init_process_group(
             "nccl" if device.type == "cuda" else "gloo",
-            init_method=(folder / "rendezvous").resolve().as_uri(),
+            init_method="env://" if job["nodes"] > 1 else (folder / "rendezvous").resolve().as_uri(),
             rank=group.rank,
             world_size=group.size,
             timeout=LONGEST_WAIT,
@@ -52,7 +53,13 @@ def main() -> None:
     except Exception as error:
         known = type(error).__name__ if isinstance(error, StillhouseError) else ""
         message = str(error) if known else f"{type(error).__name__}: {error}"
-        found = {"time": time.time(), "known": known, "message": message, "traceback": traceback.format_exc()}
+        found = {
+            "rank": group.rank,
+            "time": time.time(),
+            "known": known,
+            "message": message,
+            "traceback": traceback.format_exc(),
+        }
         (folder / ERROR.format(rank=group.rank)).write_text(json.dumps(found), encoding="utf-8")
         os._exit(1)  # the exit handlers of a broken process group may wait for the other ranks
 

@@ -16,6 +16,7 @@ from stillhouse.distillation.log import Log
 from stillhouse.distillation.objective import Distillation, HardLabels
 from stillhouse.distillation.parallel.group import Group
 from stillhouse.distillation.parallel.launch import run_ranks
+from stillhouse.distillation.parallel.nodes import node_count
 from stillhouse.distillation.parallel.stored import open_array, stored_array
 from stillhouse.distillation.trainer import CHECKPOINT, train_student
 from stillhouse.models.students.architectures import ARCHITECTURES
@@ -38,7 +39,7 @@ def train_on_ranks(
     scratch: Path,
     log: Log,
 ) -> list[dict[str, float]]:
-    """Train as :func:`~stillhouse.distillation.trainer.train_student` does, on ``processes`` ranks.
+    """Train as :func:`~stillhouse.distillation.trainer.train_student` does, on ``processes`` ranks of each node.
 
     The checkpoints are the same, so a training can resume with another number of ranks.
 
@@ -64,7 +65,7 @@ def train_on_ranks(
         "seed": seed,
         "scratch": str(scratch),
     }
-    run_ranks(folder, job, processes, log)
+    run_ranks(folder, job, processes, log, node_count())
     state = load_checkpoint(scratch / CHECKPOINT)
     assert state is not None, "the first rank writes a checkpoint after the last epoch"
     student.network.load_state_dict(state["best"])

@@ -16,6 +16,7 @@ from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.parallel.group import Group
 from stillhouse.distillation.parallel.launch import run_ranks
+from stillhouse.distillation.parallel.nodes import node_count
 from stillhouse.distillation.parallel.stored import open_array, open_dataset, stored_array, stored_dataset
 from stillhouse.errors import BadInput
 from stillhouse.models.pretrained import load_pretrained
@@ -38,7 +39,7 @@ def finetune_on_ranks(
     scratch: Path,
     log: Log,
 ) -> list[dict[str, float]]:
-    """Fine-tune as :func:`~stillhouse.distillation.finetune.finetune` does, on ``processes`` ranks.
+    """Fine-tune as :func:`~stillhouse.distillation.finetune.finetune` does, on ``processes`` ranks of each node.
 
     Each rank loads the checkpoint ``settings.model`` itself, with the same seed.
 
@@ -47,10 +48,10 @@ def finetune_on_ranks(
         BadInput: the memory of a GPU does not suffice, or ``processes`` does not divide the batch size.
         StillhouseError: a rank failed or was killed.
     """
-    if settings.batch_size % processes:
+    if settings.batch_size % (ranks := processes * node_count()):
         raise BadInput(
-            f"teacher.batch_size is {settings.batch_size}, which {processes} processes (flow.processes) cannot share "
-            f"equally. Set a multiple of {processes}."
+            f"teacher.batch_size is {settings.batch_size}, which {ranks} processes (flow.processes) cannot share "
+            f"equally. Set a multiple of {ranks}."
         )
     folder = scratch / "job"
     shutil.rmtree(folder, ignore_errors=True)  # of a training that was interrupted
@@ -70,7 +71,7 @@ def finetune_on_ranks(
         "seed": seed,
         "scratch": str(scratch),
     }
-    run_ranks(folder, job, processes, log)
+    run_ranks(folder, job, processes, log, node_count())
     load_model(teacher.model, str(folder / WEIGHTS))
     teacher.model.eval().to(device)
     history: list[dict[str, float]] = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
