@@ -4,6 +4,9 @@ import json
 import os
 import shutil
 import signal
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import psutil
@@ -77,7 +80,7 @@ def examples(tmp_path_factory):
     return tokenizer, Examples(encoded, labels, logits, features, None, np.arange(73))
 
 
-def fit(examples, scratch, processes, training=TRAINING, network=NETWORK, log=None, hard=False):
+def fit(examples, scratch, processes, training=TRAINING, network=NETWORK, log=None, hard=False, machines=1):
     tokenizer, data = examples
     settings = PARAMS.student.model_copy(
         update={"network": network, "losses": LOSSES, "alpha": 0.7, "temperature": 2.0, "training": training}
@@ -88,7 +91,7 @@ def fit(examples, scratch, processes, training=TRAINING, network=NETWORK, log=No
     scratch.mkdir(exist_ok=True)
     check = Check("heldout_agreement", Examples(data.encoded, np.abs(data.labels)))
     options = {"device": CPU, "seed": 0, "scratch": scratch, "log": log or Notes()}
-    if processes == 1:
+    if processes * machines == 1:
         history = train_student(student.network, data, check, objective, training, **options)
     else:
         history = train_on_ranks(student, data, check, objective, training, processes=processes, **options)
@@ -128,8 +131,8 @@ def ranks():
 
 def test_a_killed_process_ends_the_others_and_the_next_run_gives_the_same_result(examples, tmp_path):
     # With dropout, so that the random numbers must be the same, too.
-    network, training = NETWORK.model_copy(update={"dropout": 0.2}), TRAINING.model_copy(update={"epochs": 50})
-    options = {"training": training, "network": network}
+    network = NETWORK.model_copy(update={"architecture": "bag", "dropout": 0.2})
+    options = {"training": TRAINING.model_copy(update={"epochs": 50}), "network": network, "hard": True}
     whole, history = fit(examples, tmp_path / "whole", 2, **options)
     seen = []
 
@@ -172,6 +175,27 @@ def test_a_training_resumes_with_another_number_of_processes(examples, tmp_path)
 def test_what_one_process_finds_wrong_is_the_error_of_all(examples, tmp_path):
     with pytest.raises(TrainingDiverged, match="learning_rate"):
         fit(examples, tmp_path / "absurd", 2, TRAINING.model_copy(update={"learning_rate": 1e9, "epochs": 20}))
+
+
+def test_two_machines_train_the_student_of_two_processes(examples, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    for name, value in {"NNODES": "2", "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}.items():
+        monkeypatch.setenv(name, value)
+    command = [sys.executable, "-m", "stillhouse.distillation.parallel.nodes"]
+    other = subprocess.Popen(command, env={**os.environ, "NODE_RANK": "1"}, stdout=subprocess.PIPE, text=True)
+    try:
+        on_two, history = fit(examples, tmp_path / "nodes", 1, machines=2)
+        assert "start" in other.stdout.readline()
+    finally:
+        other.send_signal(signal.SIGINT)
+    assert other.wait(10) == 130
+    monkeypatch.setenv("NNODES", "1")
+    together, history_2 = fit(examples, tmp_path / "processes", 2)
+    assert history == history_2
+    assert_equal(on_two, together)
 
 
 def labelled(teacher, source, folder, processes, datasets, words):

@@ -3,10 +3,13 @@
 import os
 
 import pytest
+import torch
 
 import stillhouse.pipeline.stage as stage_module
 from stillhouse.errors import BadInput
+from stillhouse.models.device import check_processes
 from stillhouse.models.visible import VARIABLE, chosen_gpus, visible_gpus
+from stillhouse.pipeline import slots
 from stillhouse.pipeline.slots import gpu_slot
 
 
@@ -63,3 +66,45 @@ def test_a_gpu_has_one_slot_under_all_its_names(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, "6,3")
     with gpu_slot(1, print, "cuda:1"):
         assert [file.name for file in (tmp_path / "stillhouse").iterdir()] == ["gpu-3-0.lock"]
+
+
+@pytest.mark.parametrize(
+    ("device", "variable", "shown"),
+    [
+        ("auto", None, ["0", "1"]),
+        ("cuda:1", None, ["1", "2"]),
+        ("cuda:1", "7,5,3", ["5", "3"]),
+        ("auto", "", []),
+        ("cpu", "0,1", []),
+    ],
+)
+def test_each_process_has_a_gpu_of_its_own(device, variable, shown, monkeypatch):
+    assert chosen_gpus(device, variable, 2) == shown
+    if variable is not None:
+        monkeypatch.setenv(VARIABLE, variable)
+    else:
+        monkeypatch.delenv(VARIABLE, raising=False)
+    stage_module._choose_visible_device(device, 2)
+    assert os.environ.get(VARIABLE) == (",".join(shown) if shown else variable)
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    with pytest.raises(BadInput, match="flow.processes is 2, but CUDA_VISIBLE_DEVICES='4' shows 1 GPUs"):
+        chosen_gpus("auto", "4", 2)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(BadInput, match="flow.processes is 2, but this machine has 1 GPU"):
+        check_processes("cuda", 2)
+    check_processes("cuda", 1)
+    check_processes("cpu", 8)
+
+
+def test_a_training_takes_a_slot_of_all_its_gpus_or_of_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(VARIABLE, "6,3,2")
+    with gpu_slot(1, print, "auto", 2), gpu_slot(1, print, "cuda:2"):
+        taken = sorted(file.name for file in (tmp_path / "stillhouse").iterdir())
+        assert taken == ["gpu-2-0.lock", "gpu-3-0.lock", "gpu-6-0.lock"]
+    with gpu_slot(1, print, "cuda:1"):
+        assert slots._take_free_slots(1, "auto", 2) is None  # the second of the two is held
+        with gpu_slot(1, print, "auto"):  # so the first is still free
+            pass

@@ -38,13 +38,14 @@ class Group:
     Attributes:
         rank: the number of this rank, from 0.
         size: the number of ranks.
+        rows: the number of rows of the whole batch.
         weight: factor of the loss of this rank. The mean over the ranks then is the loss of the whole batch.
     """
 
     rank: int
     size: int
     weight: float = field(default=1.0, init=False)
-    _rows: int = field(default=0, init=False)
+    rows: int = field(default=0, init=False)
     _divided: bool = field(default=False, init=False)
 
     @property
@@ -60,7 +61,7 @@ class Group:
             counted: for each row whether the mean of the loss counts it.
         """
         counts = [int(counted[rank :: self.size].sum()) for rank in range(self.size)]
-        self._rows, self._divided = len(rows), all(counts)
+        self.rows, self._divided = len(rows), all(counts)
         if not self._divided:
             self.weight = 1.0
             return rows
@@ -93,7 +94,7 @@ class Group:
     def _whole(self, own: Tensor) -> Tensor:
         if not self._divided:
             return own
-        whole = own.new_zeros((self._rows, *own.shape[1:]))
+        whole = own.new_zeros((self.rows, *own.shape[1:]))
         whole[self.rank :: self.size] = own
         return self.total(whole)
 

@@ -29,7 +29,7 @@ class SharedNorm(nn.BatchNorm1d):
             return super().forward(input)
         assert self.momentum is not None and self.running_mean is not None and self.running_var is not None
         assert self.num_batches_tracked is not None
-        count = self.group.total(input.new_tensor(input.numel() / self.num_features))
+        count = self.group.rows * input.shape[2]
         mean = self.group.total(input.sum((0, 2))) / count
         centred = input - mean[:, None]
         variance = self.group.total(centred.square().sum((0, 2))) / count
