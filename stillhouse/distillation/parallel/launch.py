@@ -74,6 +74,7 @@ def _start(folder: Path, node: int, local: int, processes: int, nodes: int) -> s
     threads = str(max(1, (os.cpu_count() or 1) // processes))
     variables = {"RANK": str(node * processes + local), "LOCAL_RANK": str(local), "WORLD_SIZE": str(nodes * processes)}
     variables |= {"LOCAL_WORLD_SIZE": str(processes), "PYTHONPATH": os.pathsep.join(code)}
+    variables |= {"TORCH_CPP_LOG_LEVEL": "ERROR"}  # no advice about the search for unused parameters (step.py)
     variables |= {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
     return guarded([sys.executable, "-m", RANK, str(folder)], GRACE_S, STDERR, **variables)
 

@@ -16,9 +16,9 @@ class SharedTrainer(Trainer):  # type: ignore[misc]
     """A Trainer whose global batches are those of one process: consecutive parts of a batch go to the ranks."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        args, texts = self.args, self.train_dataset if train_dataset is None else train_dataset
+        args, lengths = self.args, list(self.train_dataset[self.args.length_column_name])
         batch = args.per_device_train_batch_size * args.world_size * args.gradient_accumulation_steps
-        return _FirstOrder(batch, lengths=list(texts[args.length_column_name]), device=args.device)
+        return _FirstOrder(batch, lengths=lengths, device=args.device)
 
 
 class _FirstOrder(LengthGroupedSampler):  # type: ignore[misc]

@@ -58,7 +58,7 @@ class SharedStep:
         # Without the search for unused parameters PyTorch regroups the gradients after the first step. The order of
         # the sums, and so the last bits, would differ after a resumed training's first step.
         self.model = DistributedDataParallel(
-            _Objective(network, objective), broadcast_buffers=False, find_unused_parameters=True
+            _Objective(network, objective), forward_sync_buffers=False, find_unused_parameters=True
         )
 
     def backward(self, train: Examples, rows: np.ndarray, device: torch.device, progress: float) -> Tensor:

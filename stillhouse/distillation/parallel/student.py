@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_model, save_model
 from torch import nn
@@ -132,4 +133,4 @@ def _examples(stored: dict[str, Any]) -> Examples:
     arrays = {key: open_array(value) for key, value in stored.items() if key != "kind"}
     ids, offsets, labels = arrays.pop("ids"), arrays.pop("offsets"), arrays.pop("labels")
     assert ids is not None and offsets is not None and labels is not None
-    return Examples(Encoded(ids, offsets, arrays.pop("words")), labels, **arrays)
+    return Examples(Encoded(ids, offsets, arrays.pop("words")), np.array(labels), **arrays)
