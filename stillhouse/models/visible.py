@@ -49,8 +49,8 @@ def chosen_gpus(device: str, variable: str | None, count: int = 1) -> list[str]:
             f"{device} on. Lower flow.processes in params.yaml, or change {VARIABLE}."
         )
     shown = f"{len(visible)}: {', '.join(visible)}" if visible else "no GPU"
-    count = "cuda:0 is the first of them" if visible else "use auto or cpu"
+    hint = "cuda:0 is the first of them" if visible else "use auto or cpu"
     raise BadInput(
-        f"device: {device} is not visible. {VARIABLE}={variable!r} shows {shown}; {count}. "
+        f"device: {device} is not visible. {VARIABLE}={variable!r} shows {shown}; {hint}. "
         f"Change device in params.yaml, or {VARIABLE}."
     )

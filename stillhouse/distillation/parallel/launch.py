@@ -76,7 +76,7 @@ def _start(folder: Path, node: int, local: int, processes: int, nodes: int) -> s
     variables |= {"LOCAL_WORLD_SIZE": str(processes), "PYTHONPATH": os.pathsep.join(code)}
     variables |= {"TORCH_CPP_LOG_LEVEL": "ERROR"}  # no advice about the search for unused parameters (step.py)
     variables |= {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
-    return guarded([sys.executable, "-m", RANK, str(folder)], GRACE_S, STDERR, **variables)
+    return guarded([sys.executable, "-m", RANK, str(folder)], GRACE_S, STDERR, Path(), **variables)
 
 
 def end_ranks(ranks: Sequence[subprocess.Popen[str]]) -> None:

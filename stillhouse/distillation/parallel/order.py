@@ -12,7 +12,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from stillhouse.distillation.parallel.group import SEEDS, Group
 
 
-class SharedTrainer(Trainer):  # type: ignore[misc]
+class SharedTrainer(Trainer):
     """A Trainer whose global batches are those of one process: consecutive parts of a batch go to the ranks."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
@@ -21,7 +21,7 @@ class SharedTrainer(Trainer):  # type: ignore[misc]
         return _FirstOrder(batch, lengths=lengths, device=args.device)
 
 
-class _FirstOrder(LengthGroupedSampler):  # type: ignore[misc]
+class _FirstOrder(LengthGroupedSampler):
     """The order of the first rank, which draws it as a process alone would."""
 
     def __init__(self, batch_size: int, lengths: list[int], device: torch.device) -> None:
@@ -34,7 +34,7 @@ class _FirstOrder(LengthGroupedSampler):  # type: ignore[misc]
         return iter(order.tolist())
 
 
-class OwnSeed(TrainerCallback):  # type: ignore[misc]
+class OwnSeed(TrainerCallback):
     """Gives each rank but the first its own random numbers for dropout."""
 
     def __init__(self, group: Group, seed: int) -> None:

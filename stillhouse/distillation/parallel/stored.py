@@ -26,7 +26,8 @@ def open_array(described: dict[str, Any] | None) -> np.ndarray | None:
     if "offset" in described:
         kind, shape = np.dtype(described["dtype"]), tuple(described["shape"])
         return np.memmap(described["file"], kind, "r", described["offset"], shape)
-    return np.load(described["file"], mmap_mode="r")
+    array: np.ndarray = np.load(described["file"], mmap_mode="r")
+    return array
 
 
 def stored_dataset(dataset: Dataset, folder: Path) -> str:
