@@ -55,6 +55,20 @@ def test_a_stopped_run_goes_on_and_finished_chunks_are_not_done_again(project):
     assert receipt["chunks_resumed"] == 2 and list(pd.read_csv(project.folder / "out.csv")["text"]) == ROWS
 
 
+def test_a_folder_is_labelled_into_a_folder_with_a_receipt(project):
+    (project.folder / "in" / "day=1").mkdir(parents=True)
+    pd.DataFrame({"text": ROWS[:60]}).to_parquet(project.folder / "in" / "day=1" / "a.parquet")
+    pd.DataFrame({"text": ROWS[60:]}).to_parquet(project.folder / "in" / "b.parquet")
+    done = project.python("-m", "flows.score", "in", "out/", STILLHOUSE_PROGRESS_S="0")
+    assert done.returncode == 0 and "90 rows labelled by topics version 1" in done.stdout, done.stdout
+    assert "block 1 of 2: " in done.stdout and "block 2 of 2: 90 rows labelled" in done.stdout, done.stdout
+    receipt = json.loads((project.folder / "out" / "_stillhouse" / "receipt.json").read_text())
+    assert receipt["rows"] == 90 and receipt["version"] == 1 and receipt["blocks_resumed"] == 0
+    assert list(pd.read_parquet(project.folder / "out" / "b.parquet")) == ["text", "label", "probability", "deferred"]
+    refused = project.python("-m", "flows.score", "in", "out/", "--audit", "0.1")
+    assert refused.returncode == 1 and "need a file to write, but out/ is a folder" in refused.stdout, refused.stdout
+
+
 @pytest.mark.parametrize(
     ("source", "target", "column", "message"),
     [

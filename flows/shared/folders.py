@@ -1,5 +1,6 @@
 """``score`` from folder to folder: each Parquet file (block) becomes one file at the same path."""
 
+import logging
 import tempfile
 import time
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, cast
 
 import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
@@ -114,7 +115,7 @@ def score_folder(source: Folder, target: Folder, options: Options) -> dict[str, 
     work = Work(source, target, labeller, settings, options.chunk)
     claim(target)
     rows, labelled, resumed, first = sum(block.rows for block in blocks), 0, 0, time.perf_counter()
-    progress = Progress(log)
+    progress = Progress(cast(logging.Logger, log))  # Prefect's adapter, which has the same methods
     ray = options.scale.runner == "ray"
     notes = run_ray(work, blocks, options.scale.address) if ray else run_local(work, blocks)
     for number, note in enumerate(notes, 1):
