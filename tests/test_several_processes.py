@@ -135,7 +135,7 @@ def ranks():
 def test_a_killed_process_ends_the_others_and_the_next_run_gives_the_same_result(examples, tmp_path):
     # With dropout, so that the random numbers must be the same, too.
     network = NETWORK.model_copy(update={"architecture": "bag", "dropout": 0.2})
-    options = {"training": TRAINING.model_copy(update={"epochs": 50}), "network": network, "hard": True}
+    options = {"training": TRAINING.model_copy(update={"epochs": 20}), "network": network, "hard": True}
     whole, history = fit(examples, tmp_path / "whole", 2, **options)
     seen = []
 
@@ -147,15 +147,15 @@ def test_a_killed_process_ends_the_others_and_the_next_run_gives_the_same_result
         fit(examples, tmp_path / "killed", 2, log=Notes({1: kill}), **options)
     assert len(seen) == 2 and not psutil.wait_procs(seen, 5)[1]
     written = len(trainer.load_checkpoint(tmp_path / "killed" / "last.pt")["history"])
-    assert 1 <= written < 50
+    assert 1 <= written < 20
     shutil.copytree(tmp_path / "killed", tmp_path / "alone")
     notes = Notes()
     resumed, again = fit(examples, tmp_path / "killed", 2, log=notes, **options)
-    assert again == history and [step for step, _ in notes.rows] == list(range(written + 1, 51))
+    assert again == history and [step for step, _ in notes.rows] == list(range(written + 1, 21))
     assert_equal(resumed, whole)
     notes = Notes()
     _, again = fit(examples, tmp_path / "alone", 1, log=notes, **options)
-    assert again[:written] == history[:written] and [step for step, _ in notes.rows] == list(range(written + 1, 51))
+    assert again[:written] == history[:written] and [step for step, _ in notes.rows] == list(range(written + 1, 21))
     assert again[-1]["loss"] == pytest.approx(history[-1]["loss"], rel=0.5)
 
 
@@ -226,7 +226,14 @@ def test_processes_share_the_texts_of_soft_labels(tmp_path):
 
 def fine_tuned(folder, processes, scratch):
     """Settings of a teacher without dropout, its fine-tuned weights and its history."""
-    update = {"model": str(folder), "max_length": 16, "freeze_layers": 0, "epochs": 2, "batch_size": 8}
+    update = {
+        "model": str(folder),
+        "max_length": 16,
+        "freeze_layers": 0,
+        "epochs": 2,
+        "batch_size": 8,
+        "learning_rate": 2e-3,
+    }
     settings = OneTeacher.model_validate(
         {
             **{name: getattr(PARAMS.teacher, name) for name in OneTeacher.model_fields},
