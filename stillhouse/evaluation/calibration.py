@@ -98,6 +98,11 @@ class Reliability:
     accuracy: np.ndarray
     texts: np.ndarray
 
+    @property
+    def lean(self) -> float:
+        """Share of right answers minus the mean confidence; above 0 the probabilities are too low."""
+        return float(np.average(self.accuracy - self.confidence, weights=self.texts))
+
 
 def reliability(confidence: np.ndarray, right: np.ndarray, resamples: int, seed: int) -> Reliability:
     """Measure the calibration, in 15 bins of equal width.

@@ -126,7 +126,7 @@ def cascade(found: Cascade, file: Path) -> None:
         x, y = 100 * found.deferred, 100 * found.accuracy
         label = f"the student answers {100 - x:.0f} %, the teacher {x:.0f} %: {y:.1f} % right"
         axes.scatter(x, y, s=60, color=COLOURS["compressed student"], zorder=3, label=label)
-    axes.set_xlabel("texts that the student leaves to the other, %")
+    axes.set_xlabel("texts that the student passes on to the other, %")
     axes.set_ylabel("right answers on the test set, %")
     figure.legend(frameon=False, loc="outside upper left", ncols=2)
     axes.grid(alpha=0.25)
