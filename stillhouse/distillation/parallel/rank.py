@@ -7,6 +7,7 @@ several nodes MASTER_ADDR and MASTER_PORT.
 import json
 import logging
 import os
+import signal
 import sys
 import time
 import traceback
@@ -32,6 +33,7 @@ KINDS = ("student", "labels", "teacher")  # modules of this package with a funct
 def main() -> None:
     """Run the rank. An error is written to the job's folder."""
     folder, group = Path(sys.argv[1]), Group(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends the process at once; its files are complete at any time
     configure()
     if not group.first:
         logging.disable(logging.INFO)
