@@ -31,7 +31,7 @@ STEPS = ["prepare", "control", "soft_labels", "student", "compress", "evaluate",
 LABELS = 16  # labelled texts of each class
 FOLDER = STATE / "scale"
 PAGE, PICTURE = Path("benchmarks") / "SCALE.md", Path("benchmarks") / "scale.png"
-BAG = {"architecture": "bag", "embedding": 64, "wide": {"size": 24, "buckets": 16384}}
+BAG = {"architecture": "bag", "embedding": 64, "wide": {"embedding": 24, "buckets": 16384}}
 CHANGES: dict[str, Any] = {
     "device": "cpu",
     "data": {"source": "files", "labels_per_class": LABELS},

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from stillhouse.evaluation.classes import ClassCounts
-from stillhouse.evaluation.confidence import Statement
+from stillhouse.evaluation.confidence import PARAMETERS, Statement
 from stillhouse.evaluation.gate import Verdict, judge
 from stillhouse.evaluation.quality import Quality
 from stillhouse.evaluation.results import evidence
@@ -139,6 +139,9 @@ def _register_and_judge(context: Context, request: PromotionRequest) -> tuple[re
     headline = f"{name} version {version.number}: {standing[0].lower() + standing[1:]}"
     if verdict.passed:
         logger.info("%s; its description has the %d conditions", headline, len(verdict.reasons))
+        for one in request.statements:
+            if one.demanded:
+                logger.info("register.%s: the compressed student %s", PARAMETERS[one.by], one.sentence)
     else:
         logger.warning("%s", "\n  ".join([headline, *verdict.reasons]))
     return version, verdict

@@ -163,7 +163,7 @@ def test_a_vocabulary_cut_short_is_the_one_that_learning_would_have_stopped_at()
     settings = Vocabulary(pieces=100, min_frequency=1, lowercase=True)
     whole = learn_vocabulary(texts, settings)
     for size in (28, 24, 20):
-        stopped = learn_vocabulary(texts, settings.model_construct(size=size, min_frequency=1, lowercase=True))
+        stopped = learn_vocabulary(texts, settings.model_construct(pieces=size, min_frequency=1, lowercase=True))
         cut = truncate_vocabulary(whole, size)
         assert cut.get_vocab() == stopped.get_vocab() and cut.get_vocab_size() == size
         assert cut.encode("the cat that sat").ids == stopped.encode("the cat that sat").ids

@@ -71,7 +71,7 @@ def test_frequencies_of_pieces_and_pairs_are_those_of_each_text_alone():
     random = np.random.default_rng(0)
     offsets = np.concatenate([[0], np.cumsum(random.integers(0, 9, 250))])
     texts = Encoded(random.integers(0, 20, offsets[-1]).astype(np.int32), offsets)
-    wide = Wide(20, Settings(size=2, buckets=31, max_length=9, dropout=0.0))
+    wide = Wide(20, Settings(embedding=2, buckets=31, max_length=9, dropout=0.0))
     pieces, pairs = np.zeros(20, int), np.zeros(31, int)
     for row in range(len(texts)):
         ids = torch.from_numpy(texts.padded(np.array([row])))

@@ -38,7 +38,7 @@ PARAMS = load_params(ROOT / "params.yaml")
 LABELS = ["cooking", "sport", "weather"]
 CPU = torch.device("cpu")
 NO_DROPOUT = {"dropout": 0.0, "word_dropout": 0.0}
-WIDE = PARAMS.student.network.wide.model_copy(update={"size": 8, "buckets": 64, "max_length": 32, "dropout": 0.0})
+WIDE = PARAMS.student.network.wide.model_copy(update={"embedding": 8, "buckets": 64, "max_length": 32, "dropout": 0.0})
 NETWORK = PARAMS.student.network.model_copy(
     update={"embedding": 16, "width": 16, "depth": 2, "max_length": 32, "wide": WIDE, **NO_DROPOUT}
 )
@@ -72,7 +72,7 @@ class Notes:
 def examples(tmp_path_factory):
     rows = texts_and_labels(73)
     dataset = Dataset.from_dict({"text": [text + " rain" * (index % 7) for index, (text, _) in enumerate(rows)]})
-    tokenizer = learn_vocabulary(dataset["text"], Vocabulary(size=300, min_frequency=1, lowercase=True))
+    tokenizer = learn_vocabulary(dataset["text"], Vocabulary(pieces=300, min_frequency=1, lowercase=True))
     encoded = encode_texts([dataset], tokenizer, 32, tmp_path_factory.mktemp("ids") / "ids")
     labels = np.array([LABELS.index(label) for _, label in rows])
     logits = np.eye(3, dtype=np.float32)[labels] * 4

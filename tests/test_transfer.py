@@ -109,7 +109,9 @@ def test_texts_that_the_probe_encoded_are_not_encoded_again(teacher, tmp_path, m
     np.testing.assert_allclose(logits, whole, atol=1e-5)
     first, last = np.load(tmp_path / "features.npy"), np.load(tmp_path / "whole" / "features.npy")
     np.testing.assert_allclose(first, last, atol=2e-3)
-    assert len(read) == 1 + 30 + 6  # one text tries the head; then the altered copies and the other unlabelled texts
+    assert (
+        len(read) == 2 + 30 + 6
+    )  # one text tries the head, twice; then the altered copies and the other unlabelled texts
 
 
 def test_a_fine_tuned_teacher_left_no_vectors(tmp_path):

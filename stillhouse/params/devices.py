@@ -10,7 +10,7 @@ from stillhouse.params.optional import optional
 from stillhouse.params.section import Count, Name, NotNegative, Positive, Ratio, Section
 from stillhouse.params.student import Student
 
-StudentChanges: Any = optional(Student, without=("size",))
+StudentChanges: Any = optional(Student, without=("size",), name="StudentOfSize")
 CompressChanges: Any = optional(Compress)
 
 

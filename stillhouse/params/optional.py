@@ -19,28 +19,29 @@ class Changes(BaseModel):
         return {key: value for key, value in handler(self).items() if key in present}
 
 
-def optional(model: type[BaseModel], without: tuple[str, ...] = (), prefix: str = "") -> Any:
+def optional(model: type[BaseModel], without: tuple[str, ...] = (), prefix: str = "", name: str = "") -> Any:
     """A copy of ``model`` whose fields are all optional and None by default. Types, limits and descriptions stay.
 
     Args:
         model: a section or all parameters.
         without: dotted keys of fields that are left out; they are refused as unknown.
         prefix: of the dotted keys in this model.
+        name: of the copy; empty: that of ``model``.
     """
     fields: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        kind, key = field.annotation, f"{prefix}{field.alias or name}"
+    for own, field in model.model_fields.items():
+        kind, key = field.annotation, f"{prefix}{field.alias or own}"
         if key in without:
             continue
         if isinstance(kind, type) and issubclass(kind, Section):  # a section of Prefect's run form
             inner = optional(kind, without, f"{key}.")
-            fields[name] = (inner, Field(default_factory=inner, alias=field.alias, description=kind.__doc__))
+            fields[own] = (inner, Field(default_factory=inner, alias=field.alias, description=kind.__doc__))
             continue
         annotation: Any = kind
         for limit in field.metadata:
             annotation = Annotated[annotation, limit]
-        fields[name] = (annotation | None, Field(None, alias=field.alias, description=field.description))
-    return create_model(model.__name__, __base__=Changes, **fields)
+        fields[own] = (annotation | None, Field(None, alias=field.alias, description=field.description))
+    return create_model(name or model.__name__, __base__=Changes, **fields)
 
 
 def applied(section: Section, changes: BaseModel) -> dict[str, Any]:

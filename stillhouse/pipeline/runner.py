@@ -86,7 +86,8 @@ def run_stage(
     tracking = {DELEGATED: "1", HOME: str(journal_home())}
     command += ["--force"] if force else []
     # For example a class that is named "size".
-    command += ["--no-run-cache"] if unseen(read_yaml(folder / "params.yaml")) else []
+    params = folder / "params.yaml"
+    command += ["--no-run-cache"] if params.exists() and unseen(read_yaml(params)) else []
     process = child_process(command, timeout_s, folder, **tracking)
     with process as (child, expired), Heartbeat(name, log) as heartbeat:
         for level, line in lines_of(child):
