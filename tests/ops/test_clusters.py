@@ -1,6 +1,7 @@
 """Work on a cluster: trials of a study, on Dask and then on Ray; and ``score`` over a folder, on Ray."""
 
 import re
+import time
 
 import psutil
 import pyarrow as pa
@@ -53,6 +54,11 @@ def written(folder):
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+def ray_workers() -> list[psutil.Process]:
+    mine = psutil.Process().children(recursive=True)
+    return [one for one in mine if one.cmdline()[:1] and one.cmdline()[0].startswith("ray::Worker")]
+
+
 @pytest.mark.timeout(600)
 def test_score_on_ray_writes_what_it_writes_here_though_a_worker_is_killed(cluster, tmp_path):
     texts = [text for text, _ in texts_and_labels(ROWS)]
@@ -65,10 +71,12 @@ def test_score_on_ray_writes_what_it_writes_here_though_a_worker_is_killed(clust
     killed, notes = None, []
     for note in run_ray(*work_to(tmp_path / "in", tmp_path / "there", model), cluster):
         notes.append(note)
-        if killed is None:  # on a busy machine the other worker may not have started yet
-            mine = psutil.Process().children(recursive=True)
-            workers = [one for one in mine if one.cmdline()[:1] and one.cmdline()[0].startswith("ray::Worker")]
-            assert workers
+        if killed is None:  # both workers have their next block by now, unless the machine is busy
+            workers, deadline = ray_workers(), time.monotonic() + 60
+            while len(workers) < 2 and time.monotonic() < deadline:
+                time.sleep(0.2)
+                workers = ray_workers()
+            assert len(workers) == 2
             killed = workers[0].pid
             workers[0].kill()
     assert len(notes) == BLOCKS and not any(note["resumed"] for note in notes)
