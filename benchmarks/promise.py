@@ -7,20 +7,18 @@ test texts together. At most 5 % of the draws may break it. The results are in `
 
 import argparse
 import json
+from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.corpora import SMALL, cases
 from benchmarks.run import FOLDER, RESULTS
-from stillhouse.data.splits import labels_of, read_split
+from benchmarks.sure import test_answers
 from stillhouse.evaluation.certificate import certify
 from stillhouse.evaluation.confidence import SHOWN
 from stillhouse.evaluation.display import percent
 from stillhouse.evaluation.report import as_markdown, machine
 from stillhouse.files import write_json
-from stillhouse.pipeline.artefacts import path, split
-from stillhouse.serving.classifier import Classifier
-from stillhouse.task import TASK
 
 DRAWS = 1000
 CERTIFYING = 1000  # texts of a draw
@@ -60,15 +58,13 @@ def main() -> None:
     parser.add_argument("--size", default=SMALL, help=f"of the student; {SMALL} by default")
     options = parser.parse_args()
     rows, results = [], {}
-    for name in options.cases:
-        case = cases(FOLDER / "data")[name]
-        folder = FOLDER / (name if options.size == SMALL else f"{name}-{options.size}")
-        test = read_split(split("test", folder))
-        probabilities = Classifier.load(path("compress/model", folder)).predict_proba(list(test["text"]))
-        right = TASK.correct(labels_of(test), TASK.decision(probabilities))
+    known = cases(FOLDER / "data")
+    for case in (known[name] for name in options.cases):
+        name = replace(case, size=options.size).name
+        confidence, right = test_answers(FOLDER / name)
         for wanted in SHOWN:
-            found = broken(TASK.confidence(probabilities), right, wanted)
-            results[f"{folder.name} {wanted:g}"] = found
+            found = broken(confidence, right, wanted)
+            results[f"{name} {wanted:g}"] = found
             shown = [percent(value) if value is not None else "–" for value in found.values()]
             rows.append([case.title, f"{len(right):,}", percent(float(right.mean())), percent(wanted), *shown])
     file = RESULTS / "promise" / "draws.json"

@@ -46,11 +46,19 @@ def sureness(folder: Path) -> dict[str, Any]:
         for one in statements
         if one.by == LABELS
     }
+    found = {"certified": certified, "hindsight": deferred_in_hindsight(*test_answers(folder))}
+    return found | {"confidence": metrics["confidence"], "cascade": metrics["cascade"]}
+
+
+def test_answers(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the confidence of each answer of the compressed student to the test texts, and whether it is right.
+
+    Args:
+        folder: of the finished project.
+    """
     test = read_split(split("test", folder))
     probabilities = Classifier.load(path("compress/model", folder)).predict_proba(list(test["text"]))
-    right = TASK.correct(labels_of(test), TASK.decision(probabilities))
-    found = {"certified": certified, "hindsight": deferred_in_hindsight(TASK.confidence(probabilities), right)}
-    return found | {"confidence": metrics["confidence"], "cascade": metrics["cascade"]}
+    return TASK.confidence(probabilities), TASK.correct(labels_of(test), TASK.decision(probabilities))
 
 
 def deferred_in_hindsight(confidence: np.ndarray, right: np.ndarray, wanted: float = WANTED) -> float | None:

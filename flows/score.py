@@ -26,7 +26,7 @@ from prefect.states import Failed, State
 from flows.shared.deferring import Handling, handling_of, write_sheets
 from flows.shared.folders import Options, is_folder, open_folder, scale_of, score_folder
 from flows.shared.labeller import Labeller
-from flows.shared.registered import registered
+from flows.shared.registered import load_version, registered
 from flows.shared.running import run_flow
 from flows.shared.scoring import check, check_numbers, format_of, lock_target
 from flows.shared.stopping import command, handle_signals
@@ -35,7 +35,7 @@ from stillhouse.data.writers import open_writer
 from stillhouse.errors import BadInput, StillhouseError
 from stillhouse.pipeline.inputs import digest_of
 from stillhouse.serving.classifier import Classifier
-from stillhouse.tracking.registry import DIGEST_TAG, fetch_model, tag_of
+from stillhouse.tracking.registry import DIGEST_TAG, tag_of
 
 NO_HANDLING = Handling()
 
@@ -123,10 +123,7 @@ def _score(
     work = {"source_md5": digest_of(source), "model": name, "version": version.number, "digest": digest}
     work |= {"column": column, "chunk": chunk, "min_confidence": least, **handling.identity}
     _open_parts(parts, work | {"columns": schema.names, "settings": table.settings})
-    try:
-        classifier = Classifier.load(fetch_model(version, parts / "model"))
-    except (FileNotFoundError, ValueError) as error:
-        raise BadInput(f"{name} version {version.number} cannot be used: {error}") from None
+    _, classifier = load_version(version, parts / "model")
     if handling.second and not (classifier.min_confidence if least is None else least):
         raise BadInput(
             f"{name} version {version.number} has no threshold, so it defers nothing. Set one with --min-confidence."

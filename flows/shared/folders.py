@@ -1,6 +1,5 @@
 """``score`` from folder to folder: each Parquet file (block) becomes one file at the same path."""
 
-import logging
 import tempfile
 import time
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePath
-from typing import Any, cast
+from typing import Any
 
 import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
@@ -16,16 +15,16 @@ from prefect import get_run_logger
 
 from flows.shared.blocks import LEDGER, STATE, Block, Folder, Work, label_block
 from flows.shared.cluster import run_ray
-from flows.shared.labeller import ADDED, Labeller
-from flows.shared.registered import PARAMS, registered
+from flows.shared.labeller import Labeller
+from flows.shared.registered import PARAMS, load_version, registered
+from flows.shared.scoring import check_names
 from stillhouse.data.readers import Wanted, check_types
 from stillhouse.data.writers import writable
 from stillhouse.errors import BadInput
 from stillhouse.params import Scale, load_params
 from stillhouse.progress import Progress
 from stillhouse.provenance import folder_md5
-from stillhouse.serving.classifier import Classifier, cores
-from stillhouse.tracking.registry import fetch_model
+from stillhouse.serving.classifier import cores
 
 RECEIPT = f"{STATE}/receipt.json"
 READERS = 16  # footers that are read at once
@@ -104,18 +103,14 @@ def score_folder(source: Folder, target: Folder, options: Options) -> dict[str, 
     blocks = find_blocks(source, target, options.wanted)
     name, version = registered(options.model, options.alias)
     with tempfile.TemporaryDirectory() as scratch:
-        model = fetch_model(version, Path(scratch))
-        try:
-            classifier = Classifier.load(model, threads=1 if options.scale.runner == "ray" else None)
-        except (FileNotFoundError, ValueError) as error:
-            raise BadInput(f"{name} version {version.number} cannot be used: {error}") from None
+        model, classifier = load_version(version, Path(scratch), 1 if options.scale.runner == "ray" else None)
         column = options.wanted.columns["text_column"]
         settings = {"model": folder_md5(model), "column": column, "min_confidence": options.least}
     labeller = Labeller(classifier, column, options.least)
     work = Work(source, target, labeller, settings, options.chunk)
     claim(target)
     rows, labelled, resumed, first = sum(block.rows for block in blocks), 0, 0, time.perf_counter()
-    progress = Progress(cast(logging.Logger, log))  # Prefect's adapter, which has the same methods
+    progress = Progress(log)
     ray = options.scale.runner == "ray"
     notes = run_ray(work, blocks, options.scale.address) if ray else run_local(work, blocks)
     for number, note in enumerate(notes, 1):
@@ -195,11 +190,7 @@ def _block(source: Folder, name: str, wanted: Wanted) -> Block:
         raise BadInput(f"{shown} cannot be read as Parquet: {error}") from None
     wanted.check(shown, schema.names)
     check_types(shown, schema, wanted)
-    present = [*schema.names, *(part.partition("=")[0] for part in name.split("/")[:-1])]  # Hive's folders
-    if taken := [column for column in ADDED.names if column in present]:
-        raise BadInput(f"{shown} has a column {taken[0]!r} already, which would be lost. Rename it first.")
-    if twice := [column for column in schema.names if schema.names.count(column) > 1]:
-        raise BadInput(f"{shown} has more than one column {twice[0]!r}. Rename all but one.")
+    check_names(shown, schema.names, folders=[part.partition("=")[0] for part in name.split("/")[:-1]])
     return Block(name, rows, writable(schema.remove_metadata(), Path(name)))
 
 

@@ -7,8 +7,9 @@ import mlflow
 
 from stillhouse.errors import BadInput
 from stillhouse.params import load_params
+from stillhouse.serving.classifier import Classifier
 from stillhouse.tracking.address import tracking_uri
-from stillhouse.tracking.registry import Version, version_of
+from stillhouse.tracking.registry import Version, fetch_model, version_of
 from stillhouse.tracking.store import connect
 
 PARAMS = Path("params.yaml")
@@ -47,3 +48,16 @@ def registered(name: str, alias: str) -> tuple[str, Version]:
             "another with --model and --alias."
         )
     return name, version
+
+
+def load_version(version: Version, folder: Path, threads: int | None = None) -> tuple[Path, Classifier]:
+    """Fetch the files of a version into ``folder``. Return their place, and the model with ``threads`` threads.
+
+    Raises:
+        BadInput: the version cannot be used.
+    """
+    try:
+        model = fetch_model(version, folder)
+        return model, Classifier.load(model, threads)
+    except (FileNotFoundError, ValueError) as error:
+        raise BadInput(f"{version.name} version {version.number} cannot be used: {error}") from None

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,11 +66,7 @@ def check(source: Path, target: Path, wanted: Wanted, added: pa.Schema = ADDED) 
     """
     _check_files(source, target)
     table = open_table(source, wanted)
-    names = table.schema.names
-    if taken := [name for name in added.names if name in names]:
-        raise BadInput(f"{source} has a column {taken[0]!r} already, which would be lost. Rename it first.")
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise BadInput(f"{source} has more than one column {twice[0]!r}. Rename all but one.")
+    check_names(str(source), table.schema.names, added)
     check_types(source, table.schema, wanted)
     if isinstance(table, JsonLines):
         if target.suffix.lower() in JSON:
@@ -79,6 +75,21 @@ def check(source: Path, target: Path, wanted: Wanted, added: pa.Schema = ADDED) 
             names = listed(list(map(repr, table.nested)))
             raise BadInput(f"{target} cannot hold the lists and objects in {source}: {names}. Write JSON Lines.")
     return table, writable(table.schema.remove_metadata(), target)
+
+
+def check_names(where: str, names: Sequence[str], added: pa.Schema = ADDED, folders: Sequence[str] = ()) -> None:
+    """Check the names of a table's columns. Raises BadInput if one is taken already, or occurs twice.
+
+    Args:
+        where: the table, for the message.
+        names: of its columns.
+        added: the columns that are added.
+        folders: further columns that the path of the table has (Hive).
+    """
+    if taken := [name for name in added.names if name in names or name in folders]:
+        raise BadInput(f"{where} has a column {taken[0]!r} already, which would be lost. Rename it first.")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadInput(f"{where} has more than one column {twice[0]!r}. Rename all but one.")
 
 
 def _check_files(source: Path, target: Path) -> None:

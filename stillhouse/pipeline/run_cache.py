@@ -11,13 +11,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from stillhouse.params.sizes import UNSEEN
+from stillhouse.pipeline.stages import STAGES
 
-LISTED = re.compile(r"student\.size|devices\.[^.]+\.size")  # dotted keys that the stages list
+DEVICE = re.compile(r"^devices\.[^.]+")
+# Dotted keys that the stages list themselves.
+LISTED = {key for stage in STAGES.values() for key in stage.params if key.rpartition(".")[2] in UNSEEN}
 
 
 def unseen(content: Any) -> list[str]:
     """Return the dotted keys of parameters that the run cache does not see. ``content``: params.yaml, parsed."""
-    return [key for key in _keys(content) if key.rpartition(".")[2] in UNSEEN and not LISTED.fullmatch(key)]
+    keys = (key for key in _keys(content) if key.rpartition(".")[2] in UNSEEN)
+    return [key for key in keys if DEVICE.sub("devices.{device}", key) not in LISTED]
 
 
 def _keys(content: Any, prefix: str = "") -> Iterator[str]:
