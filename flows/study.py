@@ -130,8 +130,9 @@ def task_runner(settings: Settings) -> TaskRunner[Any]:
         if settings.runner == "ray":
             from prefect_ray import RayTaskRunner
 
-            local = None if settings.address else {"num_cpus": settings.workers, "include_dashboard": False}
-            return RayTaskRunner(address=settings.address, init_kwargs=local)
+            # Without an address, Ray would connect to a cluster that runs on this machine.
+            local = {"address": "local", "num_cpus": settings.workers, "include_dashboard": False}
+            return RayTaskRunner(address=settings.address, init_kwargs=None if settings.address else local)
     except ImportError as error:
         raise BadInput(
             f"study.runner: {settings.runner} needs {error.name}: pip install 'stillhouse[{settings.runner}]'."

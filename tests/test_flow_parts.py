@@ -387,3 +387,23 @@ def test_a_run_page_begins_with_the_decision_of_the_gate_and_the_models():
     ]
     assert sorted(order, key=page.index) == order
     assert "/#/experiments/1/runs/7" in summary.text(1.0)
+
+
+def test_a_stop_that_arrives_where_no_exception_can_be_raised_ends_the_command_with_one_line():
+    code = """
+import signal
+from flows.shared.stopping import command
+
+class Value:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+@command
+def main():
+    Value()
+
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 143
+    assert done.stderr == "\nStopped by SIGTERM. Nothing is lost: the next run goes on from here.\n"

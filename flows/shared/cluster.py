@@ -43,10 +43,12 @@ def run_ray(work: Work, blocks: list[Block], address: str | None) -> Iterator[di
     from ray.exceptions import RayActorError, RayTaskError
     from ray.util import ActorPool
 
-    local: dict[str, Any] = {} if address else {"num_cpus": cores(), "include_dashboard": False}
+    # Without an address, Ray would connect to a cluster that runs on this machine.
+    local: dict[str, Any] = {"address": "local", "num_cpus": cores(), "include_dashboard": False}
+    where = {"address": address} if address else local
     try:
         _check_reachable(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
     except (OSError, ValueError, RuntimeError) as error:
         raise BadInput(f"No Ray cluster answers at {address}: {error}") from None
     try:

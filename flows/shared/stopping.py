@@ -62,6 +62,16 @@ def handle_signals() -> None:
     if _is_command and threading.current_thread() is threading.main_thread():
         for number in STOPS:
             signal.signal(number, _stop)
+        sys.unraisablehook = _report
+
+
+def _report(unraisable: Any) -> None:
+    """Report an exception that its caller could not raise, such as C code that calls Python; but not a stop.
+
+    A stop that is lost there ends the run nevertheless: its children end, and no new one can start.
+    """
+    if not issubclass(unraisable.exc_type, Stopped):
+        sys.__unraisablehook__(unraisable)
 
 
 def _stop(number: int, frame: Any) -> None:

@@ -22,8 +22,18 @@ WANTED = Wanted({"text_column": "text"}, Format(**dict.fromkeys(Format.model_fie
 BLOCKS, ROWS = 8, 6000
 
 
+@pytest.fixture(scope="module")
+def cluster():
+    """The address of a Ray cluster of two cores."""
+    utils = pytest.importorskip("ray.cluster_utils")
+    found = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    yield found.address
+    found.shutdown()
+
+
 @pytest.mark.timeout(900)
-def test_trials_run_on_dask_and_ray_and_go_on(project):
+def test_trials_run_on_dask_and_ray_and_go_on(cluster, project):
+    """Here, although a cluster runs on this machine."""
     search = {"student.network.architecture": ["resnet", "vgg"], "student.alpha": {"low": 0.5, "high": 1.0}}
     project.set(study__search=search)
     for count, runner, new in ((2, "dask", [0, 1]), (3, "ray", [2])):
@@ -33,15 +43,6 @@ def test_trials_run_on_dask_and_ray_and_go_on(project):
         scored = re.findall(r"trial (\d+): score [01]\.\d+ with", done.stdout)
         assert sorted(map(int, scored)) == new, done.stdout  # those before are not run again
         assert len(re.findall(r"^\d+ +[01]\.\d+ ", done.stdout, re.MULTILINE)) == count
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """The address of a Ray cluster of two cores."""
-    utils = pytest.importorskip("ray.cluster_utils")
-    found = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
-    yield found.address
-    found.shutdown()
 
 
 def work_to(source, target, model):
@@ -83,7 +84,7 @@ def test_score_on_ray_writes_what_it_writes_here_though_a_worker_is_killed(clust
     assert written(tmp_path / "there") == written(tmp_path / "here")  # with the ledger, and nothing else
     (tmp_path / "there" / "day=1" / "3.parquet").unlink()
     (tmp_path / "there" / LEDGER / "day=0" / "0.parquet.json").unlink()
-    again = run_ray(*work_to(tmp_path / "in", tmp_path / "there", model), cluster)
+    again = run_ray(*work_to(tmp_path / "in", tmp_path / "there", model), None)  # on a cluster of its own
     assert {note["name"] for note in again if not note["resumed"]} == {"day=1/3.parquet", "day=0/0.parquet"}
     assert written(tmp_path / "there") == written(tmp_path / "here")
 
