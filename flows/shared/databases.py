@@ -3,6 +3,8 @@
 ``make install`` runs it. A run creates missing databases itself.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 from flows.shared.environment import own_prefect_home
 
 own_prefect_home()  # before the import of Prefect, which reads its settings at import
@@ -17,8 +19,10 @@ def main() -> None:
     """Create the databases."""
     params = load_params()
     update_no_scm(print)  # so that a plain `dvc repro` works
-    with prefect_server():
-        connect(params.tracking.experiment)
+    with ThreadPoolExecutor() as pool:
+        mlflow = pool.submit(connect, params.tracking.experiment)  # while Prefect's server starts
+        with prefect_server():
+            mlflow.result()
 
 
 if __name__ == "__main__":
