@@ -218,9 +218,10 @@ def _join(parts: Path, target: Path) -> None:
 def main(**options: Any) -> None:
     """Run the flow once and print the number of labelled rows. ``options`` are the flow's parameters."""
     receipt = run_flow(score, exclusive=False, **options)
+    speed = receipt["texts_per_s"]
     print(
         f"{receipt['rows']} rows labelled by {receipt['model']} version {receipt['version']}, "
-        f"{receipt['texts_per_s']:,.0f} texts/s"
+        + (f"{speed:,.0f} texts/s" if speed else "all of them by an earlier run")
     )
     for file, count in receipt["for_people"].items():
         print(f"{file}: {count} texts without a label, to be filled in by people")
