@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from datasets import Dataset, concatenate_datasets
 
+from stillhouse.cluster import Cluster, chosen_cluster
 from stillhouse.data.splits import Split, label_names, labels_of, read_split, write_split
 from stillhouse.data.transfer import write_transfer
 from stillhouse.data.vocabulary import load_vocabulary
@@ -45,6 +46,7 @@ def soft_labels(context: Context) -> Metrics:
     the teacher's logits of the test texts, which decide about a student's size. No student learns from them.
     """
     params, settings = context.params, context.params.soft_labels
+    cluster = chosen_cluster(params.scale, params.device)
     train, unlabelled, validation, heldout, test = context.read("train", "unlabelled", "validation", "heldout", "test")
     context.run.dataset(context.path("train"), "transfer set")
     answers = context.out / "answers"
@@ -59,7 +61,7 @@ def soft_labels(context: Context) -> Metrics:
     with TemporaryDirectory(dir=context.out) as scratch:
         folders = [answers, *(Path(scratch, str(one.number)) for one in teachers[1:])]
         pairs = zip(teachers, folders, strict=True)
-        labelled = [_label(context, one, sets, rows, folder) for one, folder in pairs]
+        labelled = [_label(context, one, sets, rows, folder, cluster) for one, folder in pairs]
         logits, *unseen = labelled[0]
         for first, *others in zip(*labelled, strict=True):
             pool_logits(first, others, [one.weight for one in teachers])
@@ -96,7 +98,12 @@ def soft_labels(context: Context) -> Metrics:
 
 
 def _label(
-    context: Context, teacher: Member, sets: list[list[Dataset]], rows: tuple[int, int, int], folder: Path
+    context: Context,
+    teacher: Member,
+    sets: list[list[Dataset]],
+    rows: tuple[int, int, int],
+    folder: Path,
+    cluster: Cluster | None,
 ) -> list[np.ndarray]:
     """Label the transfer set, the validation texts, the held-out texts and the test texts with one teacher.
 
@@ -106,6 +113,7 @@ def _label(
         sets: the transfer set (training and further texts), then texts that no student learns from.
         rows: number of training texts, altered copies and unlabelled texts in the transfer set.
         folder: the soft labels of the transfer set are written there.
+        cluster: labels the transfer set; None: this machine does.
 
     Returns:
         The logits of each of these, float32 of shape ``(texts, classes)``.
@@ -123,7 +131,16 @@ def _label(
     folder.mkdir(exist_ok=True)
     words = settings.relation_words if teacher.number == 1 else 0
     logits = write_soft_labels(
-        loaded, sets[0], batch_size, bf16, words, folder, known, params.flow.processes, place / "model"
+        loaded,
+        sets[0],
+        batch_size,
+        bf16,
+        words,
+        folder,
+        known,
+        processes=params.flow.processes,
+        source=place / "model",
+        cluster=cluster,
     )
     if teacher.number == 1:
         tokenizer = load_vocabulary(context.path("control/model") / "tokenizer.json")

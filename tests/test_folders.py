@@ -16,6 +16,7 @@ from project import ROOT
 from flows.shared.blocks import LEDGER, STATE, Work
 from flows.shared.folders import claim, find_blocks, is_folder, open_folder, run_local, scale_of
 from flows.shared.labeller import Labeller
+from stillhouse.cluster import chosen_cluster
 from stillhouse.data.readers import Wanted
 from stillhouse.errors import BadInput
 from stillhouse.params import Format, Scale
@@ -203,6 +204,8 @@ def test_the_runner_is_that_of_the_option_or_of_params(tmp_path, monkeypatch):
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     Path("params.yaml").write_text(text.replace("runner: local ", "runner: ray "), encoding="utf-8")
     assert scale_of("", "").runner == "ray" and scale_of("local", "").runner == "local"
-    monkeypatch.setattr("flows.shared.folders.find_spec", lambda name: None)
+    monkeypatch.setattr("stillhouse.cluster.find_spec", lambda name: None)
     with pytest.raises(BadInput, match=r"pip install 'stillhouse\[ray\]'"):
         scale_of("ray", "")
+    with pytest.raises(BadInput, match=r"pip install 'stillhouse\[ray\]'"):
+        chosen_cluster(Scale(runner="ray", address=None), "cpu")

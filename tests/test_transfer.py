@@ -9,6 +9,7 @@ from datasets import Dataset
 from material import texts_and_labels, tiny_teacher
 from project import ROOT
 
+from stillhouse.cluster import Cluster
 from stillhouse.data.cleaning import clean
 from stillhouse.data.encoded import encode_texts, word_numbers
 from stillhouse.data.sources import load_source
@@ -109,9 +110,14 @@ def test_texts_that_the_probe_encoded_are_not_encoded_again(teacher, tmp_path, m
     np.testing.assert_allclose(logits, whole, atol=1e-5)
     first, last = np.load(tmp_path / "features.npy"), np.load(tmp_path / "whole" / "features.npy")
     np.testing.assert_allclose(first, last, atol=2e-3)
-    assert (
-        len(read) == 2 + 30 + 6
-    )  # one text tries the head, twice; then the altered copies and the other unlabelled texts
+    assert len(read) == 1 + 30 + 6  # one text tries the head; then the altered copies and the other unlabelled texts
+
+
+def test_texts_that_the_probe_encoded_need_no_cluster(teacher, tmp_path):
+    _, inputs = head_and_inputs(teacher, TRAIN["text"])
+    known, nowhere = ProbeInputs(inputs, np.arange(30)), Cluster("127.0.0.1:1")
+    logits = write_soft_labels(teacher, [TRAIN], 4, False, 0, tmp_path, known, cluster=nowhere)
+    np.testing.assert_allclose(logits, teacher.logits(TRAIN["text"], 4), atol=1e-5)
 
 
 def test_a_fine_tuned_teacher_left_no_vectors(tmp_path):

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -18,6 +17,7 @@ from flows.shared.cluster import run_ray
 from flows.shared.labeller import Labeller
 from flows.shared.registered import PARAMS, load_version, registered
 from flows.shared.scoring import check_names
+from stillhouse.cluster import check_installed
 from stillhouse.data.readers import Wanted, check_types
 from stillhouse.data.writers import writable
 from stillhouse.errors import BadInput
@@ -63,8 +63,8 @@ def scale_of(runner: str, address: str) -> Scale:
     chosen = Scale.model_validate({"runner": runner or own.runner, "address": address or own.address})
     if address and chosen.runner != "ray":
         raise BadInput("--address is that of a Ray cluster: add --runner ray.")
-    if chosen.runner == "ray" and find_spec("ray") is None:
-        raise BadInput("The runner ray needs Ray: pip install 'stillhouse[ray]'.")
+    if chosen.runner == "ray":
+        check_installed()
     return chosen
 
 

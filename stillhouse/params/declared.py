@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 # Every stage may read these; no result that DVC stores depends on them.
-ALWAYS = ("device", "flow.processes", "tracking.experiment", "register.name")
+ALWAYS = ("device", "flow.processes", "scale", "tracking.experiment", "register.name")
 Values = TypeVar("Values", bound=BaseModel)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 PACKAGES = ("stillhouse", "tasks", "flows")
 # Code that runs, checks and records a stage. A change here does not change a result, so no stage depends on it.
 PLUMBING = (
+    "stillhouse/cluster.py",
     "stillhouse/distillation/checkpoints.py",
     "stillhouse/distillation/log.py",
     "stillhouse/distillation/parallel/launch.py",

@@ -1,21 +1,30 @@
-"""Work on a cluster: trials of a study, on Dask and then on Ray; and ``score`` over a folder, on Ray."""
+"""Work on a cluster: trials of a study, on Dask and then on Ray; ``score`` over a folder and soft labels, on Ray."""
 
 import re
+import threading
 import time
+from contextlib import suppress
 
+import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from material import texts_and_labels, tiny_model
+import torch
+from datasets import Dataset
+from material import texts_and_labels, tiny_model, tiny_teacher
+from project import ROOT
 
 from flows.shared.blocks import LEDGER, Work
 from flows.shared.cluster import run_ray
 from flows.shared.folders import claim, find_blocks, open_folder, run_local
 from flows.shared.labeller import Labeller
+from stillhouse.cluster import Cluster
 from stillhouse.data.readers import Wanted
+from stillhouse.distillation.softlabels import write_soft_labels
 from stillhouse.errors import BadInput
-from stillhouse.params import Format
+from stillhouse.models.pretrained import load_pretrained
+from stillhouse.params import Format, load_params
 from stillhouse.serving import Classifier
 
 WANTED = Wanted({"text_column": "text"}, Format(**dict.fromkeys(Format.model_fields, "auto")), "--")
@@ -26,7 +35,7 @@ BLOCKS, ROWS = 8, 6000
 def cluster():
     """The address of a Ray cluster of two cores."""
     utils = pytest.importorskip("ray.cluster_utils")
-    found = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    found = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 0})
     yield found.address
     found.shutdown()
 
@@ -55,9 +64,9 @@ def written(folder):
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def ray_workers() -> list[psutil.Process]:
+def ray_workers(title: str = "ray::Worker") -> list[psutil.Process]:
     mine = psutil.Process().children(recursive=True)
-    return [one for one in mine if one.cmdline()[:1] and one.cmdline()[0].startswith("ray::Worker")]
+    return [one for one in mine if one.cmdline()[:1] and one.cmdline()[0].startswith(title)]
 
 
 @pytest.mark.timeout(600)
@@ -100,3 +109,48 @@ def test_a_damaged_file_and_a_cluster_that_is_not_there_end_the_run_with_a_messa
         list(run_ray(*work, cluster))
     with pytest.raises(BadInput, match="No Ray cluster answers at 127.0.0.1:1"):
         list(run_ray(*work, "127.0.0.1:1"))
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def kill_one(title: str, killed: list[int]) -> None:
+    """Kill the first process with ``title``."""
+    deadline = time.monotonic() + 300
+    while not killed and time.monotonic() < deadline:
+        with suppress(psutil.Error, IndexError):  # a process ended, or there is none yet
+            process = ray_workers(title)[0]
+            process.kill()
+            killed.append(process.pid)
+        time.sleep(0.01)
+
+
+def soft_labels(teacher, datasets, folder, place):
+    folder.mkdir()
+    write_soft_labels(teacher, datasets, 16, False, 4, folder, cluster=place)
+    return [np.load(file) for file in sorted(folder.glob("*.npy"))]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("one_thread")
+def test_soft_labels_on_ray_are_those_of_this_process_though_a_worker_is_killed(cluster, tmp_path):
+    settings = {"model": str(tiny_teacher(tmp_path / "tiny")), "max_length": 16, "freeze_layers": 0}
+    teacher = load_pretrained(load_params(ROOT / "params.yaml").teacher.model_copy(update=settings), ["a", "b", "c"])
+    texts = [text for text, _ in texts_and_labels(8 * 1000)]
+    datasets = [Dataset.from_dict({"text": texts[start : start + 1000]}) for start in range(0, 8000, 1000)]
+    here = soft_labels(teacher, datasets, tmp_path / "here", None)
+    killed = []
+    # It has this title while it labels a chunk.
+    thread = threading.Thread(target=kill_one, args=("ray::LabelWorker.label", killed), daemon=True)
+    thread.start()
+    there = soft_labels(teacher, datasets, tmp_path / "there", Cluster(cluster, gpus=True))  # but it has no GPU
+    thread.join()
+    assert len(killed) == 1
+    assert [array.shape for array in here] == [(8000, 32), (8000, 3), (8000, 3, 4, 32)]
+    for one, other in zip(here, there, strict=True):
+        np.testing.assert_array_equal(one, other)

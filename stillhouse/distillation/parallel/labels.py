@@ -13,31 +13,25 @@ from stillhouse.distillation.log import Log, NoLog
 from stillhouse.distillation.parallel.group import Group
 from stillhouse.distillation.parallel.launch import run_ranks
 from stillhouse.distillation.parallel.stored import open_array, open_dataset, stored_array, stored_dataset
-from stillhouse.distillation.softlabels import label_texts
-from stillhouse.models.teacher import Teacher, load_teacher
+from stillhouse.distillation.softlabeller import SoftLabeller, labelled, soft_labeller, store
+from stillhouse.models.teacher import load_teacher
 
 ARRAYS = ("logits.npy", "features.npy", "relations.npy")
 
 
 def label_on_ranks(
-    teacher: Teacher,
+    labeller: SoftLabeller,
     datasets: Sequence[Dataset],
-    batch_size: int,
-    bf16: bool,
-    relation_words: int,
     known_rows: np.ndarray,
     folder: Path,
     source: Path,
     processes: int,
 ) -> None:
-    """Label texts as :func:`~stillhouse.distillation.softlabels.label_texts` does, on ``processes`` ranks.
+    """Label texts as :func:`~stillhouse.distillation.softlabeller.labelled` does, on ``processes`` ranks.
 
     Args:
-        teacher: as it was loaded from ``source``. It leaves the GPU while the ranks run.
+        labeller: labels the texts. Its teacher leaves the GPU while the ranks run.
         datasets: the texts.
-        batch_size: texts at once.
-        bf16: compute in bfloat16.
-        relation_words: words of each text with relations.
         known_rows: int64 (texts,), -1 for a text to label.
         folder: has the arrays to write into.
         source: the folder of the teacher.
@@ -46,25 +40,22 @@ def label_on_ranks(
     Raises:
         StillhouseError: a rank failed or was killed.
     """
-    place, device = folder / "job", teacher.model.device
+    place, teacher = folder / "job", labeller.teacher
     place.mkdir()
     job = {
         "kind": "labels",
-        "device": device.type,
+        "device": teacher.model.device.type,
         "teacher": str(source),
         "max_length": teacher.max_length,
         "datasets": [stored_dataset(one, place / f"texts-{number}") for number, one in enumerate(datasets)],
-        "batch_size": batch_size,
-        "bf16": bf16,
-        "relation_words": relation_words,
+        "batch_size": labeller.batch_size,
+        "bf16": labeller.bf16,
+        "relation_words": labeller.words,
         "known_rows": stored_array(known_rows, place / "known_rows.npy"),
         "folder": str(folder),
     }
-    teacher.model.to("cpu")
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    run_ranks(place, job, processes, NoLog())
-    teacher.model.to(device)
+    with labeller.off_gpu():
+        run_ranks(place, job, processes, NoLog())
     shutil.rmtree(place)
 
 
@@ -76,16 +67,8 @@ def run(job: dict[str, Any], folder: Path, group: Group, device: torch.device, l
     assert known_rows is not None
     files = [Path(job["folder"]) / name for name in ARRAYS[: 3 if job["relation_words"] else 2]]
     arrays = [np.load(file, mmap_mode="r+") for file in files]
-    label_texts(
-        teacher,
-        datasets,
-        job["batch_size"],
-        job["bf16"],
-        job["relation_words"],
-        known_rows,
-        arrays,
-        group.rank,
-        group.size,
-    )
+    labeller = soft_labeller(teacher, datasets, job["batch_size"], job["bf16"], job["relation_words"])
+    own = int((known_rows < 0).sum()) // group.size
+    store(labelled(labeller, datasets, known_rows, group.rank, group.size), arrays, own, quiet=not group.first)
     for array in arrays:
         array.flush()
