@@ -60,7 +60,7 @@ def write_soft_labels(
         folder: gets ``logits.npy``, ``features.npy`` and ``relations.npy``.
         known: inputs of the head for texts that were encoded before.
         processes: number of processes that share the texts.
-        source: for several processes, the folder that ``teacher`` was loaded from.
+        source: for several processes or a cluster, the folder that ``teacher`` was loaded from.
         cluster: labels the texts instead of ``processes`` on this machine.
 
     Returns:
@@ -92,7 +92,8 @@ def write_soft_labels(
         _label_known(head, known, logits, features)
     arrays = [logits, features, *([] if relations is None else [relations])]
     if cluster and (known_rows < 0).any():
-        label_on_cluster(labeller, datasets, known_rows, arrays, cluster)
+        assert source is not None
+        label_on_cluster(labeller, datasets, known_rows, arrays, cluster, source)
     elif processes > 1 and not cluster:
         assert source is not None
         label_on_ranks(labeller, datasets, known_rows, folder, source, processes)

@@ -24,6 +24,7 @@ from stillhouse.data.readers import Wanted
 from stillhouse.distillation.softlabels import write_soft_labels
 from stillhouse.errors import BadInput
 from stillhouse.models.pretrained import load_pretrained
+from stillhouse.models.teacher import load_teacher
 from stillhouse.params import Format, load_params
 from stillhouse.serving import Classifier
 
@@ -130,9 +131,10 @@ def kill_one(title: str, killed: list[int]) -> None:
         time.sleep(0.01)
 
 
-def soft_labels(teacher, datasets, folder, place):
+def soft_labels(source, datasets, folder, place):
     folder.mkdir()
-    write_soft_labels(teacher, datasets, 16, False, 4, folder, cluster=place)
+    teacher = load_teacher(source, 16, torch.device("cpu"))
+    write_soft_labels(teacher, datasets, 16, False, 4, folder, source=source, cluster=place)
     return [np.load(file) for file in sorted(folder.glob("*.npy"))]
 
 
@@ -140,15 +142,17 @@ def soft_labels(teacher, datasets, folder, place):
 @pytest.mark.usefixtures("one_thread")
 def test_soft_labels_on_ray_are_those_of_this_process_though_a_worker_is_killed(cluster, tmp_path):
     settings = {"model": str(tiny_teacher(tmp_path / "tiny")), "max_length": 16, "freeze_layers": 0}
-    teacher = load_pretrained(load_params(ROOT / "params.yaml").teacher.model_copy(update=settings), ["a", "b", "c"])
+    load_pretrained(load_params(ROOT / "params.yaml").teacher.model_copy(update=settings), ["a", "b", "c"]).save(
+        source := tmp_path / "teacher"
+    )
     texts = [text for text, _ in texts_and_labels(8 * 1000)]
     datasets = [Dataset.from_dict({"text": texts[start : start + 1000]}) for start in range(0, 8000, 1000)]
-    here = soft_labels(teacher, datasets, tmp_path / "here", None)
+    here = soft_labels(source, datasets, tmp_path / "here", None)
     killed = []
     # It has this title while it labels a chunk.
     thread = threading.Thread(target=kill_one, args=("ray::LabelWorker.label", killed), daemon=True)
     thread.start()
-    there = soft_labels(teacher, datasets, tmp_path / "there", Cluster(cluster, gpus=True))  # but it has no GPU
+    there = soft_labels(source, datasets, tmp_path / "there", Cluster(cluster, gpus=True))  # but it has no GPU
     thread.join()
     assert len(killed) == 1
     assert [array.shape for array in here] == [(8000, 32), (8000, 3), (8000, 3, 4, 32)]

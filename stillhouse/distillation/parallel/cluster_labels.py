@@ -2,14 +2,18 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from datasets import Dataset
 
 from stillhouse.cluster import Cluster, on_ray
+from stillhouse.distillation.probe import classifier_head
 from stillhouse.distillation.softlabeller import Part, SoftLabeller, chunks, store
 from stillhouse.models.device import choose_device
+from stillhouse.models.teacher import load_teacher
 
 
 class LabelWorker:
@@ -39,6 +43,7 @@ def label_on_cluster(
     known_rows: np.ndarray,
     arrays: Sequence[np.ndarray],
     cluster: Cluster,
+    source: Path,
 ) -> None:
     """Label texts as :func:`~stillhouse.distillation.softlabeller.labelled` does, on a Ray cluster.
 
@@ -48,12 +53,16 @@ def label_on_cluster(
         known_rows: int64 (texts,), -1 for a text to label.
         arrays: logits, features and, with relations, relations; they are written.
         cluster: the cluster.
+        source: the folder of the teacher.
 
     Raises:
         BadInput: no cluster answers, or a chunk of texts ended several workers.
     """
-    found = chunks(labeller, datasets, known_rows)
+    # transformers adds hooks to a teacher that returned its states; these cannot be sent.
+    teacher = load_teacher(source, labeller.teacher.max_length, torch.device("cpu"))
+    head = classifier_head(teacher.model, teacher.model.config.num_labels) if labeller.head else None
+    sent, found = replace(labeller, teacher=teacher, head=head), chunks(labeller, datasets, known_rows)
     with labeller.off_gpu():
         less_memory = "Set a smaller soft_labels.batch_size."
-        parts = on_ray(LabelWorker, labeller, found, cluster, "A chunk of texts", less_memory)
+        parts = on_ray(LabelWorker, sent, found, cluster, "A chunk of texts", less_memory)
         store(parts, arrays, int((known_rows < 0).sum()))
