@@ -64,7 +64,7 @@ def part(file: Path) -> str:
 
 @pytest.mark.parametrize(
     ("name", "extras"),
-    [("serving", ()), ("library", ("train", "study")), ("rest", ("train", "pipeline", *OPTIONAL))],
+    [("serving", ()), ("library", ("train", "study", "ray")), ("rest", ("train", "pipeline", *OPTIONAL))],
 )
 def test_every_package_that_is_imported_is_declared(name, extras):
     files = [file for folder in sorted(OWN) for file in sorted((ROOT / folder).rglob("*.py")) if part(file) == name]

@@ -128,7 +128,7 @@ def kill_one(title: str, killed: list[int]) -> None:
             process = ray_workers(title)[0]
             process.kill()
             killed.append(process.pid)
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
 def soft_labels(source, datasets, folder, place):
