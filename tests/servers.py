@@ -3,10 +3,13 @@
 import contextlib
 import json
 import os
+import pwd
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -132,3 +135,84 @@ class Prefect:
 
     def artifacts(self, run: str) -> list[dict[str, Any]]:
         return [one for one in self._ask("artifacts/filter", {}) if one["flow_run_id"] == run]
+
+
+class NotInstalled(RuntimeError):
+    """This machine lacks a program."""
+
+
+def postgres_programs() -> Path:
+    """The folder with PostgreSQL's programs.
+
+    Raises:
+        NotInstalled: there is none.
+    """
+    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    initdb = shutil.which("initdb") or (str(homes[-1] / "initdb") if homes else None)
+    if initdb is None:
+        raise NotInstalled("PostgreSQL is not installed")
+    return Path(initdb).resolve().parent
+
+
+@contextlib.contextmanager
+def postgres(*settings: str) -> Iterator[str]:
+    """``host:port`` of a PostgreSQL with the databases ``prefect`` and ``mlflow`` of the user ``stillhouse``.
+
+    Args:
+        settings: of the server, such as ``fsync=off``.
+
+    Raises:
+        NotInstalled: PostgreSQL is not installed, or it would have to run as root.
+    """
+    place, port = postgres_programs(), free_port()
+    user = None
+    if os.getuid() == 0:  # it refuses to be run by root
+        try:
+            user = pwd.getpwnam("postgres")
+        except KeyError:
+            raise NotInstalled("PostgreSQL does not run as root, and there is no user postgres") from None
+    folder = Path(tempfile.mkdtemp(prefix="stillhouse-postgres-"))
+    own = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+    data = str(folder / "data")
+
+    def run(*command: str) -> None:
+        with (folder / "log").open("ab") as log:  # a server that inherits a pipe would hold it open
+            subprocess.run(command, check=True, stdout=log, stderr=log, cwd=folder, **own)
+
+    (folder / "log").touch()
+    if user:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        os.chown(folder / "log", user.pw_uid, user.pw_gid)
+    run(str(place / "initdb"), "-D", data, "-U", "stillhouse", "--auth=trust", "--no-sync")
+    settings = ("listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", *settings)
+    options = " ".join([f"-p {port}", *(f"-c {setting}" for setting in settings)])
+    run(str(place / "pg_ctl"), "-D", data, "-o", options, "-w", "-l", str(folder / "log"), "start")
+    try:
+        for name in ("prefect", "mlflow"):
+            run(str(place / "createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", "stillhouse", name)
+        yield f"127.0.0.1:{port}"
+    finally:
+        run(str(place / "pg_ctl"), "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def s3(folder: Path) -> Iterator[dict[str, str]]:
+    """The variables of an S3 store with the buckets ``mlflow`` and ``dvc``; its log is in ``folder``."""
+    import boto3
+
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    variables = {
+        "AWS_ACCESS_KEY_ID": "stillhouse",
+        "AWS_SECRET_ACCESS_KEY": "hush-hush",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "MLFLOW_S3_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+    }
+    keys = {"aws_access_key_id": "stillhouse", "aws_secret_access_key": "hush-hush", "region_name": "us-east-1"}
+    client = boto3.client("s3", endpoint_url=variables["AWS_ENDPOINT_URL"], **keys)
+    with Server(folder, "s3", command, f"http://127.0.0.1:{port}/").running():
+        for bucket in ("mlflow", "dvc"):
+            client.create_bucket(Bucket=bucket)
+        yield variables
