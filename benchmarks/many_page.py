@@ -17,11 +17,12 @@ Written by `python -m benchmarks.many`; do not edit. Machine: {machine}. Command
 {projects} projects share one MLflow server (one worker), one Prefect server, and one PostgreSQL with its default
 settings, which has the databases of both. MLflow stores files in S3 (moto, which is not measured). The first project
 has 360 short texts and a tiny teacher. It runs all stages, then all stages with another seed, then once with nothing
-changed; the last two also at the end. These runs are alone on the machine. Each further project is a copy of the first
+changed; the last two also at the end. No other project runs meanwhile. Each further project is a copy of the first
 with its own experiment and registered name: its run executes the flow, finds all stages but `register` unchanged, and
 registers a champion. {at_once} of them run at a time. Servers and projects share the machine, so the seconds are those
 of a loaded machine. A run is a process of its own (`python -m flows.distillation`). Requests are counted in the access
-logs of the servers; the events of a run go to Prefect through a WebSocket, which counts as one request.
+logs of the servers; the events of a run go to Prefect through a WebSocket, which counts as one request. The processor
+seconds of the servers include what they take at rest.
 
 At the end the servers have {outcome}.
 """
@@ -39,9 +40,9 @@ def run_row(span: dict[str, Any]) -> dict[str, str]:
         "seconds, median": f"{np.median(seconds):.1f}",
         "95 %": f"{np.quantile(seconds, 0.95):.1f}",
         **{f"requests to {name}": f"{number / runs:,.0f}" for name, number in requests.items()},
-        "failed in a server": str(sum(span["refused"].values())),
-        "processor s, run": f"{span['command_cpu_s'] / runs:.1f}",
-        **{name: f"{span['cpu_s'][name] / runs:.2f}" for name in SERVERS},
+        "answers with status 5xx": str(sum(span["refused"].values())),
+        "processor s of the run": f"{span['command_cpu_s'] / runs:.1f}",
+        **{f"of {name}": f"{span['cpu_s'][name] / runs:.1f}" for name in SERVERS},
     }
 
 
@@ -81,7 +82,7 @@ def endpoints(spans: list[dict[str, Any]]) -> list[list[str]]:
 
 def resting(points: list[dict[str, Any]]) -> list[list[str]]:
     """Memory, sizes and idle processor at each point."""
-    rows = [["", *(f"{one['projects']} projects" for one in points)]]
+    rows = [["projects", *(str(one["projects"]) for one in points)]]
     for server in SERVERS:
         rows.append([f"memory of {server}, MB", *(f"{one['memory_mb'][server]:,.0f}" for one in points)])
     for server in SERVERS:
@@ -95,7 +96,7 @@ def resting(points: list[dict[str, Any]]) -> list[list[str]]:
 def latencies(points: list[dict[str, Any]]) -> list[list[str]]:
     """Latency of each timed request at each point that has one."""
     timed = [one for one in points if one["latency_ms"]]
-    rows = [["request", *(f"{one['projects']} projects" for one in timed)]]
+    rows = [["projects", *(str(one["projects"]) for one in timed)]]
     for name in timed[0]["latency_ms"]:
         rows.append([name, *("{:.1f}, {:.1f}".format(*one["latency_ms"][name]) for one in timed)])
     return rows

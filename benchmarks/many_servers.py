@@ -26,7 +26,7 @@ IDLE_S = 20.0  # over which the processor seconds of idle servers are counted
 REPEATS = 40  # of each timed request
 REQUEST = re.compile(r'"(\w+) (/[^" ]*)(?: HTTP/[\d.]+)?" (\S+)')  # of uvicorn's access log
 VARYING = re.compile(r"^([0-9a-f]{8}-[0-9a-f-]{27}|(m-)?[0-9a-f]{32}|\d+)$")  # ids in a path
-FILES = re.compile(r"(mlflow-artifacts/artifacts)/.*")
+FILES = re.compile(r"(mlflow-artifacts/(artifacts|presigned))/.*")
 
 
 def endpoint(method: str, url: str) -> str:

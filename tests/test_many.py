@@ -12,6 +12,7 @@ INFO:     127.0.0.1:5 - "POST /api/flow_runs/0190b4c2-1111-7222-8333-0123456789a
 2026/11/28 09:00:00 INFO:     127.0.0.1:5 - "GET /api/2.0/mlflow/runs/get?run_id=0123456789abcdef0123456789abcdef HTTP/1.1" 200 OK
 2026/11/28 09:00:00 INFO:     127.0.0.1:5 - "PUT /api/2.0/mlflow-artifacts/artifacts/1/0a/artifacts/a.html HTTP/1.1" 500
 2026/11/28 09:00:00 INFO:     127.0.0.1:5 - "PUT /api/2.0/mlflow-artifacts/artifacts/2/0b/artifacts/b HTTP/1.1" 200 OK
+2026/11/28 09:00:00 INFO:     127.0.0.1:5 - "GET /api/2.0/mlflow-artifacts/presigned/2/models/m-0b/MLmodel HTTP/1.1" 200 OK
 INFO:     127.0.0.1:6 - "WebSocket /api/events/in" [accepted]
 INFO:     connection open
 """
@@ -27,6 +28,7 @@ def test_requests_are_counted_by_endpoint():
         "POST /api/flow_runs/*/set_state": 1,
         "GET /api/2.0/mlflow/runs/get": 1,
         "PUT /api/2.0/mlflow-artifacts/artifacts/*": 2,
+        "GET /api/2.0/mlflow-artifacts/presigned/*": 1,
         "WebSocket /api/events/in": 1,
     }
     assert failed == 1
