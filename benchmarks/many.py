@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmarks.many_page import ANEW, FIRST, REGISTER, UNCHANGED, page, run_row
 from benchmarks.many_servers import Shared, counted, outcome, point, servers, shared_servers
 from stillhouse.evaluation.report import machine
@@ -83,7 +85,10 @@ class Measurement:
             submitted = [pool.submit(part) for part in work]
             try:
                 runs = [one.result() for one in submitted]
-            except BaseException:  # Ctrl-C
+            except BaseException:  # the signals of main
+                for child in psutil.Process().children():
+                    if "flows.distillation" in child.cmdline():
+                        child.terminate()
                 pool.shutdown(cancel_futures=True)
                 raise
         found["command_cpu_s"] = _children_cpu_s() - before
