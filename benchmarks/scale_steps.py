@@ -177,13 +177,12 @@ def score(texts: int) -> None:
     """Run ``stillhouse score`` with the compressed student, without the registry and Prefect's server."""
     from flows import score as module
 
-    version = SimpleNamespace(number=1, uri="models:/scale/1")
+    version, model = SimpleNamespace(number=1, uri="models:/scale/1"), STAGES["compress"].folder / "model"
     plain = module.label_chunk.fn
     registry = {
-        "connect_registry": lambda name: name,
-        "version_of": lambda *_: version,
+        "registered": lambda name, _: (name, version),
+        "load_version": lambda *_: (model, module.Classifier.load(model)),
         "tag_of": lambda *_: "",
-        "fetch_model": lambda *_: STAGES["compress"].folder / "model",
         "get_run_logger": logging.getLogger,
         "label_chunk": SimpleNamespace(with_options=lambda **_: plain),
     }
