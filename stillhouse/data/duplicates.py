@@ -27,13 +27,13 @@ class TextKeys:
         self._size += len(keys)
 
     def first(self) -> np.ndarray:
-        """Return for each text the number of the first text with the same key, int64 of shape ``(texts,)``."""
-        first = np.arange(self._size)
+        """Return for each text the number of the first text with the same key, int32 of shape ``(texts,)``."""
+        first = np.arange(self._size, dtype=np.int32)
         if not self._size:
             return first
         self._file.flush()
         keys = np.memmap(self._file, np.dtype(">u8"), "r").reshape(-1, KEY_BYTES // 8)
-        groups = (keys[:, 0] >> 56).astype(np.uint8)
+        groups = keys.view(np.uint8)[:, 0].copy()
         for group in range(GROUPS):
             rows = np.flatnonzero(groups == group)
             some = keys[rows]

@@ -141,7 +141,10 @@ def hold_out(
     """
     sizes = [len(rows) for _, rows in parts]
     chosen = np.zeros(sum(sizes), bool)
-    chosen[np.random.default_rng(seed).permutation(len(chosen))[: min(HELD_OUT, len(chosen) // HELD_OUT_SHARE)]] = True
+    order = np.arange(len(chosen), dtype=np.int32)  # half the memory of rng.permutation, in the same order
+    np.random.default_rng(seed).shuffle(order)
+    chosen[order[: min(HELD_OUT, len(chosen) // HELD_OUT_SHARE)]] = True
+    del order
     masks = np.split(chosen, np.cumsum(sizes)[:-1]) if parts else []
     left = [(dataset, rows[~mask]) for (dataset, rows), mask in zip(parts, masks, strict=True)]
     return left, [(dataset, rows[mask]) for (dataset, rows), mask in zip(parts, masks, strict=True)]
