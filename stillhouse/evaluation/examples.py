@@ -30,7 +30,8 @@ def select_examples(
     answers, confidence = TASK.decision(student), TASK.confidence(student)
     right, order = TASK.correct(labels, answers), np.argsort(confidence, kind="stable")
     wrong = order[::-1][~right[order[::-1]]][: count // 2]
-    unsure = order[~np.isin(order, wrong)][: count - len(wrong)]
+    first = order[:count]  # at most len(wrong) of them are wrong ones
+    unsure = first[~np.isin(first, wrong)][: count - len(wrong)]
     chosen = np.concatenate([wrong, unsure])
     decoded = [TASK.decode(rows[chosen], names) for rows in (labels, teacher, answers)]
     return [

@@ -74,8 +74,11 @@ def differences(
 
     The other arguments are those of :func:`quality`.
     """
-    right = {name: TASK.correct(labels, answers_of(score)).astype(float) for name, score in scores.items()}
-    return {f"{one} - {other}": paired(right[one], right[other], resamples, seed) for one, other in pairs}
+    right = {name: TASK.correct(labels, answers_of(score)) for name, score in scores.items()}
+    return {
+        f"{one} - {other}": paired(right[one].astype(float), right[other].astype(float), resamples, seed)
+        for one, other in pairs
+    }
 
 
 def retention(student: Quality, teacher: Quality) -> float:
@@ -84,8 +87,8 @@ def retention(student: Quality, teacher: Quality) -> float:
 
 
 def answers_of(scores: np.ndarray) -> np.ndarray:
-    """Decisions ``(texts,)`` from probabilities; decisions are returned as they are."""
-    return TASK.decision(scores) if _are_scores(scores) else scores
+    """Decisions, int32 ``(texts,)``, from probabilities or decisions."""
+    return (TASK.decision(scores) if _are_scores(scores) else scores).astype(np.int32)
 
 
 def _are_scores(scores: np.ndarray) -> bool:
