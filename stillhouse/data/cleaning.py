@@ -90,8 +90,9 @@ def _class_numbers(rows: Rows, names: list[str]) -> np.ndarray:
     used = np.unique(rows.codes)
     used = used[used != NOTHING]
     encoded = TASK.encode([rows.names[code] for code in used], names)
-    numbers, known = TASK.no_labels(len(rows.codes)), rows.codes != NOTHING
-    numbers[known] = encoded[np.searchsorted(used, rows.codes[known])]
+    table = TASK.no_labels(len(rows.names))
+    table[used] = encoded
+    numbers: np.ndarray = table[rows.codes]
     return numbers
 
 

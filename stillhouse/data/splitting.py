@@ -33,7 +33,7 @@ def complete(splits: dict[str, Split], data: Data, seed: int) -> dict[str, Split
     """
     splits = dict(splits)
     whole = splits["train"]
-    numbers = _hashes(whole, seed, "split")
+    numbers = _hashes([whole], seed, "split")
     part = np.full(len(numbers), TRAIN, np.int8)
     if "validation" not in splits:
         part[numbers >= 1 - data.validation_fraction] = VALIDATION
@@ -83,7 +83,7 @@ def few_labels(splits: dict[str, Split], per_class: int | None, seed: int) -> tu
         return _no_labels(splits)
     parts = [splits["train"], splits["validation"]]
     labels = np.concatenate([part.labels for part in parts])
-    numbers = np.concatenate([_hashes(part, seed, "labels") for part in parts])
+    numbers = _hashes(parts, seed, "labels")
     is_train = np.arange(len(labels)) < len(parts[0].labels)
     labelled = np.zeros(len(labels), bool)
     for name in np.unique(labels):
@@ -158,12 +158,14 @@ def _select(ordered: np.ndarray, is_train: np.ndarray, count: int) -> np.ndarray
     return np.concatenate([train[: count - wanted], validation[:wanted]])
 
 
-def _hashes(split: Split, seed: int, purpose: str) -> np.ndarray:
-    """Return the uniform hash of each text, float64 of shape ``(rows,)``."""
-    numbers = np.empty(len(split.rows))
-    for start in range(0, len(split.rows), BATCH):
-        texts = split.dataset[split.rows[start : start + BATCH].tolist()]["text"]
-        numbers[start : start + BATCH] = [uniform_hash(text, seed, purpose) for text in texts]
+def _hashes(splits: Sequence[Split], seed: int, purpose: str) -> np.ndarray:
+    """Return the uniform hash of each text, float64 of shape ``(rows of all splits,)``."""
+    numbers, place = np.empty(sum(len(split.rows) for split in splits)), 0
+    for split in splits:
+        for start in range(0, len(split.rows), BATCH):
+            texts = split.dataset[split.rows[start : start + BATCH].tolist()]["text"]
+            numbers[place : place + len(texts)] = [uniform_hash(text, seed, purpose) for text in texts]
+            place += len(texts)
     return numbers
 
 
