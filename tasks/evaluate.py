@@ -98,7 +98,7 @@ def _evaluate(context: Context, scratch: Path) -> Metrics:
         logger.warning("%s", NOTE)
     known = len(label_names(train))
     sizes = {c.name: c.bytes for c in compared} | {CONSTANT: 0}
-    constant = {CONSTANT: np.full(len(labels), most_frequent(labels, known))}
+    constant = {CONSTANT: np.full(len(labels), most_frequent(labels, known), np.int32)}
     results = quality(labels, scores | constant, sizes, settings.bootstrap, params.seed, of_teacher)
     others = [one.name for one in members if one.name != TEACHER] + ([WITHOUT] if without else [])
     pairs = PAIRS + [(TEACHER, name) for name in others]

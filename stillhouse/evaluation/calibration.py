@@ -117,9 +117,8 @@ def reliability(confidence: np.ndarray, right: np.ndarray, resamples: int, seed:
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
-    confidence, right = confidence.astype(float), right.astype(float)
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gap, count, random = right - confidence, len(right), np.random.default_rng(seed)
+    bins = np.minimum((confidence.astype(float) * BINS).astype(np.int8), BINS - 1)
+    gap, count, random = right - confidence.astype(float), len(right), np.random.default_rng(seed)
 
     def error(rows: np.ndarray) -> float:
         return float(np.abs(np.bincount(bins[rows], gap[rows], BINS)).sum() / count)

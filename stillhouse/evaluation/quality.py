@@ -51,7 +51,7 @@ def quality(
     answers = {name: answers_of(score) for name, score in scores.items()}
     result: dict[str, Quality] = {}
     for name, given in answers.items():
-        low, high = bootstrap_interval(TASK.correct(labels, given).astype(float), resamples, seed)
+        low, high = bootstrap_interval(TASK.correct(labels, given).astype(np.int8), resamples, seed)
         result[name] = Quality(
             accuracy=TASK.accuracy(labels, given),
             accuracy_low=low,
@@ -74,11 +74,8 @@ def differences(
 
     The other arguments are those of :func:`quality`.
     """
-    right = {name: TASK.correct(labels, answers_of(score)) for name, score in scores.items()}
-    return {
-        f"{one} - {other}": paired(right[one].astype(float), right[other].astype(float), resamples, seed)
-        for one, other in pairs
-    }
+    right = {name: TASK.correct(labels, answers_of(score)).astype(np.int8) for name, score in scores.items()}
+    return {f"{one} - {other}": paired(right[one], right[other], resamples, seed) for one, other in pairs}
 
 
 def retention(student: Quality, teacher: Quality) -> float:

@@ -56,7 +56,7 @@ def paired(one: np.ndarray, other: np.ndarray, resamples: int = 2000, seed: int 
     """Accuracy of one classifier minus that of another, with its paired 95 % interval and the exact test's p-value.
 
     Args:
-        one: 1 for each text that the first classifier predicts correctly, else 0, ``(texts,)``.
+        one: 1 for each text that the first classifier predicts correctly, else 0, ``(texts,)``; a signed type.
         other: the same for the second classifier on the same texts.
         resamples: of the bootstrap.
         seed: of the bootstrap.
