@@ -27,8 +27,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt install.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python install.py sample dev
-	@echo "$(BIN)/python -m flows.shared.databases" # not required: a run creates them. The output is shown after a failure
-	@$(BIN)/python -m flows.shared.databases > $(VENV)/databases.log 2>&1 || { cat $(VENV)/databases.log; exit 1; }
+	@$(BIN)/python -m stillhouse.pipeline.scm
 	@touch $@
 
 run: install

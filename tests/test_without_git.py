@@ -86,7 +86,7 @@ def test_make_install_shows_what_failed(tmp_path):
     python = tmp_path / "python"
     python.write_text(
         '#!/bin/sh\n[ "$2" = venv ] && { mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; cp "$0" "$3/bin/pip"; exit 0; }\n'
-        '[ "$2" = flows.shared.databases ] && { echo "the disk is full" >&2; exit 3; }\nexit 0\n'
+        '[ "$2" = stillhouse.pipeline.scm ] && { echo "the disk is full" >&2; exit 3; }\nexit 0\n'
     )
     python.chmod(0o755)
     words = ["make", "install", f"VENV={tmp_path / 'venv'}", f"PYTHON={python}"]

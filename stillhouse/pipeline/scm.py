@@ -1,4 +1,7 @@
-"""A project without Git, such as an unpacked ZIP: DVC works there if ``core.no_scm`` is set."""
+"""A project without Git, such as an unpacked ZIP: DVC works there if ``core.no_scm`` is set.
+
+``make install`` runs ``python -m stillhouse.pipeline.scm``, so that a plain ``dvc repro`` works.
+"""
 
 import subprocess
 import sys
@@ -51,3 +54,7 @@ def without_scm() -> bool:
 
 def _configure(*words: str) -> None:
     subprocess.run([sys.executable, "-m", "dvc", "config", "--local", *words], check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    update_no_scm(lambda line: print(line, file=sys.stderr))  # noqa: T201
