@@ -137,13 +137,12 @@ def measured(outputs: Path) -> list[str]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure. The page is written after each of the outputs, so that a stopped measurement loses one."""
     paragraphs = ["# Speed\n\nWritten by `make speed` (`python -m benchmarks.speed`); do not edit."]
     for outputs in sys.argv[1:] or ["outputs"]:
         paragraphs += measured(Path(outputs))
-    page = "\n\n".join(paragraphs)
-    print(page)
-    Path("benchmarks/SPEED.md").write_text(page + "\n", encoding="utf-8")
+        Path("benchmarks/SPEED.md").write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
+    print("\n\n".join(paragraphs))
 
 
 def _words(split: Path) -> list[str]:
