@@ -196,6 +196,7 @@ def test_outputs_have_the_rights_of_other_files(source, tmp_path, classifier):
 
 def test_the_runner_is_that_of_the_option_or_of_params(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # outside of a project
+    monkeypatch.setattr("stillhouse.cluster.find_spec", lambda name: name)  # as if Ray was installed
     assert scale_of("", "") == Scale(runner="local", address=None)
     assert scale_of("ray", "h:1") == Scale(runner="ray", address="h:1")
     for runner, address, message in (("dask", "", "--runner is 'dask'"), ("", "h:1", "add --runner ray")):
