@@ -8,7 +8,6 @@ Requires PostgreSQL and the packages of ``make test-ops``.
 
 import argparse
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -25,6 +24,7 @@ import psutil
 
 from benchmarks.many_page import ANEW, FIRST, REGISTER, UNCHANGED, page, run_row
 from benchmarks.many_servers import Shared, counted, outcome, point, servers, shared_servers
+from benchmarks.processes import children_cpu_s
 from stillhouse.evaluation.report import machine
 from stillhouse.files import write_json
 
@@ -80,7 +80,7 @@ class Measurement:
 
     def span(self, kind: str, projects: int, work: list[Callable[[], dict[str, Any]]]) -> None:
         """Do the ``work``, :data:`AT_ONCE` parts at a time; after it ``projects`` projects have run."""
-        before = _children_cpu_s()
+        before = children_cpu_s()
         with counted(self.shared) as found, ThreadPoolExecutor(AT_ONCE) as pool:
             submitted = [pool.submit(part) for part in work]
             try:
@@ -91,7 +91,7 @@ class Measurement:
                         child.terminate()
                 pool.shutdown(cancel_futures=True)
                 raise
-        found["command_cpu_s"] = _children_cpu_s() - before
+        found["command_cpu_s"] = children_cpu_s() - before
         self.spans.append({"kind": kind, "projects": projects, "runs": runs, **found})
         print(", ".join(f"{name}: {value}" for name, value in run_row(self.spans[-1]).items()), flush=True)
 
@@ -109,11 +109,6 @@ def named(prefix: str, number: int) -> str:
 def names(number: int) -> dict[str, str]:
     """The parameters that tell projects apart."""
     return {"register__name": named("topics", number), "tracking__experiment": named("many", number)}
-
-
-def _children_cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def measure(projects: int, folder: Path) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import numpy as np
 import psutil
 import psycopg2
@@ -44,7 +43,7 @@ def requests_in(log: str) -> tuple[Counter[str], int]:
 
 @dataclass(frozen=True)
 class Shared:
-    """Running servers; each project uses them by ``variables``."""
+    """The running servers."""
 
     prefect: servers.Server
     mlflow: servers.Server
@@ -152,14 +151,7 @@ def point(shared: Shared, experiment: str) -> dict[str, Any]:
 
 
 def _files_mb(s3: dict[str, str]) -> float:
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3["AWS_ENDPOINT_URL"],
-        aws_access_key_id=s3["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=s3["AWS_SECRET_ACCESS_KEY"],
-        region_name=s3["AWS_DEFAULT_REGION"],
-    )
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket="mlflow")
+    pages = servers.s3_client(s3).get_paginator("list_objects_v2").paginate(Bucket="mlflow")
     return sum(one["Size"] for page in pages for one in page.get("Contents", [])) / 1e6
 
 

@@ -40,7 +40,7 @@ def child(command: list[str], scratch: Path, **options: Any) -> Measured:
     """
     peaks = {"VmHWM": 0.0, "RssAnon": 0.0}
     output, errors = scratch / "output", scratch / "errors"
-    start, before = time.perf_counter(), _cpu_s()
+    start, before = time.perf_counter(), children_cpu_s()
     with (
         output.open("w") as out,
         errors.open("w") as error,
@@ -57,10 +57,10 @@ def child(command: list[str], scratch: Path, **options: Any) -> Measured:
         last = (errors.read_text(errors="replace").strip().splitlines() or [""])[-1]
         raise RuntimeError(f"{' '.join(command[:4])} ended with status {process.returncode}: {last}")
     printed = output.read_text() if output.stat().st_size < 1000 else ""
-    return Measured(seconds, _cpu_s() - before, peaks["VmHWM"], peaks["RssAnon"], printed)
+    return Measured(seconds, children_cpu_s() - before, peaks["VmHWM"], peaks["RssAnon"], printed)
 
 
-def _cpu_s() -> float:
-    """Seconds of the processor that all finished child processes took."""
+def children_cpu_s() -> float:
+    """Return the seconds of the processor that all finished child processes took."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

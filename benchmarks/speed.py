@@ -141,8 +141,9 @@ def main() -> None:
     paragraphs = ["# Speed\n\nWritten by `make speed` (`python -m benchmarks.speed`); do not edit."]
     for outputs in sys.argv[1:] or ["outputs"]:
         paragraphs += measured(Path(outputs))
-        Path("benchmarks/SPEED.md").write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
-    print("\n\n".join(paragraphs))
+        page = "\n\n".join(paragraphs)
+        Path("benchmarks/SPEED.md").write_text(page + "\n", encoding="utf-8")
+    print(page)
 
 
 def _words(split: Path) -> list[str]:

@@ -31,6 +31,7 @@ from flows.shared.changes import Changes, write_changes
 from flows.shared.running import run_exclusively, run_flow
 from flows.shared.stage_task import logger, prefect_task, training_slot
 from flows.shared.stopping import command, handle_signals
+from stillhouse.cluster import local_cluster
 from stillhouse.errors import BadInput
 from stillhouse.evaluation.report import as_markdown, as_text
 from stillhouse.params import Params, load_params
@@ -130,9 +131,8 @@ def task_runner(settings: Settings) -> TaskRunner[Any]:
         if settings.runner == "ray":
             from prefect_ray import RayTaskRunner
 
-            # Without an address, Ray would connect to a cluster that runs on this machine.
-            local = {"address": "local", "num_cpus": settings.workers, "include_dashboard": False}
-            return RayTaskRunner(address=settings.address, init_kwargs=None if settings.address else local)
+            local = None if settings.address else local_cluster(settings.workers)
+            return RayTaskRunner(address=settings.address, init_kwargs=local)
     except ImportError as error:
         raise BadInput(
             f"study.runner: {settings.runner} needs {error.name}: pip install 'stillhouse[{settings.runner}]'."

@@ -6,11 +6,13 @@ import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stillhouse.errors import BadInput, StillhouseError
-from stillhouse.params import Scale
 from stillhouse.serving.classifier import cores
+
+if TYPE_CHECKING:  # every worker of a cluster loads this module
+    from stillhouse.params import Scale
 
 RETRIES = 3  # of an item whose worker died; an item that kills its workers (memory) must end the run at some time
 
@@ -28,7 +30,7 @@ class Cluster:
     gpus: bool = False
 
 
-def chosen_cluster(scale: Scale, device: str) -> Cluster | None:
+def chosen_cluster(scale: "Scale", device: str) -> Cluster | None:
     """Return the cluster of the section ``scale``; None if it names none.
 
     Args:
@@ -48,6 +50,14 @@ def check_installed() -> None:
     """Check that Ray is installed. Raises BadInput: it is not."""
     if find_spec("ray") is None:
         raise BadInput("The runner ray needs Ray: pip install 'stillhouse[ray]'.")
+
+
+def local_cluster(workers: int) -> dict[str, Any]:
+    """Return the arguments of ``ray.init`` for a cluster of ``workers`` cores that starts on this machine.
+
+    Without the address, Ray would connect to a cluster that runs here already.
+    """
+    return {"address": "local", "num_cpus": workers, "include_dashboard": False}
 
 
 def on_ray(
@@ -76,9 +86,7 @@ def on_ray(
     from ray.exceptions import RayActorError, RayTaskError
     from ray.util import ActorPool
 
-    # Without an address, Ray would connect to a cluster that runs on this machine.
-    local: dict[str, Any] = {"address": "local", "num_cpus": cores(), "include_dashboard": False}
-    where = {"address": cluster.address} if cluster.address else local
+    where = {"address": cluster.address} if cluster.address else local_cluster(cores())
     try:
         _check_reachable(cluster.address)
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)

@@ -196,11 +196,22 @@ def postgres(*settings: str) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def s3_client(variables: dict[str, str]) -> Any:
+    """A client of the S3 store with these variables."""
+    import boto3
+
+    return boto3.client(
+        "s3",
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        region_name=variables["AWS_DEFAULT_REGION"],
+    )
+
+
 @contextlib.contextmanager
 def s3(folder: Path) -> Iterator[dict[str, str]]:
     """The variables of an S3 store with the buckets ``mlflow`` and ``dvc``; its log is in ``folder``."""
-    import boto3
-
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     variables = {
@@ -210,8 +221,7 @@ def s3(folder: Path) -> Iterator[dict[str, str]]:
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "MLFLOW_S3_ENDPOINT_URL": f"http://127.0.0.1:{port}",
     }
-    keys = {"aws_access_key_id": "stillhouse", "aws_secret_access_key": "hush-hush", "region_name": "us-east-1"}
-    client = boto3.client("s3", endpoint_url=variables["AWS_ENDPOINT_URL"], **keys)
+    client = s3_client(variables)
     with Server(folder, "s3", command, f"http://127.0.0.1:{port}/").running():
         for bucket in ("mlflow", "dvc"):
             client.create_bucket(Bucket=bucket)

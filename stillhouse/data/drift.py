@@ -40,7 +40,7 @@ def summarise(splits: Iterable[Split], names: list[str], unlabelled: int) -> Sum
     lengths: list[int] = []
     rows = sum(len(split.rows) for split in splits)
     for split in splits:
-        for start in range(0, len(split.labels), 1000):  # a list of all would need more memory than any other step
+        for start in range(0, len(split.labels), 1000):  # a list of all would need 8 bytes a text
             numbers = split.labels[start : start + 1000].tolist()
             labels.update(names[number] for number in numbers if number != NO_LABEL)
         chosen = split.rows[:: max(1, rows // SAMPLE)]

@@ -91,7 +91,6 @@ def usable_rows(source: Source, data: Data) -> Usable:
             without = {"without label": len(nameless)} if split == "train" and len(nameless) else {}
             raise BadInput(f"{source.names[split]}: no row is left after cleaning ({dropped[split] | without}).")
     new = first == np.arange(len(first), dtype=first.dtype)
-    del first  # memory for the last lines
     return Usable(splits, dropped, unlabelled[new[further:]], nameless[new[known:further]])
 
 

@@ -85,7 +85,7 @@ def retention(student: Quality, teacher: Quality) -> float:
 
 def answers_of(scores: np.ndarray) -> np.ndarray:
     """Decisions, int32 ``(texts,)``, from probabilities or decisions."""
-    return (TASK.decision(scores) if _are_scores(scores) else scores).astype(np.int32)
+    return (TASK.decision(scores) if _are_scores(scores) else scores).astype(np.int32, copy=False)
 
 
 def _are_scores(scores: np.ndarray) -> bool:
