@@ -17,7 +17,7 @@ Served models use this module, so it imports NumPy alone; the losses import PyTo
 reason the metrics do not use scikit-learn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
@@ -41,10 +41,10 @@ class SingleLabel:
 
     # Labels
 
-    def encode(self, labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    def encode(self, labels: Iterable[str], classes: Sequence[str]) -> np.ndarray:
         """Class numbers of ``labels``, int64 of shape ``(texts,)``. Raises KeyError: a label is not in ``classes``."""
         numbers = {name: number for number, name in enumerate(classes)}
-        return np.array([numbers[label] for label in labels], dtype=np.int64)
+        return np.fromiter((numbers[label] for label in labels), dtype=np.int64)
 
     def decode(self, labels: np.ndarray, classes: Sequence[str]) -> list[str]:
         """The names of labels or decisions, one a text."""

@@ -36,17 +36,18 @@ def mistakes(classifier: Classifier) -> dict[str, Any]:
     """
     from stillhouse.data.splits import read_split  # importing datasets takes a second
 
+    test, count, wrong = read_split(split("test")), 0, {}  # wrong: the label of each text that has another answer
     with path("evaluate/answers.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    test = read_split(split("test"))
-    wrong = [number for number, row in enumerate(rows) if row["label"] != row["answer"] and number < len(test)]
-    texts = test[wrong]["text"] if wrong else []
+        for count, row in enumerate(csv.DictReader(file), start=1):
+            if row["label"] != row["answer"] and count <= len(test):
+                wrong[count - 1] = row["label"]
+    texts = test[list(wrong)]["text"] if wrong else []
     answers = classifier.answer(texts)
-    found = zip(texts, [rows[number]["label"] for number in wrong], answers.labels, answers.probabilities, strict=True)
+    found = zip(texts, wrong.values(), answers.labels, answers.probabilities, strict=True)
     examples = [
         {"text": text, "label": label, "answer": str(answer), "probability": float(probability)}
         for text, label, answer, probability in found
         if answer != label
     ]
     examples.sort(key=lambda example: -example["probability"])
-    return {"texts": len(rows), "wrong": len(examples), "examples": examples[:MOST]}
+    return {"texts": count, "wrong": len(examples), "examples": examples[:MOST]}

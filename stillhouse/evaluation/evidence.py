@@ -7,7 +7,7 @@ The report, the model card and the description of the registered version take th
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -231,9 +231,9 @@ def confusions(pairs: Iterable[tuple[str, str]]) -> list[Confusion]:
     return sorted(found, key=lambda one: (-one.texts, one.label, one.answer))
 
 
-def _pairs(answers: Path) -> list[tuple[str, str]]:
-    with answers.open(newline="", encoding="utf-8") as file:
-        return [(row["label"], row["answer"]) for row in csv.DictReader(file)]
+def _pairs(answers: Path) -> Iterator[tuple[str, str]]:
+    with answers.open(newline="", encoding="utf-8") as file:  # one row at a time: there may be millions
+        yield from ((row["label"], row["answer"]) for row in csv.DictReader(file))
 
 
 def _read(file: Path) -> Any:

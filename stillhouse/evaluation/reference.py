@@ -45,7 +45,7 @@ def model_answers(answers: Path, model: str, test: "Dataset") -> np.ndarray:
     from stillhouse.data.splits import label_names
 
     with answers.open(newline="", encoding="utf-8") as file:
-        return TASK.encode([row[model] for row in csv.DictReader(file)], label_names(test))
+        return TASK.encode((row[model] for row in csv.DictReader(file)), label_names(test))
 
 
 def measured(of_teacher: bool) -> str:
