@@ -5,6 +5,7 @@ label: on whole texts, and on texts cut to 20 words. Then a cold start of the co
 predictions of 1, 10 and 100 times as many texts. The results are written to ``benchmarks/SPEED.md``.
 """
 
+import json
 import sys
 import tempfile
 import time
@@ -27,6 +28,12 @@ SHORT_TEXTS = 8000
 REPEATS = (1, 10, 100)
 FIRST_PASSES = 5
 ROUND_S = 1.0  # on a shared host the best of many short passes depends least on other work
+BESIDE = ("TF-IDF + SVM", "fastText", "tokenizers, whole texts", "teacher")  # in the summary
+HEAD = """# Speed
+
+Written by `make speed` (`python -m benchmarks.speed`); do not edit.
+
+The compressed student of each of the outputs: its size, and its texts/s divided by those of the other models."""
 COLD = """
 import time; start = time.perf_counter()
 from stillhouse.serving.classifier import Classifier
@@ -114,19 +121,41 @@ def cold_start(model: Path, scratch: Path) -> list[list[str]]:
     ]
 
 
-def measured(outputs: Path) -> list[str]:
-    """The measurements of one pipeline's models, as paragraphs."""
+def summary(sections: dict[str, tuple[list[list[str]], list[list[str]]]]) -> list[list[str]]:
+    """One row for each of the outputs and each length of text: the compressed student beside the other models.
+
+    Args:
+        sections: the rows of :func:`side_by_side` for whole and for short texts, by the section's title.
+    """
+    rows = [["outputs", "texts", "MB", "texts/s", *(f"x {name}" for name in BESIDE)]]
+    for title, tables in sections.items():
+        for length, table in zip(("whole", f"{WORDS} words"), tables, strict=True):
+            models = {row[0]: row for row in table}
+            own = models["compressed student"]
+            rows.append([title, length, own[1], own[2], *(models[name][-1].split()[0] for name in BESIDE)])
+    return rows
+
+
+def title_of(outputs: Path) -> str:
+    """The title of a section: the folder, and the size of its student."""
+    size = json.loads((outputs / "student" / "metrics.json").read_text(encoding="utf-8"))["size"]
+    return f"{outputs} ({size})"
+
+
+def measured(outputs: Path) -> tuple[tuple[list[list[str]], list[list[str]]], list[str]]:
+    """The measurements of one pipeline's models: the rows for whole and for short texts, and all as paragraphs."""
     texts = list(read_split(outputs / "prepare" / "test.arrow")["text"])
     words = [word for name in ("train", "unlabelled") for word in _words(outputs / "prepare" / f"{name}.arrow")]
     model = outputs / "compress" / "model"
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         timed, short = models(outputs, scratch), shortened(texts)
-        return [
-            f"## {outputs}\n\n{len(texts):,} test texts, whole; {machine()}",
-            as_markdown(side_by_side(timed, texts)),
+        tables = side_by_side(timed, texts), side_by_side(timed, short)
+        return tables, [
+            f"## {title_of(outputs)}\n\n{len(texts):,} test texts, whole; {machine()}",
+            as_markdown(tables[0]),
             f"{len(short):,} texts of {WORDS} words, cut from them",
-            as_markdown(side_by_side(timed, short)),
+            as_markdown(tables[1]),
             "The compressed student: just loaded, and when it sees the same texts again",
             as_markdown(first_pass(model, texts)),
             "from its import to its first answer",
@@ -138,10 +167,11 @@ def measured(outputs: Path) -> list[str]:
 
 def main() -> None:
     """Measure. The page is written after each of the outputs, so that a stopped measurement loses one."""
-    paragraphs = ["# Speed\n\nWritten by `make speed` (`python -m benchmarks.speed`); do not edit."]
-    for outputs in sys.argv[1:] or ["outputs"]:
-        paragraphs += measured(Path(outputs))
-        page = "\n\n".join(paragraphs)
+    sections, paragraphs = {}, []
+    for outputs in map(Path, sys.argv[1:] or ["outputs"]):
+        sections[title_of(outputs)], more = measured(outputs)
+        paragraphs += more
+        page = "\n\n".join([HEAD, as_markdown(summary(sections)), *paragraphs])
         Path("benchmarks/SPEED.md").write_text(page + "\n", encoding="utf-8")
     print(page)
 
