@@ -2,8 +2,8 @@
 
 It starts the servers of ``make test-ops`` (benchmarks/many_servers.py) and one tiny project (tests/project.py), which
 runs all its stages. Each further project is a copy of it with its own experiment and registered name: its run executes
-the flow and the stage ``register``. The numbers go to ``benchmarks/results/many.json`` and ``benchmarks/MANY.md``.
-Requires PostgreSQL and the packages of ``make test-ops``.
+the flow and the stage ``register``. The numbers go to ``benchmarks/results/many/projects.json`` and to
+``benchmarks/MANY.md``. Requires PostgreSQL and the packages of ``make test-ops``.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from project import Project, new_project  # isort: skip  # of tests/, which many
 
 PROJECTS, AT_ONCE = 100, 4
 TIMEOUT_S = 1800.0  # of a run
-RESULTS, PAGE = Path("benchmarks") / "results" / "many.json", Path("benchmarks") / "MANY.md"
+RESULTS, PAGE = Path("benchmarks") / "results" / "many" / "projects.json", Path("benchmarks") / "MANY.md"
 SETTINGS = {
     "DVC_NO_ANALYTICS": "1",
     "HF_HUB_OFFLINE": "1",

@@ -1,11 +1,15 @@
-"""The benchmark of many projects on shared servers counts what the servers were sent."""
+"""The pages of the benchmarks have the stored results, and requests to servers are counted right."""
 
 import json
+import shutil
 
 import pytest
 from project import ROOT
 
 from benchmarks.many_page import page
+from benchmarks.results import write_results
+
+BENCHMARKS = ROOT / "benchmarks"
 
 LOG = """
 INFO:     127.0.0.1:5 - "POST /api/flow_runs/0190b4c2-1111-7222-8333-0123456789ab/set_state HTTP/1.1" 201 Created
@@ -34,6 +38,13 @@ def test_requests_are_counted_by_endpoint():
     assert failed == 1
 
 
-def test_the_page_has_the_measured_numbers():
-    results = json.loads((ROOT / "benchmarks" / "results" / "many.json").read_text(encoding="utf-8"))
-    assert page(results) == (ROOT / "benchmarks" / "MANY.md").read_text(encoding="utf-8")
+def test_the_page_of_many_projects_has_the_measured_numbers():
+    results = json.loads((BENCHMARKS / "results" / "many" / "projects.json").read_text(encoding="utf-8"))
+    assert page(results) == (BENCHMARKS / "MANY.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_results_has_the_measured_numbers(tmp_path):
+    shutil.copy(BENCHMARKS / "NOTES.md", tmp_path)
+    write_results(BENCHMARKS / "results", tmp_path / "RESULTS.md")
+    written = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    assert written == (BENCHMARKS / "RESULTS.md").read_text(encoding="utf-8")
