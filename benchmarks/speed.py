@@ -34,6 +34,7 @@ HEAD = """# Speed
 Written by `make speed` (`python -m benchmarks.speed`); do not edit.
 
 The compressed student of each of the outputs: its size, and its texts/s divided by those of the other models."""
+Rows = list[list[str]]  # of a table, the heading first
 COLD = """
 import time; start = time.perf_counter()
 from stillhouse.serving.classifier import Classifier
@@ -42,7 +43,7 @@ print(time.perf_counter() - start)
 """
 
 
-def side_by_side(timed: Sequence[Candidate], texts: Sequence[str]) -> list[list[str]]:
+def side_by_side(timed: Sequence[Candidate], texts: Sequence[str]) -> Rows:
     """Texts per second, latency, and the compressed student's relative speed, as table rows."""
     _, speed = measure_speed(timed, texts, ROUND_S)
     own = speed["compressed student"].docs_per_s
@@ -70,7 +71,7 @@ def shortened(texts: Sequence[str]) -> list[str]:
     return [run for _, run in zip(range(SHORT_TEXTS), runs, strict=False)]
 
 
-def first_pass(model: Path, texts: Sequence[str]) -> list[list[str]]:
+def first_pass(model: Path, texts: Sequence[str]) -> Rows:
     """Texts per second of a newly loaded student in its first and second pass; the best of five, as table rows."""
     first, second = [], []
     for _ in range(FIRST_PASSES):
@@ -85,7 +86,7 @@ def first_pass(model: Path, texts: Sequence[str]) -> list[list[str]]:
     ]
 
 
-def scale(model: Path, texts: Sequence[str], words: Sequence[str], scratch: Path) -> list[list[str]]:
+def scale(model: Path, texts: Sequence[str], words: Sequence[str], scratch: Path) -> Rows:
     """Seconds and peak memory of ``stillhouse predict`` over 1, 10 and 100 times as many texts, as table rows.
 
     The texts are as long as ``texts``, with words drawn from ``words``, so that no text occurs twice.
@@ -106,7 +107,7 @@ def scale(model: Path, texts: Sequence[str], words: Sequence[str], scratch: Path
     return rows
 
 
-def cold_start(model: Path, scratch: Path) -> list[list[str]]:
+def cold_start(model: Path, scratch: Path) -> Rows:
     """Seconds from import to the first prediction and of the whole process, and its peak memory, as table rows.
 
     Each is the best of five.
@@ -121,7 +122,7 @@ def cold_start(model: Path, scratch: Path) -> list[list[str]]:
     ]
 
 
-def summary(sections: dict[str, tuple[list[list[str]], list[list[str]]]]) -> list[list[str]]:
+def summary(sections: dict[str, tuple[Rows, Rows]]) -> Rows:
     """One row for each of the outputs and each length of text: the compressed student beside the other models.
 
     Args:
@@ -142,7 +143,7 @@ def title_of(outputs: Path) -> str:
     return f"{outputs} ({size})"
 
 
-def measured(outputs: Path) -> tuple[tuple[list[list[str]], list[list[str]]], list[str]]:
+def measured(outputs: Path, title: str) -> tuple[tuple[Rows, Rows], list[str]]:
     """The measurements of one pipeline's models: the rows for whole and for short texts, and all as paragraphs."""
     texts = list(read_split(outputs / "prepare" / "test.arrow")["text"])
     words = [word for name in ("train", "unlabelled") for word in _words(outputs / "prepare" / f"{name}.arrow")]
@@ -152,7 +153,7 @@ def measured(outputs: Path) -> tuple[tuple[list[list[str]], list[list[str]]], li
         timed, short = models(outputs, scratch), shortened(texts)
         tables = side_by_side(timed, texts), side_by_side(timed, short)
         return tables, [
-            f"## {title_of(outputs)}\n\n{len(texts):,} test texts, whole; {machine()}",
+            f"## {title}\n\n{len(texts):,} test texts, whole; {machine()}",
             as_markdown(tables[0]),
             f"{len(short):,} texts of {WORDS} words, cut from them",
             as_markdown(tables[1]),
@@ -169,7 +170,8 @@ def main() -> None:
     """Measure. The page is written after each of the outputs, so that a stopped measurement loses one."""
     sections, paragraphs = {}, []
     for outputs in map(Path, sys.argv[1:] or ["outputs"]):
-        sections[title_of(outputs)], more = measured(outputs)
+        title = title_of(outputs)
+        sections[title], more = measured(outputs, title)
         paragraphs += more
         page = "\n\n".join([HEAD, as_markdown(summary(sections)), *paragraphs])
         Path("benchmarks/SPEED.md").write_text(page + "\n", encoding="utf-8")
