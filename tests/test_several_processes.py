@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -224,7 +225,7 @@ def test_processes_share_the_texts_of_soft_labels(tmp_path):
     assert [file.suffix for file in (tmp_path / "2").iterdir()] == [".npy"] * 3
 
 
-def fine_tuned(folder, processes, scratch):
+def fine_tuned(folder, processes, scratch, log=None, **changes):
     """Settings of a teacher without dropout, its fine-tuned weights and its history."""
     update = {
         "model": str(folder),
@@ -239,6 +240,7 @@ def fine_tuned(folder, processes, scratch):
             **{name: getattr(PARAMS.teacher, name) for name in OneTeacher.model_fields},
             **update,
             "attention_dropout": 0.0,
+            **changes,
         }
     )
     rows = texts_and_labels(64)
@@ -246,24 +248,61 @@ def fine_tuned(folder, processes, scratch):
     data = Dataset.from_dict({"text": [t for t, _ in rows], "label": [label for _, label in rows]}, features)
     torch.manual_seed(0)
     teacher = load_pretrained(settings, LABELS)
-    scratch.mkdir()
-    options = {"device": CPU, "seed": 0, "scratch": scratch, "log": (notes := Notes()), "processes": processes}
+    scratch.mkdir(exist_ok=True)
+    notes = log or Notes()
+    options = {"device": CPU, "seed": 0, "scratch": scratch, "log": notes, "processes": processes}
     history = finetune(teacher, data, data, settings, Hints("none"), **options)
     return teacher.model.state_dict(), history, notes
 
 
-def test_two_processes_fine_tune_the_teacher_of_one(tmp_path):
-    folder = tiny_teacher(tmp_path / "tiny")
+@pytest.fixture(scope="module")
+def without_dropout(tmp_path_factory):
+    folder = tiny_teacher(tmp_path_factory.mktemp("tiny"))
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"hidden_dropout_prob": 0.0}))
-    weights, history, alone = fine_tuned(folder, 1, tmp_path / "1")
-    weights_2, history_2, together = fine_tuned(folder, 2, tmp_path / "2")
-    assert len(history) > 1 and [row["loss"] for row in history] == pytest.approx(
-        [r["loss"] for r in history_2], rel=1e-3
-    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def of_one_process(without_dropout, tmp_path_factory):
+    return fine_tuned(without_dropout, 1, tmp_path_factory.mktemp("1"))
+
+
+def assert_same_teacher(one, other):
+    weights, history, _ = one
+    weights_2, history_2, _ = other
+    assert len(history) > 1
+    assert [row["loss"] for row in history] == pytest.approx([row["loss"] for row in history_2], rel=1e-3)
     assert [row["validation_accuracy"] for row in history] == [row["validation_accuracy"] for row in history_2]
-    assert [step for step, _ in alone.rows] == [step for step, _ in together.rows]
     assert_equal(weights, weights_2, 1e-4)
+
+
+def test_two_processes_fine_tune_the_teacher_of_one(without_dropout, of_one_process, tmp_path):
+    together = fine_tuned(without_dropout, 2, tmp_path)
+    assert_same_teacher(of_one_process, together)
+    assert [step for step, _ in of_one_process[2].rows] == [step for step, _ in together[2].rows]
+
+
+def test_a_sharded_teacher_is_that_of_one_process_and_resumes_with_more_processes(
+    without_dropout, of_one_process, tmp_path, capfd
+):
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fine_tuned(without_dropout, 2, tmp_path, Notes({16: stop}), fsdp=True)
+    weights = sum(value.numel() for value in of_one_process[0].values())
+    own, whole = re.search(r"each of 2 processes holds about (\d+) of (\d+) weights", capfd.readouterr().err).groups()
+    assert int(whole) == weights and int(own) == pytest.approx(weights / 2, rel=0.01)
+    resumed = fine_tuned(without_dropout, 4, tmp_path, fsdp=True)
+    assert "resuming from" in capfd.readouterr().err
+    assert_same_teacher(of_one_process, resumed)
+    assert [step for step, _ in resumed[2].rows] == [16, 16]
+
+
+def test_a_teacher_is_not_divided_between_one_process(without_dropout, tmp_path):
+    with pytest.raises(BadInput, match=r"teacher.fsdp.*flow.processes to 2"):
+        fine_tuned(without_dropout, 1, tmp_path, fsdp=True)
 
 
 def test_a_batch_that_the_processes_cannot_share_equally_is_refused(tmp_path):

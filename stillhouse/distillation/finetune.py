@@ -1,8 +1,6 @@
 """Fine-tuning the teacher with transformers' Trainer."""
 
 import logging
-import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from torch import nn
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.splits import label_names
@@ -20,10 +18,12 @@ from stillhouse.distillation.log import Log
 from stillhouse.distillation.parallel.group import Group, in_turn
 from stillhouse.distillation.parallel.nodes import node_count
 from stillhouse.distillation.parallel.order import OwnSeed, SharedTrainer
+from stillhouse.distillation.parallel.sharded import ReportShare
 from stillhouse.distillation.regularised import MutualTeacher, ReversedTeacher, parameter_groups
+from stillhouse.distillation.trainer_arguments import LOGGED_EVERY, trainer_arguments
 from stillhouse.distillation.watch import Watch
+from stillhouse.errors import BadInput
 from stillhouse.models.batching import PaddingCollator, explain_out_of_memory
-from stillhouse.models.device import use_bf16, use_compile
 from stillhouse.models.students.student import build_student
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import OneTeacher as Settings
@@ -32,7 +32,6 @@ from stillhouse.task import TASK
 
 logger = logging.getLogger(__name__)
 
-LOGGED_EVERY = 10  # steps
 HINT = "Lower teacher.learning_rate."
 
 
@@ -74,7 +73,8 @@ def finetune(
 
     Raises:
         TrainingDiverged: the loss or the gradient became NaN or infinite.
-        BadInput: the memory of the GPU does not suffice, or ``processes`` does not divide the batch size.
+        BadInput: the memory of the GPU does not suffice, ``processes`` does not divide the batch size, or is 1 although
+            ``settings.fsdp`` is set.
     """
     if not group and (processes > 1 or node_count() > 1):
         from stillhouse.distillation.parallel.teacher import finetune_on_ranks  # which imports this module
@@ -87,11 +87,12 @@ def finetune(
         columns["hint"] = list(hints.logits)
     elif hints.network is not None:
         columns["row"] = list(range(len(train)))
-    arguments = _arguments(settings, len(train), len(validation) > 0, device, seed, scratch)
+    ranks = group.size if group else 1
+    if settings.fsdp and ranks == 1:
+        raise BadInput("teacher.fsdp divides the teacher between processes. Set flow.processes to 2 or more.")
+    arguments = trainer_arguments(settings, teacher, len(train), len(validation) > 0, device, seed, scratch, ranks)
     cache = scratch
     if group:
-        arguments.per_device_train_batch_size //= group.size
-        arguments.ddp_find_unused_parameters = True
         cache = scratch / f"rank-{group.rank}"
         cache.mkdir(exist_ok=True)
     trainer = (SharedTrainer if group else Trainer)(
@@ -104,7 +105,11 @@ def finetune(
         compute_metrics=_metrics,
         # Encoder-decoders return states beside the logits.
         preprocess_logits_for_metrics=lambda logits, _: logits[0] if isinstance(logits, tuple) else logits,
-        callbacks=[_Watcher(log), *([OwnSeed(group, seed)] if group else [])],
+        callbacks=[
+            _Watcher(log),
+            *([OwnSeed(group, seed)] if group else []),
+            *([ReportShare()] if settings.fsdp else []),
+        ],
         optimizer_cls_and_kwargs=(
             torch.optim.AdamW,
             {
@@ -123,7 +128,7 @@ def finetune(
     if last:
         logger.info("resuming from %s", last)
     advice = f"Lower teacher.batch_size ({settings.batch_size}) and raise teacher.gradient_accumulation by as much"
-    with explain_out_of_memory(f"{advice}, or lower teacher.max_length."):
+    with explain_out_of_memory(f"{advice}, lower teacher.max_length, or with several GPUs set teacher.fsdp: true."):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     teacher.model.eval()
     return _rows(trainer.state.log_history)
@@ -141,46 +146,6 @@ def _learner(teacher: Teacher, train: Dataset, settings: Settings, hints: Hints,
         peer.initialise_wide(texts)
         return MutualTeacher(teacher.model, peer, texts, settings.mutual)
     return teacher.model
-
-
-def _arguments(
-    settings: Settings, texts: int, validated: bool, device: torch.device, seed: int, scratch: Path
-) -> TrainingArguments:
-    batches = math.ceil(texts / settings.batch_size)
-    updates = max(1, math.ceil(batches / settings.gradient_accumulation))
-    total = math.ceil(updates * settings.epochs)
-    every = min(max(1, round(updates / settings.checkpoints_per_epoch)), total)
-    return TrainingArguments(
-        output_dir=str(scratch),
-        num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=settings.batch_size * 4,
-        gradient_accumulation_steps=settings.gradient_accumulation,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        warmup_steps=round(settings.warmup * total),
-        eval_strategy="steps" if validated else "no",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=1,  # in addition to the best
-        load_best_model_at_end=validated,
-        metric_for_best_model="accuracy",
-        greater_is_better=True,
-        logging_steps=min(LOGGED_EVERY, every),
-        logging_nan_inf_filter=False,  # Watch needs the NaN
-        train_sampling_strategy="group_by_length",
-        length_column_name="length",
-        bf16=use_bf16(settings.bf16, device),
-        torch_compile=use_compile(settings.compile, device),
-        use_cpu=device.type == "cpu",
-        dataloader_pin_memory=device.type == "cuda",
-        accelerator_config={"non_blocking": device.type == "cuda"},  # batches are copied while the GPU computes
-        seed=seed,
-        report_to="none",
-        # Without a terminal each refresh of the bar would be a separate line.
-        disable_tqdm=not sys.stderr.isatty(),
-    )
 
 
 def _tokenize(dataset: Dataset, teacher: Teacher, cache: Path, columns: dict[str, Any]) -> Dataset:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
@@ -17,6 +16,7 @@ from stillhouse.errors import BadInput, Unavailable
 from stillhouse.models.checkpoint import check_weights, match_head, max_tokens
 from stillhouse.models.encoder import EncoderClassifier, load_encoder
 from stillhouse.models.finished import name_classes
+from stillhouse.models.layers import freeze
 from stillhouse.models.pooling import PoolingConfig
 from stillhouse.models.sentence import SentenceEncoder, read_sentence_encoder
 from stillhouse.models.teacher import Teacher, adapt_embeddings, adapt_tokenizer
@@ -140,33 +140,6 @@ def _fetch(source: str, options: dict[str, Any], name: str) -> Path | None:
         **passed,
     )
     return Path(file) if file else None
-
-
-def freeze(model: PreTrainedModel | EncoderClassifier, layers: int) -> None:
-    """Freeze the embeddings and the lowest ``layers`` layers; 0 trains everything.
-
-    Raises:
-        BadInput: the model has fewer layers, or its layers cannot be found.
-    """
-    if not layers:
-        return
-    count = getattr(model.config, "num_hidden_layers", None)
-    stacks = [m for m in model.base_model.modules() if isinstance(m, nn.ModuleList) and len(m) == count]
-    if not stacks or layers > len(stacks[0]):
-        raise BadInput(
-            f"teacher.freeze_layers is {layers}, but the teacher has {count if stacks else 'no such'} layers."
-        )
-    frozen = [
-        model.get_input_embeddings(),
-        getattr(model.base_model, "embeddings", None),
-        *stacks[0][:layers],
-    ]
-    for module in frozen:
-        if module is not None:
-            module.requires_grad_(False)
-            for part in module.modules():
-                if isinstance(part, nn.Dropout):  # dropout in a frozen layer only costs time
-                    part.p = 0.0
 
 
 def locate(settings: Settings) -> tuple[str, dict[str, Any]]:

@@ -58,6 +58,7 @@ class OneTeacher(Section):
     checkpoints_per_epoch: Count
     bf16: Switch
     compile: Switch
+    fsdp: bool = Field(description="fine-tuning divides the weights between flow.processes GPUs")
     regularise: Literal["none", "reversed", "mutual"] = Field(description="by a simple model")
     reversed: Reversed
     mutual: Mutual

@@ -66,17 +66,21 @@ def start_ranks(folder: Path, processes: int, nodes: int | None = None) -> list[
     """Start the ranks of this node for the job in ``folder``; ``nodes`` is NNODES if it is None."""
     nodes = node_count() if nodes is None else nodes
     node = int(os.environ["NODE_RANK"]) if nodes > 1 else 0
-    return [_start(folder, node, local, processes, nodes) for local in range(processes)]
+    on_cpu = json.loads((folder / JOB).read_text(encoding="utf-8"))["device"] == "cpu"
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if on_cpu else {}  # FSDP would take a GPU that it sees
+    return [_start(folder, node, local, processes, nodes, hidden) for local in range(processes)]
 
 
-def _start(folder: Path, node: int, local: int, processes: int, nodes: int) -> subprocess.Popen[str]:
+def _start(
+    folder: Path, node: int, local: int, processes: int, nodes: int, more: dict[str, str]
+) -> subprocess.Popen[str]:
     code = [str(Path(stillhouse.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     threads = str(max(1, (os.cpu_count() or 1) // processes))
     variables = {"RANK": str(node * processes + local), "LOCAL_RANK": str(local), "WORLD_SIZE": str(nodes * processes)}
     variables |= {"LOCAL_WORLD_SIZE": str(processes), "PYTHONPATH": os.pathsep.join(code)}
     variables |= {"TORCH_CPP_LOG_LEVEL": "ERROR"}  # no advice about the search for unused parameters (step.py)
     variables |= {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
-    return guarded([sys.executable, "-m", RANK, str(folder)], GRACE_S, STDERR, Path(), **variables)
+    return guarded([sys.executable, "-m", RANK, str(folder)], GRACE_S, STDERR, Path(), **variables, **more)
 
 
 def end_ranks(ranks: Sequence[subprocess.Popen[str]]) -> None:

@@ -1,6 +1,7 @@
 """The order of the texts and the random numbers where several ranks fine-tune a teacher with transformers' Trainer."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -19,6 +20,11 @@ class SharedTrainer(Trainer):
         args, lengths = self.args, list(self.train_dataset[self.args.length_column_name])
         batch = args.per_device_train_batch_size * args.world_size * args.gradient_accumulation_steps
         return _FirstOrder(batch, lengths=lengths, device=args.device)
+
+    def autocast_smart_context_manager(self, cache_enabled: bool | None = True) -> AbstractContextManager[Any]:
+        """Return the context of a forward pass. Where a model is sharded, accelerate sets none itself."""
+        context: AbstractContextManager[Any] = self.accelerator.autocast()
+        return context
 
 
 class _FirstOrder(LengthGroupedSampler):

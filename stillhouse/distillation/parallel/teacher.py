@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from safetensors.torch import load_model, save_model
 from tokenizers import Tokenizer
 
 from stillhouse.data.splits import label_names
@@ -17,13 +16,14 @@ from stillhouse.distillation.log import Log
 from stillhouse.distillation.parallel.group import Group
 from stillhouse.distillation.parallel.launch import run_ranks
 from stillhouse.distillation.parallel.nodes import node_count
+from stillhouse.distillation.parallel.sharded import whole_weights
 from stillhouse.distillation.parallel.stored import open_array, open_dataset, stored_array, stored_dataset
 from stillhouse.errors import BadInput
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import Network, OneTeacher
 
-WEIGHTS, HISTORY = "trained.safetensors", "history.json"
+WEIGHTS, HISTORY = "trained.pt", "history.json"
 
 
 def finetune_on_ranks(
@@ -72,7 +72,7 @@ def finetune_on_ranks(
         "scratch": str(scratch),
     }
     run_ranks(folder, job, processes, log, node_count())
-    load_model(teacher.model, str(folder / WEIGHTS))
+    teacher.model.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True, mmap=True))
     teacher.model.eval().to(device)
     history: list[dict[str, float]] = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
     shutil.rmtree(folder)
@@ -101,6 +101,7 @@ def run(job: dict[str, Any], folder: Path, group: Group, device: torch.device, l
         log=log,
         group=group,
     )
+    weights = whole_weights(teacher.model)
     if group.first:
-        save_model(teacher.model, str(folder / WEIGHTS))
+        torch.save(weights, folder / WEIGHTS)
         (folder / HISTORY).write_text(json.dumps(history), encoding="utf-8")
