@@ -160,12 +160,11 @@ class SingleLabel:
 
     def macro_f1(self, labels: np.ndarray, decisions: np.ndarray) -> float:
         """Mean over the classes of ``labels`` of the harmonic mean of precision and recall, 0 to 1."""
-        scores = []
-        for number in np.unique(labels):
-            right = int(((labels == number) & (decisions == number)).sum())
-            labelled, decided = int((labels == number).sum()), int((decisions == number).sum())
-            scores.append(2 * right / (labelled + decided))
-        return float(np.mean(scores))
+        size, named = int(labels.max()) + 1, decisions[decisions >= 0]  # -1: a model named no class
+        both = labels[self.correct(labels, decisions)]
+        labelled, decided, right = (np.bincount(rows, minlength=size)[:size] for rows in (labels, named, both))
+        there = labelled > 0
+        return float((2 * right[there] / (labelled + decided)[there]).mean())
 
     def calibration_error(self, labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
         """Expected calibration error, 0 to 1: how far confidence is from accuracy.
