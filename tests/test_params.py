@@ -52,6 +52,11 @@ def test_the_shipped_parameters_are_valid():
             [{"finetune": "never", "pooling": "cls"}],
             "teacher.others, entry 1: teacher.finetune: never",
         ),
+        (
+            "teacher.others",
+            [{"fsdp": True, "finetune": False}],
+            "teacher.others, entry 1: teacher.fsdp divides fine-tun",
+        ),
         ("teacher.reversed.ratio", 1.5, "teacher.reversed.ratio"),
         ("data.unlabelled", "raw", "the packaged sample has no such split"),
         ("study.search", {"teacher.epochs": [1]}, "only student.* can be searched"),
@@ -120,9 +125,11 @@ def test_a_further_teacher_has_the_values_of_the_first_but_not_those_of_its_mode
         "max_length": 64,
         "regularise": "reversed",
         "finetune": True,
+        "fsdp": True,
     }
     content["teacher"]["others"] = [{"model": "c/d"}, {"pooling": "cls"}, {"finetune": "never", "labels": {"x": None}}]
     first, model, pooling, finished = check_params(content, "params.yaml").teacher.each
     assert (first.revision, model.revision, pooling.revision) == ("abc", None, "abc")
     assert {one.max_length for one in (model, pooling, finished)} == {64} and model.regularise == "reversed"
     assert finished.labels == {"x": None} and finished.regularise == "none"
+    assert model.fsdp and not finished.fsdp  # there is no training to divide

@@ -17,6 +17,7 @@ import torch
 from datasets import ClassLabel, Dataset, Features, Value
 from material import texts_and_labels, tiny_teacher
 from project import ROOT
+from transformers import AutoTokenizer, T5Config, T5EncoderModel
 
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.vocabulary import learn_vocabulary
@@ -28,6 +29,7 @@ from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.objective import HardLabels, distillation
 from stillhouse.distillation.parallel.student import train_on_ranks
 from stillhouse.distillation.softlabels import write_soft_labels
+from stillhouse.distillation.teaching import train_teacher
 from stillhouse.distillation.trainer import train_student
 from stillhouse.errors import BadInput, StillhouseError, TrainingDiverged
 from stillhouse.models.pretrained import load_pretrained
@@ -263,11 +265,6 @@ def without_dropout(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def of_one_process(without_dropout, tmp_path_factory):
-    return fine_tuned(without_dropout, 1, tmp_path_factory.mktemp("1"))
-
-
 def assert_same_teacher(one, other):
     weights, history, _ = one
     weights_2, history_2, _ = other
@@ -277,32 +274,53 @@ def assert_same_teacher(one, other):
     assert_equal(weights, weights_2, 1e-4)
 
 
-def test_two_processes_fine_tune_the_teacher_of_one(without_dropout, of_one_process, tmp_path):
-    together = fine_tuned(without_dropout, 2, tmp_path)
-    assert_same_teacher(of_one_process, together)
-    assert [step for step, _ in of_one_process[2].rows] == [step for step, _ in together[2].rows]
+def test_two_processes_fine_tune_the_teacher_of_one(without_dropout, tmp_path):
+    alone = fine_tuned(without_dropout, 1, tmp_path / "1")
+    together = fine_tuned(without_dropout, 2, tmp_path / "2")
+    assert_same_teacher(alone, together)
+    assert [step for step, _ in alone[2].rows] == [step for step, _ in together[2].rows]
 
 
-def test_a_sharded_teacher_is_that_of_one_process_and_resumes_with_more_processes(
-    without_dropout, of_one_process, tmp_path, capfd
-):
+def test_a_sharded_teacher_is_that_without_sharding_and_resumes(without_dropout, tmp_path, capfd):
+    # The pooler of BERT is not used and has no gradient. The dropout after pooling needs the same random numbers.
+    options = {"pooling": "mean"}
+    whole = fine_tuned(without_dropout, 2, tmp_path / "whole", **options)
+
     def stop():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fine_tuned(without_dropout, 2, tmp_path, Notes({16: stop}), fsdp=True)
-    weights = sum(value.numel() for value in of_one_process[0].values())
-    own, whole = re.search(r"each of 2 processes holds about (\d+) of (\d+) weights", capfd.readouterr().err).groups()
-    assert int(whole) == weights and int(own) == pytest.approx(weights / 2, rel=0.01)
-    resumed = fine_tuned(without_dropout, 4, tmp_path, fsdp=True)
-    assert "resuming from" in capfd.readouterr().err
-    assert_same_teacher(of_one_process, resumed)
-    assert [step for step, _ in resumed[2].rows] == [16, 16]
+        fine_tuned(without_dropout, 2, tmp_path / "2", Notes({16: stop}), fsdp=True, **options)
+    weights = sum(value.numel() for value in whole[0].values())
+    held = re.search(r"each of 2 processes holds about (\d+) of (\d+) weights", capfd.readouterr().err)
+    assert int(held[2]) == weights and int(held[1]) == pytest.approx(weights / 2, rel=0.01)
+    shutil.copytree(tmp_path / "2", tmp_path / "4")
+    resumed = fine_tuned(without_dropout, 2, tmp_path / "2", fsdp=True, **options)
+    assert_same_teacher(whole, resumed)
+    with_more = fine_tuned(without_dropout, 4, tmp_path / "4", fsdp=True, **options)
+    assert with_more[1][-1]["loss"] == pytest.approx(whole[1][-1]["loss"], rel=0.05)
+    for _, _, notes in (resumed, with_more):
+        assert [step for step, _ in notes.rows] == [16, 16]
 
 
-def test_a_teacher_is_not_divided_between_one_process(without_dropout, tmp_path):
+def test_an_encoder_with_shared_token_vectors_is_fine_tuned(without_dropout, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(without_dropout)
+    sizes = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2}
+    T5EncoderModel(T5Config(vocab_size=len(tokenizer), **sizes)).save_pretrained(tmp_path / "t5")
+    tokenizer.save_pretrained(tmp_path / "t5")
+    options = {"pooling": "mean", "epochs": 1}
+    _, alone, _ = fine_tuned(tmp_path / "t5", 1, tmp_path / "1", **options)
+    _, sharded, _ = fine_tuned(tmp_path / "t5", 2, tmp_path / "2", fsdp=True, **options)
+    assert sharded[0]["loss"] == pytest.approx(alone[0]["loss"], rel=0.05)
+
+
+def test_a_teacher_is_not_divided_between_one_process():
+    settings = PARAMS.teacher.model_copy(update={"fsdp": True})
+    rest = dict.fromkeys(
+        ("train", "validation", "unlabelled", "machine", "weight", "hints", "device", "scratch", "log")
+    )
     with pytest.raises(BadInput, match=r"teacher.fsdp.*flow.processes to 2"):
-        fine_tuned(without_dropout, 1, tmp_path, fsdp=True)
+        train_teacher(load=None, settings=settings, seed=0, processes=1, **rest)
 
 
 def test_a_batch_that_the_processes_cannot_share_equally_is_refused(tmp_path):

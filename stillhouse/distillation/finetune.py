@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from torch import nn
-from transformers import PrinterCallback, Trainer, TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 
 from stillhouse.data.encoded import encode_texts
 from stillhouse.data.splits import label_names
@@ -18,11 +18,11 @@ from stillhouse.distillation.log import Log
 from stillhouse.distillation.parallel.group import Group, in_turn
 from stillhouse.distillation.parallel.nodes import node_count
 from stillhouse.distillation.parallel.order import OwnSeed, SharedTrainer
-from stillhouse.distillation.parallel.sharded import ReportShare
+from stillhouse.distillation.parallel.sharded import Sharded, join_shared_embeddings
 from stillhouse.distillation.regularised import MutualTeacher, ReversedTeacher, parameter_groups
+from stillhouse.distillation.teacher_trainer import TeacherTrainer
 from stillhouse.distillation.trainer_arguments import LOGGED_EVERY, trainer_arguments
 from stillhouse.distillation.watch import Watch
-from stillhouse.errors import BadInput
 from stillhouse.models.batching import PaddingCollator, explain_out_of_memory
 from stillhouse.models.students.student import build_student
 from stillhouse.models.teacher import Teacher
@@ -73,8 +73,7 @@ def finetune(
 
     Raises:
         TrainingDiverged: the loss or the gradient became NaN or infinite.
-        BadInput: the memory of the GPU does not suffice, ``processes`` does not divide the batch size, or is 1 although
-            ``settings.fsdp`` is set.
+        BadInput: the memory of the GPU does not suffice, or ``processes`` does not divide the batch size.
     """
     if not group and (processes > 1 or node_count() > 1):
         from stillhouse.distillation.parallel.teacher import finetune_on_ranks  # which imports this module
@@ -88,14 +87,14 @@ def finetune(
     elif hints.network is not None:
         columns["row"] = list(range(len(train)))
     ranks = group.size if group else 1
-    if settings.fsdp and ranks == 1:
-        raise BadInput("teacher.fsdp divides the teacher between processes. Set flow.processes to 2 or more.")
+    if settings.fsdp:
+        join_shared_embeddings(learner)
     arguments = trainer_arguments(settings, teacher, len(train), len(validation) > 0, device, seed, scratch, ranks)
     cache = scratch
     if group:
         cache = scratch / f"rank-{group.rank}"
         cache.mkdir(exist_ok=True)
-    trainer = (SharedTrainer if group else Trainer)(
+    trainer = (SharedTrainer if group else TeacherTrainer)(
         model=learner,
         args=arguments,
         train_dataset=_tokenize(train, teacher, cache / "train.arrow", columns),
@@ -108,7 +107,7 @@ def finetune(
         callbacks=[
             _Watcher(log),
             *([OwnSeed(group, seed)] if group else []),
-            *([ReportShare()] if settings.fsdp else []),
+            *([Sharded()] if settings.fsdp else []),
         ],
         optimizer_cls_and_kwargs=(
             torch.optim.AdamW,

@@ -15,6 +15,7 @@ from stillhouse.data.vocabulary import MASK
 from stillhouse.distillation.probe import head_and_inputs, inputs_of
 from stillhouse.distillation.relations import record_last_attention, word_states
 from stillhouse.models.batching import prefetched
+from stillhouse.models.device import leave_gpu
 from stillhouse.models.encoder import last_states
 from stillhouse.models.pooling import token_mean
 from stillhouse.models.teacher import Teacher
@@ -48,9 +49,7 @@ class SoftLabeller:
     def off_gpu(self) -> Iterator[None]:
         """Move the teacher to the CPU until the end of the block: the GPU is for others."""
         device = self.teacher.model.device
-        self.teacher.model.to("cpu")
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
+        leave_gpu(self.teacher.model)
         yield
         self.teacher.model.to(device)
 

@@ -18,9 +18,12 @@ from stillhouse.distillation.hints import Hints
 from stillhouse.distillation.log import Log
 from stillhouse.distillation.machine import use_machine_labels, with_machine_labels
 from stillhouse.distillation.material import cotrained_rows, material_of
+from stillhouse.distillation.parallel.nodes import node_count
 from stillhouse.distillation.probe import fit_probe, head_and_inputs, head_weights, out_of_fold, set_head
 from stillhouse.distillation.vectors import Vectors, no_vectors
+from stillhouse.errors import BadInput
 from stillhouse.labelling.answers import MachineLabels
+from stillhouse.models.device import leave_gpu
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import OneTeacher as Settings
 from stillhouse.task import TASK
@@ -88,14 +91,19 @@ def train_teacher(
 
     Raises:
         TrainingDiverged: the loss or the gradient became NaN or infinite.
-        BadInput: the memory of the GPU does not suffice, or ``processes`` does not divide the batch size.
+        BadInput: the memory of the GPU does not suffice, or ``processes`` does not divide the batch size, or is 1 with
+            ``settings.fsdp``.
     """
+    if settings.fsdp and processes * node_count() == 1:
+        raise BadInput("teacher.fsdp divides the teacher between processes. Set flow.processes to 2 or more.")
     if settings.finetune == "never":
         return _unchanged(load(), train, validation, device)
     forced = settings.finetune is True or settings.regularise != "none"
     probed = None if forced else _probe(load(), train, validation, unlabelled, machine, weight, settings, device, seed)
     if probed and (settings.finetune is False or len(validation) < MIN_TEXTS):
         return probed
+    if probed:
+        leave_gpu(probed.teacher.model)
     teacher = load()
     folder = scratch(teacher)
     if len(machine.unlabelled):
@@ -114,6 +122,7 @@ def train_teacher(
     )
     if probed and probed.history[0]["validation_accuracy"] > max(row["validation_accuracy"] for row in history):
         logger.info("the linear probe is better than fine-tuning on the validation texts; the probe is selected")
+        probed.teacher.model.to(device)
         return probed
     return Trained(teacher, history, no_vectors(probed.vectors.unseen if probed else None))
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from stillhouse.errors import BadInput
 from stillhouse.models.visible import VARIABLE
@@ -46,6 +47,12 @@ def check_processes(device: str, processes: int) -> None:
             f"flow.processes is {processes}, but this machine has {gpus} GPU(s) for them ({device}). Lower "
             "flow.processes, or set device: cpu."
         )
+
+
+def leave_gpu(model: nn.Module) -> None:
+    """Move ``model`` to the CPU, and free the GPU memory that this process does not use."""
+    model.to("cpu")
+    torch.cuda.empty_cache()  # without a GPU it does nothing
 
 
 def device_name(device: torch.device) -> str:

@@ -9,7 +9,7 @@ from stillhouse.models.encoder import EncoderClassifier
 
 def layer_stacks(model: PreTrainedModel | EncoderClassifier) -> list[nn.ModuleList]:
     """Return the lists of layers; an encoder-decoder has several. It is empty if they cannot be found."""
-    count = getattr(model.config, "num_hidden_layers", None)
+    count = getattr(getattr(model.config, "text_config", model.config), "num_hidden_layers", None)
     return [part for part in model.base_model.modules() if isinstance(part, nn.ModuleList) and len(part) == count]
 
 

@@ -58,7 +58,7 @@ class OneTeacher(Section):
     checkpoints_per_epoch: Count
     bf16: Switch
     compile: Switch
-    fsdp: bool = Field(description="fine-tuning divides the weights between flow.processes GPUs")
+    fsdp: bool = Field(description="fine-tuning divides weights, gradients and optimiser states between the processes")
     regularise: Literal["none", "reversed", "mutual"] = Field(description="by a simple model")
     reversed: Reversed
     mutual: Mutual
@@ -72,6 +72,8 @@ class OneTeacher(Section):
     def _consistent(self) -> "OneTeacher":
         if self.hypothesis.count("{}") != 1:
             raise ValueError(f"teacher.hypothesis is {self.hypothesis!r}, but must have {{}} once, for the class")
+        if self.fsdp and self.finetune in ("never", False):
+            raise ValueError(f"teacher.fsdp divides fine-tuning, but teacher.finetune is {str(self.finetune).lower()}")
         if self.finetune != "never":
             if self.labels:
                 raise ValueError("teacher.labels is for teacher.finetune: never; set that, or labels: {}")
@@ -124,6 +126,8 @@ class Teacher(OneTeacher):
             content = applied(result[0], other)
             content["labels"] = other.labels or {}
             content["revision"] = other.revision if other.model else content["revision"]
+            if other.fsdp is None and content["finetune"] in ("never", False):
+                content["fsdp"] = False
             content["regularise"] = "none" if content["finetune"] == "never" else content["regularise"]
             try:
                 result.append(OneTeacher.model_validate(content))

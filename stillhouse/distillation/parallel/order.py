@@ -1,30 +1,25 @@
 """The order of the texts and the random numbers where several ranks fine-tune a teacher with transformers' Trainer."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import distributed
 from torch.utils.data import Sampler
-from transformers import Trainer, TrainerCallback
+from transformers import TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from stillhouse.distillation.parallel.group import SEEDS, Group
+from stillhouse.distillation.teacher_trainer import TeacherTrainer
 
 
-class SharedTrainer(Trainer):
+class SharedTrainer(TeacherTrainer):
     """A Trainer whose global batches are those of one process: consecutive parts of a batch go to the ranks."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         args, lengths = self.args, list(self.train_dataset[self.args.length_column_name])
         batch = args.per_device_train_batch_size * args.world_size * args.gradient_accumulation_steps
         return _FirstOrder(batch, lengths=lengths, device=args.device)
-
-    def autocast_smart_context_manager(self, cache_enabled: bool | None = True) -> AbstractContextManager[Any]:
-        """Return the context of a forward pass. Where a model is sharded, accelerate sets none itself."""
-        context: AbstractContextManager[Any] = self.accelerator.autocast()
-        return context
 
 
 class _FirstOrder(LengthGroupedSampler):

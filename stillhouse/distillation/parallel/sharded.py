@@ -8,6 +8,7 @@ arXiv:1910.02054, stage 3.
 import logging
 from typing import Any
 
+import torch
 from accelerate.utils import DistributedType
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
@@ -34,17 +35,37 @@ def sharding(teacher: Teacher) -> dict[str, Any]:
 def complete_sharding(arguments: TrainingArguments) -> None:
     """Set what the arguments of :func:`sharding` cannot express.
 
-    The weights are gathered in float32, and with bf16 :class:`~stillhouse.distillation.parallel.order.SharedTrainer`
-    computes as without sharding. On CPUs accelerate does not shard unless it takes them for accelerators; PyTorch needs
-    none for it.
+    With bf16 the layers compute in bfloat16, and gradients are summed in float32; autocast would preserve a copy of
+    each weight until the backward pass. The gradients of each batch are divided at once, also if an update has several
+    batches. On CPUs accelerate does not shard unless it takes them for accelerators; PyTorch needs none for it.
     """
-    arguments.fsdp_plugin_args["mixed_precision_policy"] = MixedPrecisionPolicy()
+    arguments.accelerator_config.gradient_accumulation_kwargs = {"sync_each_batch": True}
+    policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if arguments.bf16 else MixedPrecisionPolicy()
+    arguments.fsdp_plugin_args["mixed_precision_policy"] = policy
     if arguments.use_cpu:
         arguments.distributed_state._shared_state["distributed_type"] = DistributedType.MULTI_GPU
 
 
-class ReportShare(TrainerCallback):
-    """Logs how many weights this rank holds."""
+def join_shared_embeddings(model: nn.Module) -> None:
+    """Shard token vectors that several modules share, as those of T5, with the rest of ``model`` outside its layers.
+
+    accelerate shards the vectors that ``get_input_embeddings`` returns by themselves, and PyTorch refuses to shard a
+    weight twice.
+    """
+    names: dict[int, int] = {}
+    for module in model.modules():
+        for weight in module.parameters(recurse=False):
+            names[id(weight)] = names.get(id(weight), 0) + 1
+    if max(names.values()) > 1:
+        model.get_input_embeddings = lambda: None  # type: ignore[assignment]
+
+
+class Sharded(TrainerCallback):
+    """Logs how many weights this rank holds, and gives every weight an optimiser state.
+
+    A checkpoint without the state of a weight cannot be loaded. A weight that the model does not use, as the pooler of
+    a sentence encoder, has no gradient and so no state.
+    """
 
     def on_train_begin(self, args: Any, state: Any, control: Any, *, model: nn.Module, **_: Any) -> None:
         """Log the numbers. The Trainer calls this after it has sharded the model."""
@@ -52,6 +73,12 @@ class ReportShare(TrainerCallback):
         own = sum(one.to_local().numel() if isinstance(one, DTensor) else one.numel() for one in weights)
         whole = sum(one.numel() for one in weights)
         logger.info("teacher.fsdp: each of %d processes holds about %d of %d weights", args.world_size, own, whole)
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, *, model: nn.Module, **_: Any) -> None:
+        """Set the missing gradients to 0. The Trainer calls this before each update."""
+        for weight in model.parameters():
+            if weight.requires_grad and weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
 
 
 def whole_weights(model: nn.Module) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from stillhouse.distillation.parallel.nodes import node_count
 from stillhouse.distillation.parallel.sharded import whole_weights
 from stillhouse.distillation.parallel.stored import open_array, open_dataset, stored_array, stored_dataset
 from stillhouse.errors import BadInput
+from stillhouse.models.device import leave_gpu
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.models.teacher import Teacher
 from stillhouse.params import Network, OneTeacher
@@ -71,6 +72,7 @@ def finetune_on_ranks(
         "seed": seed,
         "scratch": str(scratch),
     }
+    leave_gpu(teacher.model)
     run_ranks(folder, job, processes, log, node_count())
     teacher.model.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True, mmap=True))
     teacher.model.eval().to(device)
