@@ -9,6 +9,7 @@ from material import tiny_teacher
 from project import ROOT
 from transformers import AutoModel
 
+from stillhouse.errors import BadInput
 from stillhouse.models.encoder import EncoderClassifier
 from stillhouse.models.pretrained import load_pretrained
 from stillhouse.models.teacher import load_teacher
@@ -65,3 +66,8 @@ def test_frozen_layers_do_not_learn_and_make_no_noise(checkpoint):
     assert not any(parameter.requires_grad for parameter in [*frozen.parameters(), *model.bert.embeddings.parameters()])
     assert all(parameter.requires_grad for parameter in model.base_model.encoder.layer[1].parameters())
     assert all(part.p == 0 for part in frozen.modules() if isinstance(part, torch.nn.Dropout))
+
+
+def test_more_frozen_layers_than_there_are_is_an_error_with_the_limit(checkpoint):
+    with pytest.raises(BadInput, match=r"freeze_layers is 4, but the teacher has 2 layers. Set it to 2 or less"):
+        load(checkpoint, freeze_layers=4)

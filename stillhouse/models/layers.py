@@ -22,9 +22,13 @@ def freeze(model: PreTrainedModel | EncoderClassifier, layers: int) -> None:
     if not layers:
         return
     stacks = layer_stacks(model)
-    if not stacks or layers > len(stacks[0]):
-        count = len(stacks[0]) if stacks else "no such"
-        raise BadInput(f"teacher.freeze_layers is {layers}, but the teacher has {count} layers.")
+    if not stacks:
+        raise BadInput(f"teacher.freeze_layers is {layers}, but this teacher has no separate layers. Set it to 0.")
+    if layers > (count := len(stacks[0])):
+        raise BadInput(
+            f"teacher.freeze_layers is {layers}, but the teacher has {count} layers. Set it to {count} or less; 0 "
+            "trains all."
+        )
     frozen = [
         model.get_input_embeddings(),
         getattr(model.base_model, "embeddings", None),
