@@ -7,7 +7,7 @@ import pytest
 import torch
 from material import tiny_teacher
 from project import ROOT
-from transformers import AutoModel
+from transformers import AlbertConfig, AlbertForSequenceClassification, AutoModel, AutoTokenizer
 
 from stillhouse.errors import BadInput
 from stillhouse.models.encoder import EncoderClassifier
@@ -68,6 +68,24 @@ def test_frozen_layers_do_not_learn_and_make_no_noise(checkpoint):
     assert all(part.p == 0 for part in frozen.modules() if isinstance(part, torch.nn.Dropout))
 
 
-def test_more_frozen_layers_than_there_are_is_an_error_with_the_limit(checkpoint):
-    with pytest.raises(BadInput, match=r"freeze_layers is 4, but the teacher has 2 layers. Set it to 2 or less"):
+def frozen(teacher):
+    layers = teacher.model.base_model.encoder.layer
+    return [not any(weight.requires_grad for weight in layer.parameters()) for layer in layers]
+
+
+def test_auto_freezes_two_thirds_of_the_layers_and_too_many_are_an_error(checkpoint, tmp_path):
+    assert frozen(load(checkpoint, freeze_layers="auto")) == [True, False]
+    assert sum(frozen(load(tiny_teacher(tmp_path / "deep", layers=12), freeze_layers="auto"))) == 4
+    assert not any(frozen(load(tiny_teacher(tmp_path / "one", layers=1), freeze_layers="auto")))
+    with pytest.raises(BadInput, match=r"freeze_layers is 4, but the teacher has 2 layers. Set it to auto or 0"):
         load(checkpoint, freeze_layers=4)
+
+
+def test_auto_freezes_nothing_of_layers_that_share_their_weights(checkpoint, tmp_path):
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 6}
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    config = AlbertConfig(vocab_size=len(tokenizer), embedding_size=16, **sizes)
+    AlbertForSequenceClassification(config).save_pretrained(tmp_path / "albert")
+    tokenizer.save_pretrained(tmp_path / "albert")
+    teacher = load(tmp_path / "albert", freeze_layers="auto")
+    assert all(weight.requires_grad for weight in teacher.model.parameters())

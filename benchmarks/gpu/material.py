@@ -12,7 +12,7 @@ import torch
 from datasets import ClassLabel, Dataset, disable_progress_bars
 from safetensors import safe_open
 from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoTokenizer, BertConfig, BertForSequenceClassification
+from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
 from benchmarks.gpu.bare import CARRIED
 from benchmarks.gpu.job import Job
@@ -71,9 +71,7 @@ def _dataset(found: list[str], labels: list[str], count: int, names: list[str]) 
 def packaged(job: Job, names: list[str], **changes: Any) -> tuple[Teacher, Settings]:
     """The packaged teacher with a new head, and the parameters for its fine-tuning."""
     folder, settings = checkpoint(job), job.params.teacher
-    layers = AutoConfig.from_pretrained(folder, local_files_only=True).num_hidden_layers
-    shape = {"max_length": job.sizes.length, "freeze_layers": min(settings.freeze_layers, layers - 1)}
-    settings = settings.model_copy(update={"model": str(folder), **shape, **changes})
+    settings = settings.model_copy(update={"model": str(folder), "max_length": job.sizes.length, **changes})
     torch.manual_seed(SEED)
     return load_pretrained(settings, names), settings
 

@@ -99,7 +99,7 @@ def _accuracy(job: Job, how: dict[str, Any]) -> None:
     )
     job.note(
         f"Accuracy: the packaged weights ({stored(job)}), {len(train)} texts to learn from, "
-        f"{len(validation)} to validate on, {settings.freeze_layers} layers frozen, as params.yaml trains them."
+        f"{len(validation)} to validate on, freeze_layers {settings.freeze_layers}, as params.yaml trains them."
     )
     if cut:
         raise Cut

@@ -48,7 +48,9 @@ class OneTeacher(Section):
     hypothesis: str = Field(description="finetune never, zero-shot models: sentence with {} for the class")
     cotraining: Annotated[int, Field(ge=0, description="rounds in which a bag of words improves the probe")]
     epochs: Positive
-    freeze_layers: Annotated[int, Field(ge=0, description="lowest layers that are not trained")]
+    freeze_layers: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        description="lowest layers that are not trained; auto: two thirds of them, at most 4"
+    )
     attention_dropout: Chance
     batch_size: Count
     gradient_accumulation: Count
