@@ -294,13 +294,9 @@ def test_a_sharded_teacher_is_that_without_sharding_and_resumes(without_dropout,
     weights = sum(value.numel() for value in whole[0].values())
     held = re.search(r"each of 2 processes holds about (\d+) of (\d+) weights", capfd.readouterr().err)
     assert int(held[2]) == weights and int(held[1]) == pytest.approx(weights / 2, rel=0.01)
-    shutil.copytree(tmp_path / "2", tmp_path / "4")
     resumed = fine_tuned(without_dropout, 2, tmp_path / "2", fsdp=True, **options)
     assert_same_teacher(whole, resumed)
-    with_more = fine_tuned(without_dropout, 4, tmp_path / "4", fsdp=True, **options)
-    assert with_more[1][-1]["loss"] == pytest.approx(whole[1][-1]["loss"], rel=0.05)
-    for _, _, notes in (resumed, with_more):
-        assert [step for step, _ in notes.rows] == [16, 16]
+    assert [step for step, _ in resumed[2].rows] == [16, 16]
 
 
 def test_an_encoder_with_shared_token_vectors_is_fine_tuned(without_dropout, tmp_path):
