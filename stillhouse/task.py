@@ -160,9 +160,8 @@ class SingleLabel:
 
     def macro_f1(self, labels: np.ndarray, decisions: np.ndarray) -> float:
         """Mean over the classes of ``labels`` of the harmonic mean of precision and recall, 0 to 1."""
-        size, named = int(labels.max()) + 1, decisions[decisions >= 0]  # -1: a model named no class
-        both = labels[self.correct(labels, decisions)]
-        labelled, decided, right = (np.bincount(rows, minlength=size)[:size] for rows in (labels, named, both))
+        classes = int(max(labels.max(), decisions.max())) + 1
+        labelled, decided, right = self.class_counts(labels, decisions, classes)
         there = labelled > 0
         return float((2 * right[there] / (labelled + decided)[there]).mean())
 
@@ -193,9 +192,12 @@ class SingleLabel:
     def class_counts(
         self, labels: np.ndarray, decisions: np.ndarray, classes: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For each class the texts with this label, with this decision, and with both, each ``(classes,)``."""
-        both = labels[self.correct(labels, decisions)]
-        labelled, decided, right = (np.bincount(rows, minlength=classes) for rows in (labels, decisions, both))
+        """For each class the texts with this label, with this decision, and with both, each ``(classes,)``.
+
+        A decision of -1 names no class.
+        """
+        named, both = decisions[decisions >= 0], labels[self.correct(labels, decisions)]
+        labelled, decided, right = (np.bincount(rows, minlength=classes) for rows in (labels, named, both))
         return labelled, decided, right
 
     def confusion(self, labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.ndarray:

@@ -6,6 +6,7 @@ arXiv:1910.02054, stage 3.
 """
 
 import logging
+from collections import Counter
 from typing import Any
 
 import torch
@@ -52,11 +53,8 @@ def join_shared_embeddings(model: nn.Module) -> None:
     accelerate shards the vectors that ``get_input_embeddings`` returns by themselves, and PyTorch refuses to shard a
     weight twice.
     """
-    names: dict[int, int] = {}
-    for module in model.modules():
-        for weight in module.parameters(recurse=False):
-            names[id(weight)] = names.get(id(weight), 0) + 1
-    if max(names.values()) > 1:
+    owners = Counter(id(weight) for module in model.modules() for weight in module.parameters(recurse=False))
+    if max(owners.values()) > 1:
         model.get_input_embeddings = lambda: None  # type: ignore[assignment]
 
 
